@@ -1,0 +1,244 @@
+/**
+ * What Waybill's errors are: one class, one table, codes for ever. docs/ERRORS.md is generated from this table.
+ * The code is for programs, the message for this event, the hint for the person, `retry` for the loop.
+ */
+
+/** `never`: the same input fails again. `later`: the world may recover by itself. `on-change`: when a person changes something. */
+export type Retry = 'never' | 'later' | 'on-change'
+
+/** How the command line exits: 1 it failed, 2 wrong usage, 3 refused, 4 timed out. */
+export type ExitStatus = 1 | 2 | 3 | 4
+
+export type ErrorEntry = { readonly exit: ExitStatus; readonly retry: Retry; readonly hint: string }
+
+const failed = (retry: Retry, hint: string): ErrorEntry => ({ exit: 1, retry, hint })
+const usage = (hint: string): ErrorEntry => ({ exit: 2, retry: 'never', hint })
+const refused = (hint: string, retry: Retry = 'on-change'): ErrorEntry => ({ exit: 3, retry, hint })
+const timedOut = (hint: string): ErrorEntry => ({ exit: 4, retry: 'later', hint })
+
+export const ERRORS = {
+  // ---- usage
+  USAGE: usage('Run the command with --help to see what it takes.'),
+  FILE_UNREADABLE: usage('Check the path and that you may read it.'),
+  DIGEST_INVALID: usage('Copy the digest whole: sha256: and 64 hex digits.'),
+  REFERENCE_INVALID: usage('Write host[:port]/path[:tag][@sha256:…].'),
+  VERSION_INVALID: usage('Use a semantic version such as 1.4.2, without a build suffix.'),
+  CHANNEL_INVALID: usage('A channel is a lower-case name such as "production" that is neither a version nor a digest.'),
+  KEY_INVALID: usage('Give an ECDSA P-256 key: a PEM file, or a cosign.key with its password in COSIGN_PASSWORD.'),
+  KEY_PASSWORD: usage('Set COSIGN_PASSWORD to the password that the key was made with.'),
+
+  // ---- machine
+  TOOL_MISSING: failed('on-change', 'Install the tool, or put it on the PATH.'),
+  TOOL_VERSION: refused('Install the version that waybill.yaml pins, or change the pin in a commit.'),
+  TOOL_FAILED: failed('never', 'See what the tool said above; running it by hand shows more.'),
+  DISK_FULL: failed('later', 'Free some space, or point the folder at a larger disk. Nothing was half done.'),
+  DISK_FAILED: failed('later', 'Check the folder, its permissions and its disk.'),
+  TIMED_OUT: timedOut('Try again, or allow more time.'),
+
+  // ---- git and waybill.yaml
+  GIT_REPOSITORY: usage('Run it inside a Git repository, or name one with --repo.'),
+  GIT_EMPTY: usage('Make a first commit: Waybill packs commits, never the working tree.'),
+  GIT_REVISION: usage('Name a commit, branch or tag that this clone has; a shallow clone may have to fetch it.'),
+  GIT_FAILED: failed('never', 'Run the same git command by hand to see more.'),
+  PACKAGE_FILE_MISSING: usage('Put a waybill.yaml at the root of the repository and commit it.'),
+  PACKAGE_FILE_INVALID: usage('Correct the lines named above; docs/FORMAT.md has every field.'),
+  ENVIRONMENT_MISSING: usage('Name an environment that waybill.yaml declares.'),
+  FIELD_UNSUPPORTED: refused('This version does not build that field yet; remove it.'),
+
+  // ---- rendering and checking
+  RENDER_FAILED: failed('never', 'Correct the manifests; the tool’s own words are above.'),
+  RENDER_UNSTABLE: refused(
+    'Rendering the same commit twice gave different objects. Take what is random or dated out of the manifests.',
+  ),
+  CHECK_FAILED: refused('Correct every fault listed; each has its file, line and object.'),
+  LIMIT_EXCEEDED: refused('Split the package: the limits are in docs/FORMAT.md.'),
+
+  // ---- publishing
+  VERSION_TAKEN: refused('A version is never moved. Publish under a new version.'),
+  VERSION_AMBIGUOUS: usage('The commit carries more than one version tag; say which with --version.'),
+  NOT_PUBLISHED: refused('Publish and sign the artifact first; only what carries a valid signature can be promoted.'),
+  READ_BACK_FAILED: failed(
+    'later',
+    'The registry did not give back what was written. No name was moved; publish again.',
+  ),
+  PROMOTION_CONFLICT: refused('Somebody promoted at the same time. Look at the channel and promote again.', 'later'),
+
+  // ---- registry
+  REGISTRY_UNREACHABLE: failed(
+    'later',
+    'Check the address, the network, the proxy and the certificate authority (--ca-file).',
+  ),
+  REGISTRY_AUTH: failed('on-change', 'Log in with `oras login` or `docker login`, or correct the pull secret.'),
+  REGISTRY_NOT_FOUND: failed('on-change', 'Check the repository and the name; it may not be published yet.'),
+  REGISTRY_RATE_LIMITED: failed('later', 'The registry asks to come back later.'),
+  REGISTRY_FAILED: failed('later', 'The registry answered with an error of its own; try again, or try a mirror.'),
+  REGISTRY_REDIRECT: refused(
+    'The registry sends readers to a place that is not allowed. Check who answers at that address.',
+  ),
+  REGISTRY_ANSWER_INVALID: failed(
+    'later',
+    'What answered does not speak the OCI distribution protocol. Check the address and any proxy.',
+  ),
+  DIGEST_MISMATCH: failed('later', 'The registry or a proxy sent other bytes. Nothing was applied; try a mirror.'),
+
+  // ---- artifact
+  ARTIFACT_INVALID: refused('This is not a Waybill release, or it was damaged. Pack and publish it again.', 'never'),
+  LAYER_INVALID: refused('The layer holds what a Waybill layer never holds. Do not trust who made it.', 'never'),
+  OBJECT_INVALID: refused(
+    'An object in the artifact differs from what its config lists. Pack and publish it again.',
+    'never',
+  ),
+
+  // ---- trust: each refusal of Verify has a code of its own
+  POLICY_INVALID: refused('Correct the TrustPolicy.'),
+  POLICY_MISSING: refused('A cluster admin must add a TrustPolicy whose repositories match.'),
+  SIGNATURE_MISSING: refused('Publish with --key so that the artifact is signed.'),
+  SIGNER_UNTRUSTED: refused('Signed by someone outside the policy. Re-sign, or add the signer to the TrustPolicy.'),
+  SIGNER_RETIRED: refused(
+    'The signer is retired: good for what already ran here, not for anything new. Sign with an active key.',
+  ),
+  SIGNER_REVOKED: refused(
+    'The signer is revoked. Nothing is written until the running release rests on a trusted signer again.',
+  ),
+  PREDICATE_UNEXPECTED: refused(
+    'A trusted key signed a statement of another type over this artifact; that is not a signature of it. Sign it.',
+  ),
+  SUBJECT_MISMATCH: refused('The statement speaks of another artifact. Somebody attached it to the wrong digest.'),
+  PROVENANCE_MISSING: refused('The policy asks for SLSA provenance; publish with the key that the policy names.'),
+  PROVENANCE_INVALID: refused(
+    'The provenance says something that verifiers must not ignore. Publish with Waybill, or correct what made it.',
+  ),
+  PROVENANCE_SOURCE: refused('Built from another repository than the policy allows.'),
+  PROVENANCE_REF: refused('Built from a branch or tag that the policy does not allow.'),
+  PROVENANCE_BUILDER: refused('Built by another builder than the policy allows.'),
+  PACKAGE_MISMATCH: refused(
+    'The artifact belongs to another package or repository. Declare mirrorOf if this is a mirror.',
+  ),
+  RELEASE_MISSING: refused(
+    'No trusted release statement names this version for this digest. Publish it with --version.',
+  ),
+  VERSION_MOVED: refused('This version was seen here at another digest. A version never moves: publish a new one.'),
+  PROMOTION_MISSING: refused(
+    'The channel’s tag points at a digest that nobody promoted there. Promote it, or put the tag back.',
+  ),
+  PROMOTION_REPLAYED: refused(
+    'The channel’s tag went back to an older promotion. Going back is a new promotion, or `waybill rollback`.',
+  ),
+  PROMOTION_SEQUENCE_REUSED: refused('Two digests carry the same promotion number. Promote again.'),
+
+  // ---- cluster
+  CLUSTER_CONFIG: usage('Name a kubeconfig with --kubeconfig, and a context that it holds with --context.'),
+  CLUSTER_UNREACHABLE: failed('later', 'Check the address and that the API server is up.'),
+  CLUSTER_AUTH: failed('on-change', 'The credentials of the kubeconfig are not accepted; log in again.'),
+  CLUSTER_FORBIDDEN: failed(
+    'on-change',
+    'Ask for the missing right; `waybill install` and `waybill tenant` print the RBAC that is needed.',
+  ),
+  CLUSTER_NOT_FOUND: failed('on-change', 'Check the name and the namespace (-n).'),
+  CLUSTER_CONFLICT: failed('later', 'Somebody else changed it at the same time; it is tried again.'),
+  CLUSTER_FAILED: failed('later', 'The API server answered with an error.'),
+  CLUSTER_NOT_INSTALLED: failed(
+    'on-change',
+    'Install Waybill’s kinds: waybill install --crds-only | kubectl apply --server-side -f -',
+  ),
+  DELIVERY_INVALID: refused('Correct the Delivery; `kubectl explain delivery.spec` has every field.'),
+  ACCOUNT_MISSING: refused('Create the service account; `waybill tenant NAMESPACE` prints it with its Roles.'),
+  ACCOUNT_FORBIDDEN: refused('Give the puller the right to act as it: `waybill tenant NAMESPACE` prints the Role.'),
+  SECRET_INVALID: refused(
+    'The pull or CA secret must exist, be readable by the service account and hold what its type says.',
+  ),
+
+  // ---- plan
+  PLAN_REFUSED: refused('Each object above says why. Nothing was written.'),
+  OBJECT_REFUSED: refused('The API server does not accept this object; correct it and publish again.'),
+  OBJECT_FORBIDDEN: refused('The service account may not do this; give it the right, or take the object out.'),
+  OBJECT_OWNED: refused('It exists and is not ours. Delete it, or set spec.adopt.'),
+  OBJECT_IMMUTABLE: refused('The change touches a field that cannot change. Give the object a new name.'),
+  JOB_CHANGED: refused(
+    'A Job cannot change once it exists. Give it a new name for each release, for instance with the version in it.',
+  ),
+  KIND_UNKNOWN: refused('The cluster does not know this kind, and the artifact does not bring its CRD.'),
+  PRUNE_LIMIT: refused(
+    'More would be deleted than prune.maxPercent allows. If that is meant: annotate the Delivery waybill.dev/confirm: <digest>.',
+  ),
+  PRUNE_PROTECTED: refused(
+    'A Namespace, CRD or PersistentVolumeClaim would be deleted. If that is meant: annotate the Delivery waybill.dev/confirm: <digest>.',
+  ),
+  ENVIRONMENT_EMPTY: refused(
+    'The artifact has no objects for this environment, so everything would be deleted. If that is meant: annotate the Delivery waybill.dev/confirm: <digest>.',
+  ),
+  ENVIRONMENT_UNKNOWN: refused('The artifact has no such environment. Set spec.environment to one that it has.'),
+
+  // ---- apply and wait
+  APPLY_FAILED: failed('later', 'Some objects were not applied; each says why. It is tried again.'),
+  HEALTH_TIMEOUT: { exit: 4, retry: 'later', hint: 'Look at the objects named; they did not become ready in time.' },
+  HEALTH_FAILED: failed('later', 'Look at the objects named; they report that they failed.'),
+  SUPERSEDED: failed('later', 'A newer release or an edited Delivery took its place.'),
+
+  // ---- records
+  RECORD_CHAIN_BROKEN: {
+    exit: 3,
+    retry: 'on-change',
+    hint: 'Records were changed behind Waybill’s back. Keep them, find out who, and start from the newest head you trust.',
+  },
+  RECORD_KEY: failed('on-change', 'The puller’s key Secret or its public half is missing or damaged.'),
+  ROLLBACK_TARGET: usage('Choose a digest that `waybill history` shows as applied.'),
+  HOLD_MISSING: usage('The Delivery is not on hold.'),
+
+  // ---- ours
+  INTERNAL: failed('never', 'This is a fault in Waybill. Please report it with the message.'),
+} as const satisfies Readonly<Record<string, ErrorEntry>>
+
+export type ErrorCode = keyof typeof ERRORS
+
+export function isErrorCode(text: string): text is ErrorCode {
+  return Object.hasOwn(ERRORS, text)
+}
+
+/** One fault among several, with its place: a file and line in a commit, or an object in a cluster. */
+export type Fault = {
+  readonly code: ErrorCode
+  readonly message: string
+  readonly file?: string
+  /** From 1. */
+  readonly line?: number
+  /** `Deployment.apps production/api`, as `objectName` writes it. */
+  readonly object?: string
+  readonly environment?: string
+  readonly hint?: string
+}
+
+export type WaybillErrorOptions = {
+  readonly cause?: unknown
+  /** Replaces the table's hint, where this event allows a better one. */
+  readonly hint?: string
+  readonly faults?: readonly Fault[]
+  /** Seconds that the other side asked us to wait. */
+  readonly retryAfterSeconds?: number
+}
+
+/** The only error class that crosses a room. Its message never holds a secret value. */
+export class WaybillError extends Error {
+  readonly code: ErrorCode
+  readonly hint: string
+  readonly retry: Retry
+  readonly exit: ExitStatus
+  readonly faults: readonly Fault[]
+  readonly retryAfterSeconds: number | undefined
+
+  constructor(code: ErrorCode, message: string, options: WaybillErrorOptions = {}) {
+    super(message, options.cause === undefined ? {} : { cause: options.cause })
+    this.name = 'WaybillError'
+    this.code = code
+    this.hint = options.hint ?? ERRORS[code].hint
+    this.retry = ERRORS[code].retry
+    this.exit = ERRORS[code].exit
+    this.faults = options.faults ?? []
+    this.retryAfterSeconds = options.retryAfterSeconds
+  }
+}
+
+/** True for a WaybillError with one of these codes. */
+export function hasCode(error: unknown, ...codes: readonly ErrorCode[]): error is WaybillError {
+  return error instanceof WaybillError && codes.includes(error.code)
+}
