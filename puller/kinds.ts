@@ -1,0 +1,310 @@
+import { z } from 'zod'
+import { digestSchema, environmentNameSchema, revisionSchema } from '../contract/artifact.ts'
+import { isErrorCode, WaybillError } from '../contract/errors.ts'
+import { LIMITS } from '../contract/limits.ts'
+import { isChannel, parseRepository } from '../contract/reference.ts'
+
+/**
+ * Waybill's Kubernetes kinds. The code parses with these definitions, and the CRDs' schemas are generated from them
+ * (puller/install/crds.ts), so that what the API server accepts and what the puller reads cannot part.
+ */
+export const GROUP = 'waybill.dev'
+export const API_VERSION = 'waybill.dev/v1alpha1'
+
+export const LABELS = {
+  /** On records and inventories: the uid of their Delivery. */
+  deliveryUid: 'waybill.dev/delivery-uid',
+  delivery: 'waybill.dev/delivery',
+  /** KEP-3659. Selects members; proves nothing. */
+  partOf: 'applyset.kubernetes.io/part-of',
+  applySetId: 'applyset.kubernetes.io/id',
+} as const
+
+export const ANNOTATION = {
+  /** On a Delivery: a person confirms what was refused, for this digest only. */
+  confirm: 'waybill.dev/confirm',
+  /** On a Delivery: any new value makes the puller look sooner. Carries no facts. */
+  reconcile: 'waybill.dev/reconcile',
+  /** On delivered objects: proves, to who holds the puller's claim key, that our create made them (puller/claim.ts). */
+  claim: 'waybill.dev/claim',
+} as const
+
+/** Field manager of every write to a delivered object. */
+export const FIELD_MANAGER = 'waybill'
+
+const k8sNameSchema = z.string().min(1).max(253)
+const repositorySchema = z
+  .string()
+  .max(512)
+  .refine((text) => {
+    try {
+      parseRepository(text)
+      return true
+    } catch {
+      return false
+    }
+  }, 'host[:port]/path, without a tag or digest')
+const channelSchema = z.string().max(63).refine(isChannel, 'a channel name such as production')
+/** `30s`, `5m`, `1h`; at least one second. */
+const durationSchema = z.string().regex(/^[1-9][0-9]{0,5}(?:s|m|h)$/, 'a duration such as 30s, 5m or 1h')
+const notBuilt = z.unknown().optional()
+
+export const deliverySpecSchema = z.strictObject({
+  source: z.strictObject({
+    repository: repositorySchema,
+    channel: channelSchema.optional(),
+    version: notBuilt,
+    digest: digestSchema.optional(),
+    /** The canonical repository, where this one is a mirror of it. */
+    mirrorOf: repositorySchema.optional(),
+    /** kubernetes.io/dockerconfigjson in the Delivery's namespace, read as the service account. */
+    pullSecret: z.strictObject({ name: k8sNameSchema }).optional(),
+    /** Key `ca.crt`, PEM; read as the service account. */
+    caSecret: z.strictObject({ name: k8sNameSchema }).optional(),
+  }),
+  /** Default: the channel's name; required with a digest. */
+  environment: environmentNameSchema.optional(),
+  serviceAccountName: k8sNameSchema.default('waybill'),
+  interval: durationSchema.default('1m'),
+  schedule: notBuilt,
+  prune: z
+    .strictObject({ enabled: z.boolean().default(true), maxPercent: z.int().min(0).max(100).default(30) })
+    .default({ enabled: true, maxPercent: 30 }),
+  adopt: z.enum(['never', 'if-unowned', 'always']).default('never'),
+  /** `delete` is not built yet. */
+  deletion: z.enum(['orphan', 'delete']).default('orphan'),
+  hold: z.strictObject({ digest: digestSchema, reason: z.string().max(1024).optional(), until: notBuilt }).optional(),
+  suspend: notBuilt,
+})
+export type DeliverySpec = z.infer<typeof deliverySpecSchema>
+
+export const conditionSchema = z.strictObject({
+  type: z.string().max(316),
+  status: z.enum(['True', 'False', 'Unknown']),
+  reason: z.string().max(1024),
+  message: z.string().max(32768),
+  lastTransitionTime: z.string(),
+  observedGeneration: z.int().optional(),
+})
+export type Condition = z.infer<typeof conditionSchema>
+
+export const deliveryStatusSchema = z.object({
+  observedGeneration: z.int().optional(),
+  conditions: z.array(conditionSchema).max(16).optional(),
+  /** What the source names now, verified or not. */
+  resolved: z
+    .object({ digest: digestSchema, channel: z.string().optional(), sequence: z.int().optional(), at: z.string() })
+    .optional(),
+  /** What the newest healthy outcome applied. */
+  applied: z
+    .object({
+      digest: digestSchema,
+      version: z.string().optional(),
+      revision: revisionSchema.optional(),
+      treeDigest: digestSchema.optional(),
+      at: z.string(),
+    })
+    .optional(),
+  lastRecord: z.object({ name: z.string(), sequence: z.int(), hash: digestSchema }).optional(),
+  /** What the newest comparison with the cluster found, bounded. */
+  drift: z
+    .object({
+      at: z.string(),
+      objects: z.int(),
+      listed: z
+        .array(
+          z.object({
+            object: z.string(),
+            fields: z.array(z.string()).max(50),
+            manager: z.string().optional(),
+            since: z.string().optional(),
+          }),
+        )
+        .max(20),
+    })
+    .optional(),
+})
+export type DeliveryStatus = z.infer<typeof deliveryStatusSchema>
+
+/** A Delivery as the stages take it: parsed, defaults filled in. */
+export type Delivery = {
+  readonly name: string
+  readonly namespace: string
+  readonly uid: string
+  readonly generation: number
+  readonly resourceVersion: string
+  readonly annotations: Readonly<Record<string, string>>
+  readonly spec: DeliverySpec
+  readonly status: DeliveryStatus
+  /** The manager whose entry last changed the spec, as the API server's managedFields say, and when. */
+  readonly specEditedBy?: { readonly manager: string; readonly at?: string }
+}
+
+/** Fields of a Delivery that are declared, and refused until they are built. */
+export const UNBUILT_DELIVERY_FIELDS = ['source.version', 'schedule', 'suspend', 'hold.until'] as const
+
+/**
+ * Parses a Delivery's spec.
+ * @throws WaybillError DELIVERY_INVALID with every fault; FIELD_UNSUPPORTED for fields that are not built yet
+ */
+export function parseDeliverySpec(name: string, spec: unknown): DeliverySpec {
+  const parsed = deliverySpecSchema.safeParse(spec)
+  if (!parsed.success)
+    throw new WaybillError(
+      'DELIVERY_INVALID',
+      `Delivery ${name}: ${parsed.error.issues.map((issue) => `spec.${issue.path.join('.')}: ${issue.message}`).join('; ')}`,
+    )
+  const { data } = parsed
+  const unbuilt = [
+    ...(data.source.version === undefined ? [] : ['spec.source.version']),
+    ...(data.schedule === undefined ? [] : ['spec.schedule']),
+    ...(data.suspend === undefined ? [] : ['spec.suspend']),
+    ...(data.hold?.until === undefined ? [] : ['spec.hold.until']),
+    ...(data.deletion === 'delete' ? ['spec.deletion: delete'] : []),
+  ]
+  if (unbuilt.length > 0)
+    throw new WaybillError('FIELD_UNSUPPORTED', `Delivery ${name}: ${unbuilt.join(', ')}: not built yet`)
+  if ((data.source.channel === undefined) === (data.source.digest === undefined))
+    throw new WaybillError(
+      'DELIVERY_INVALID',
+      `Delivery ${name}: spec.source: exactly one of channel and digest is needed`,
+    )
+  if (data.environment === undefined && data.source.channel === undefined)
+    throw new WaybillError('DELIVERY_INVALID', `Delivery ${name}: spec.environment is required with a digest`)
+  return data
+}
+
+export const inventoryEntrySchema = z.strictObject({
+  group: z.string().max(253),
+  kind: z.string().min(1).max(63),
+  namespace: z.string().max(63),
+  name: z.string().min(1).max(253),
+  /** Absent while `pending`: written ahead of the create. */
+  uid: z.string().max(64).optional(),
+  state: z.enum(['pending', 'created', 'adopted']),
+})
+export type InventoryEntry = z.infer<typeof inventoryEntrySchema>
+
+export const inventorySpecSchema = z.strictObject({
+  delivery: z.strictObject({ name: k8sNameSchema, uid: z.string().max(64) }),
+  shard: z.int().min(0),
+  entries: z.array(inventoryEntrySchema).max(LIMITS.inventoryShardEntriesMax),
+})
+export type InventorySpec = z.infer<typeof inventorySpecSchema>
+
+/** One change to one object, as plans, records and people read it. Never holds a value. */
+export const changeSchema = z.strictObject({
+  action: z.enum(['create', 'configure', 'adopt', 'delete', 'forget']),
+  object: z.string().max(700),
+  /** Field paths that differ; a bounded list. */
+  fields: z.array(z.string().max(512)).max(50).optional(),
+  /** Who holds the drifted fields, and since when, as managedFields say. */
+  manager: z.string().max(256).optional(),
+  since: z.string().max(64).optional(),
+})
+export type Change = z.infer<typeof changeSchema>
+
+export const changeListSchema = z.strictObject({
+  total: z.int().min(0),
+  /** Digest of the canonical JSON of the whole list, listed or not. */
+  digest: digestSchema,
+  listed: z.array(changeSchema).max(LIMITS.recordChangesMax),
+})
+export type ChangeList = z.infer<typeof changeListSchema>
+
+export const RECORD_KINDS = [
+  'Intent',
+  'Applied',
+  'Unchanged',
+  'RolledBack',
+  'Refused',
+  'Failed',
+  'DriftCorrected',
+  'TrustChanged',
+  'Checkpoint',
+] as const
+export type RecordKind = (typeof RECORD_KINDS)[number]
+
+const errorCodeSchema = z.string().refine(isErrorCode, 'a Waybill error code')
+
+/** What happened, before it is chained and signed. */
+export const recordFactsSchema = z.strictObject({
+  kind: z.enum(RECORD_KINDS),
+  /** The digest that this is about. */
+  digest: digestSchema.optional(),
+  version: z.string().max(128).optional(),
+  revision: revisionSchema.optional(),
+  environment: z.string().max(63).optional(),
+  treeDigest: digestSchema.optional(),
+  source: z
+    .strictObject({
+      repository: z.string().max(512),
+      channel: z.string().max(63).optional(),
+      mirrorOf: z.string().max(512).optional(),
+    })
+    .optional(),
+  /** The verified promotion that this rests on. What was seen before comes from here. */
+  promotion: z.strictObject({ channel: z.string().max(63), sequence: z.int().min(1) }).optional(),
+  signers: z
+    .array(
+      z.strictObject({
+        role: z.string().max(32),
+        authority: z.string().max(63),
+        policy: z.string().max(253),
+        key: z.string().max(80),
+      }),
+    )
+    .max(64)
+    .optional(),
+  provenance: z
+    .strictObject({
+      builderId: z.string().max(512),
+      sourceRepository: z.string().max(2048),
+      ref: z.string().max(255).optional(),
+      revision: z.string().max(80).optional(),
+    })
+    .optional(),
+  policies: z
+    .array(z.strictObject({ name: z.string().max(253), generation: z.int().optional() }))
+    .max(64)
+    .optional(),
+  /** Why it happened: the source moved, the spec was edited, a hold was set or lifted, drift was found, trust changed, a retry. */
+  trigger: z.strictObject({
+    type: z.enum(['source', 'spec', 'hold', 'unhold', 'drift', 'trust', 'retry']),
+    generation: z.int(),
+    by: z.string().max(256).optional(),
+    reason: z.string().max(1024).optional(),
+  }),
+  /** On an outcome: the sequence of its Intent. */
+  intent: z.int().min(1).optional(),
+  changes: changeListSchema.optional(),
+  error: z
+    .strictObject({
+      code: errorCodeSchema,
+      message: z.string().max(LIMITS.messageCharsMax),
+      objects: z
+        .array(z.strictObject({ object: z.string().max(700), code: errorCodeSchema, message: z.string().max(512) }))
+        .max(50)
+        .optional(),
+    })
+    .optional(),
+  /** On a Checkpoint: what readers of the dropped records still need to know. */
+  checkpoint: z.record(z.string(), z.unknown()).optional(),
+  startedAt: z.string(),
+  finishedAt: z.string().optional(),
+})
+export type RecordFacts = z.infer<typeof recordFactsSchema>
+
+/** spec of a DeliveryRecord: the facts, chained and signed. Immutable. */
+export const recordSpecSchema = recordFactsSchema.extend({
+  delivery: z.strictObject({ namespace: k8sNameSchema, name: k8sNameSchema, uid: z.string().max(64) }),
+  /** From 1, without gaps. */
+  sequence: z.int().min(1),
+  /** sha256 of the canonical JSON of the spec before this one, its signature included; absent for the first. */
+  previous: digestSchema.optional(),
+  /** sha256:<hex> of the SPKI DER of the key that signed. */
+  key: digestSchema,
+  /** Base64 ECDSA P-256 (DER) over the canonical JSON of this spec without `signature`. */
+  signature: z.string().max(256),
+})
+export type RecordSpec = z.infer<typeof recordSpecSchema>
