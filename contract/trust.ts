@@ -1,7 +1,10 @@
 import type { Digest } from './digest.ts'
-import { type ErrorCode, WaybillError } from './errors.ts'
+import { type ErrorCode, type Fault, WaybillError } from './errors.ts'
 import type { PromotionPredicate, StatementRole } from './statements.ts'
-import type { TrustPolicy } from './trust-policy.ts'
+import { gatherEvidence, signerFinder } from './trust-evidence.ts'
+import { judgePolicy, type PolicyVerdict } from './trust-judge.ts'
+import { repositoryMatches, type TrustPolicy } from './trust-policy.ts'
+import { believe } from './trust-result.ts'
 
 /** What is asked of the policies. */
 export type TrustQuery = {
@@ -73,11 +76,21 @@ export type TrustExplanation = {
 
 /** As `evaluateTrust`, but goes on after a refusal and gives every verdict. Never throws for what a bundle holds. */
 export function explainTrust(
-  _policies: readonly TrustPolicy[],
-  _query: TrustQuery,
-  _bundles: readonly Uint8Array[],
+  policies: readonly TrustPolicy[],
+  query: TrustQuery,
+  bundles: readonly Uint8Array[],
 ): TrustExplanation {
-  return { checks: [], warnings: [], error: new WaybillError('INTERNAL', 'not built yet') }
+  const { repository, canonical } = query
+  const covers = (policy: TrustPolicy, name: string) => policy.spec.repositories.some((p) => repositoryMatches(p, name))
+  if (!policies.some((policy) => covers(policy, canonical))) return unmatched(policies, canonical)
+  const evidence = gatherEvidence(bundles)
+  const find = signerFinder()
+  const verdicts = policies
+    .filter((policy) => covers(policy, canonical) || covers(policy, repository))
+    .map((policy) => judgePolicy(policy, query, evidence, find))
+  const refused = verdicts.flatMap(({ checks }) => checks.filter(({ ok }) => !ok))
+  if (refused.length > 0) return refusal(verdicts, refused, evidence.warnings)
+  return believe(verdicts, query, evidence.warnings)
 }
 
 /**
@@ -92,4 +105,34 @@ export function evaluateTrust(
   const { trusted, error } = explainTrust(policies, query, bundles)
   if (trusted === undefined) throw error ?? new WaybillError('INTERNAL', 'trust was neither given nor refused')
   return trusted
+}
+
+function unmatched(policies: readonly TrustPolicy[], canonical: string): TrustExplanation {
+  const detail = `none of ${policies.length} trust policies covers ${canonical}`
+  return {
+    checks: [{ policy: '', check: 'policy', ok: false, detail, code: 'POLICY_MISSING' }],
+    warnings: [],
+    error: new WaybillError('POLICY_MISSING', detail),
+  }
+}
+
+/** The first refusal is the error; with several, each is a fault of it. */
+function refusal(
+  verdicts: readonly PolicyVerdict[],
+  refused: readonly TrustCheck[],
+  warnings: readonly string[],
+): TrustExplanation {
+  const faults: Fault[] = refused.map(({ code, policy, detail }) => ({
+    code: code ?? 'INTERNAL',
+    message: `TrustPolicy ${policy}: ${detail}`,
+  }))
+  const first = faults[0]
+  const ignored = warnings.length === 0 ? '' : ` (${warnings.slice(0, 3).join('; ')})`
+  return {
+    checks: verdicts.flatMap(({ checks }) => checks),
+    warnings,
+    error: new WaybillError(first?.code ?? 'INTERNAL', `${first?.message ?? 'refused'}${ignored}`, {
+      faults: faults.length > 1 ? faults : [],
+    }),
+  }
 }
