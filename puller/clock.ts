@@ -1,0 +1,39 @@
+import { setTimeout as delay } from 'node:timers/promises'
+
+/** Time as the puller takes it, so that tests can pass their own. */
+export interface Clock {
+  /** Milliseconds since 1970. */
+  nowMs(): number
+  /** Ends early, without an error, when `signal` aborts. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>
+  /** 0 ≤ x < 1, for jitter. */
+  random(): number
+}
+
+export const systemClock: Clock = {
+  nowMs: () => Date.now(),
+  sleep: async (ms, signal) => {
+    try {
+      await delay(ms, undefined, signal === undefined ? {} : { signal })
+    } catch (error) {
+      if (signal?.aborted !== true) throw error
+    }
+  },
+  random: () => Math.random(),
+}
+
+/** `2026-11-21T10:00:00Z`: UTC, whole seconds, as Kubernetes writes times. */
+export function timestamp(clock: Clock): string {
+  return `${new Date(clock.nowMs()).toISOString().slice(0, 19)}Z`
+}
+
+/** `30s` → 30000. Only for what `durationSchema` accepted. */
+export function durationMs(text: string): number {
+  const unit = { s: 1000, m: 60_000, h: 3_600_000 }[text.slice(-1)] ?? 1000
+  return Number(text.slice(0, -1)) * unit
+}
+
+/** Between 90 % and 110 % of `ms`, so that what started together does not stay together. */
+export function withJitter(ms: number, clock: Clock): number {
+  return Math.round(ms * (0.9 + 0.2 * clock.random()))
+}
