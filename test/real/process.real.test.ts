@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { test } from 'node:test'
@@ -15,7 +16,6 @@ const script = `
 
 /** The processes of this machine whose command line names `text`. */
 async function processesNaming(text: string): Promise<readonly string[]> {
-  const { readdir } = await import('node:fs/promises')
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name))
   const lines = pids.map((pid) => {
     try {
@@ -34,12 +34,13 @@ for (const signal of ['SIGKILL', 'SIGINT'] as const) {
     const owner = spawn(process.execPath, ['--input-type=module', '-e', script], {
       stdio: ['ignore', 'pipe', 'inherit'],
     })
-    const [directory] = await Array.fromAsync(createInterface({ input: owner.stdout }), async (line) => {
+    let directory = ''
+    for await (const line of createInterface({ input: owner.stdout })) {
+      directory = line
       assert.equal((await processesNaming(line)).length, 3, 'etcd, kube-apiserver and kwok run')
       owner.kill(signal)
-      return line
-    })
-    assert.ok(directory)
+    }
+    assert.notEqual(directory, '')
     for (const deadline = Date.now() + 5_000; Date.now() < deadline && existsSync(directory); ) await sleep(50)
     assert.deepEqual(await processesNaming(directory), [])
     assert.equal(existsSync(directory), false)
