@@ -25,6 +25,8 @@ export const LIMITS = {
   /** Referrers of one artifact that are looked at; more are refused, not cut. */
   referrersMax: 500,
   referrerPagesMax: 50,
+  /** All bundles of one artifact together. */
+  bundlesBytesMax: 64 * 1024 * 1024,
   /** One Sigstore bundle. */
   bundleBytesMax: 1024 * 1024,
   /** A registry's error or token answer. */

@@ -1,0 +1,125 @@
+import type { CredentialSource } from '../credentials.ts'
+import { WaybillError } from '../errors.ts'
+import { LIMITS } from '../limits.ts'
+import type { Reference } from '../reference.ts'
+import { createAuthorizer } from './authorization.ts'
+import { type ConnectionOptions, createConnections } from './connections.ts'
+import { type Answer, ask, dropBody, where } from './http.ts'
+
+export type SessionOptions = ConnectionOptions & {
+  /** Speak HTTP. Off by default, for loopback too. */
+  readonly plainHttp?: boolean
+  readonly credentials?: CredentialSource
+  /** A whole request, headers to last byte; default LIMITS.registryRequestMs. */
+  readonly requestMs?: number
+}
+
+export type RegistryRequest = {
+  readonly repository: Reference
+  readonly method: 'GET' | 'HEAD'
+  /** Below `/v2/<name>/`, or a whole URL on the same origin (from a `Link` header). */
+  readonly path: string
+  readonly accept?: string
+  /** Only blobs may be elsewhere. */
+  readonly redirects?: 'follow' | 'refuse'
+}
+
+/** Requests to registries with logins, tokens and redirects done. */
+export type RegistrySession = {
+  /**
+   * An answer with status 200. The caller reads or drops its body.
+   * @throws WaybillError REGISTRY_AUTH, REGISTRY_NOT_FOUND, REGISTRY_RATE_LIMITED, REGISTRY_FAILED, REGISTRY_REDIRECT,
+   * REGISTRY_UNREACHABLE, REGISTRY_ANSWER_INVALID
+   */
+  request(request: RegistryRequest): Promise<Answer>
+  close(): Promise<void>
+}
+
+const redirectStatuses = [301, 302, 303, 307, 308]
+
+export function createSession(options: SessionOptions): RegistrySession {
+  const connections = createConnections(options)
+  const authorizer = createAuthorizer(connections, options.credentials ?? (async () => undefined))
+  const base = (repository: Reference) =>
+    new URL(`${options.plainHttp === true ? 'http' : 'https'}://${repository.registry}/v2/${repository.path}/`)
+
+  const authorized = async (request: RegistryRequest, signal: AbortSignal): Promise<Answer> => {
+    const { repository, method } = request
+    const url = new URL(request.path, base(repository))
+    if (url.origin !== base(repository).origin)
+      throw new WaybillError('REGISTRY_REDIRECT', `${repository.repository}: goes on at ${url.origin}`)
+    const send = (authorization: string | undefined) =>
+      ask({
+        method,
+        url,
+        headers: {
+          ...(request.accept === undefined ? {} : { accept: request.accept }),
+          ...(authorization === undefined ? {} : { authorization }),
+        },
+        dispatcher: connections.registry,
+        signal,
+      })
+    const known = authorizer.known(repository)
+    const first = await send(known)
+    if (first.status !== 401) return first
+    await dropBody(first)
+    const header = await authorizer.answer(repository, url, first.headers['www-authenticate'] ?? '', signal)
+    return header === undefined || header === known ? first : send(header)
+  }
+
+  /** Follows redirects away from an answer, with no login: it was meant for the registry alone. */
+  const followed = async (first: Answer, { method, accept }: RegistryRequest, signal: AbortSignal): Promise<Answer> => {
+    let answer = first
+    for (let hop = 0; redirectStatuses.includes(answer.status); hop++) {
+      await dropBody(answer)
+      const { location } = answer.headers
+      if (location === undefined || !URL.canParse(location, answer.url.href))
+        throw new WaybillError('REGISTRY_ANSWER_INVALID', `${where(answer.url)}: redirects to no place`)
+      if (hop === LIMITS.registryRedirectsMax)
+        throw new WaybillError('REGISTRY_REDIRECT', `${where(first.url)}: redirects more than ${hop} times`)
+      const url = new URL(location, answer.url)
+      if (url.protocol !== 'https:' && url.protocol !== 'http:')
+        throw new WaybillError('REGISTRY_REDIRECT', `${where(answer.url)}: redirects to ${url.protocol}`)
+      // Judged from the registry, not from the last hop: what it may not do in one step it may not do in two.
+      const dispatcher = connections.toward(first.url, url)
+      answer = await ask({ method, url, dispatcher, signal, ...(accept === undefined ? {} : { headers: { accept } }) })
+    }
+    return answer
+  }
+
+  return {
+    request: async (request) => {
+      const signal = AbortSignal.timeout(options.requestMs ?? LIMITS.registryRequestMs)
+      const direct = await authorized(request, signal)
+      const answer = request.redirects === 'follow' ? await followed(direct, request, signal) : direct
+      if (answer.status === 200) return answer
+      await dropBody(answer)
+      throw statusError(answer, request)
+    },
+    close: () => connections.close(),
+  }
+}
+
+function statusError({ status, url, headers }: Answer, { repository }: RegistryRequest): WaybillError {
+  const at = where(url)
+  if (status === 401 || status === 403)
+    return new WaybillError('REGISTRY_AUTH', `${repository.repository}: ${at} answers ${status}`)
+  if (status === 404) return new WaybillError('REGISTRY_NOT_FOUND', `${at}: answers 404`)
+  if (status === 429) {
+    const seconds = retryAfter(headers)
+    return new WaybillError('REGISTRY_RATE_LIMITED', `${at}: answers 429`, {
+      ...(seconds === undefined ? {} : { retryAfterSeconds: seconds }),
+    })
+  }
+  if (status >= 500) return new WaybillError('REGISTRY_FAILED', `${at}: answers ${status}`)
+  if (redirectStatuses.includes(status))
+    return new WaybillError('REGISTRY_REDIRECT', `${at}: redirects, which only blobs may`)
+  return new WaybillError('REGISTRY_ANSWER_INVALID', `${at}: answers ${status}`)
+}
+
+/** `Retry-After`, in seconds, or as a date held against the answer's own `Date`; at most an hour. */
+function retryAfter(headers: Answer['headers']): number | undefined {
+  const text = headers['retry-after'] ?? ''
+  const seconds = /^\d{1,9}$/.test(text) ? Number(text) : (Date.parse(text) - Date.parse(headers.date ?? '')) / 1000
+  return Number.isFinite(seconds) ? Math.min(Math.max(Math.ceil(seconds), 0), 3600) : undefined
+}
