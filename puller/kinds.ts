@@ -268,9 +268,9 @@ export const recordFactsSchema = z.strictObject({
     .array(z.strictObject({ name: z.string().max(253), generation: z.int().optional() }))
     .max(64)
     .optional(),
-  /** Why it happened: the source moved, the spec was edited, a hold was set or lifted, drift was found, trust changed, a retry. */
+  /** Why it happened: the source moved, the spec was edited, a hold was set or lifted, drift was found, trust changed, a retry, old records are dropped. */
   trigger: z.strictObject({
-    type: z.enum(['source', 'spec', 'hold', 'unhold', 'drift', 'trust', 'retry']),
+    type: z.enum(['source', 'spec', 'hold', 'unhold', 'drift', 'trust', 'retry', 'retention']),
     generation: z.int(),
     by: z.string().max(256).optional(),
     reason: z.string().max(1024).optional(),
