@@ -40,6 +40,11 @@ export const LIMITS = {
   packageFileBytesMax: 256 * 1024,
   /** One YAML file that is rendered. */
   manifestFileBytesMax: 32 * 1024 * 1024,
+  /** Files of one commit, and their bytes together. */
+  treeEntriesMax: 500_000,
+  treeBytesMax: 4 * 1024 * 1024 * 1024,
+  /** Values in one YAML file, aliases expanded. */
+  yamlValuesMax: 2_000_000,
   /** YAML aliases expanded in one document ("billion laughs"). */
   yamlAliasesMax: 1000,
   /** What a child process (kustomize, oras, git) may print. */
