@@ -169,6 +169,10 @@ export const ERRORS = {
   ),
   ENVIRONMENT_UNKNOWN: refused('The artifact has no such environment. Set spec.environment to one that it has.'),
 
+  INVENTORY_INVALID: refused(
+    'A DeliveryInventory was changed behind Waybill’s back. Put it back from a backup; nothing is written or deleted before.',
+  ),
+
   // ---- apply and wait
   APPLY_FAILED: failed('later', 'Some objects were not applied; each says why. It is tried again.'),
   HEALTH_TIMEOUT: { exit: 4, retry: 'later', hint: 'Look at the objects named; they did not become ready in time.' },
