@@ -1,4 +1,5 @@
 import { type ErrorCode, WaybillError } from '../contract/errors.ts'
+import { answerReason } from './answer.ts'
 import type { ClusterAnswer } from './cluster-port.ts'
 
 const CODES: Readonly<Record<number, ErrorCode>> = {
@@ -7,14 +8,7 @@ const CODES: Readonly<Record<number, ErrorCode>> = {
   409: 'CLUSTER_CONFLICT',
 }
 
-/**
- * An answer that is not a success, as an error: `what` and the API server's `reason` (a word of its own), never its
- * message, which repeats values that were sent.
- */
+/** An answer that is not a success, as an error: `what`, and what `answerReason` lets be said. */
 export function answerError(what: string, answer: ClusterAnswer): WaybillError {
-  const reason = typeof answer.body.reason === 'string' ? `, ${answer.body.reason.slice(0, 64)}` : ''
-  return new WaybillError(
-    CODES[answer.status] ?? 'CLUSTER_FAILED',
-    `${what}: the API server answered ${answer.status}${reason}`,
-  )
+  return new WaybillError(CODES[answer.status] ?? 'CLUSTER_FAILED', `${what}: ${answerReason(answer)}`)
 }

@@ -61,11 +61,16 @@ export function readPublicKey(pem: string): { readonly key: KeyObject; readonly 
   }
 }
 
-/** True when `key` signed exactly this spec. */
+/** True when `key` signed exactly this spec. What has no canonical form (a lone surrogate) was never signed. */
 export function isSignedBy(key: KeyObject, spec: RecordSpec): boolean {
   const { signature, ...unsigned } = spec
   const der = Buffer.from(signature, 'base64')
-  return der.toString('base64') === signature && verify('sha256', signedBytes(unsigned), key, der)
+  if (der.toString('base64') !== signature) return false
+  try {
+    return verify('sha256', signedBytes(unsigned), key, der)
+  } catch {
+    return false
+  }
 }
 
 function signedBytes(unsigned: object): Uint8Array {

@@ -1,8 +1,12 @@
-import { WaybillError } from '../../contract/errors.ts'
 import type { KubeObject } from '../../contract/objects.ts'
+import { DEFAULT_NAMESPACE } from '../keys.ts'
+import { admissionObjects } from './admission.ts'
+import { crdObjects } from './crds.ts'
+import { pullerIdentity } from './identity.ts'
+import { rbacObjects } from './rbac.ts'
 
 export type InstallOptions = {
-  /** Only the CustomResourceDefinitions, the puller's RBAC and the admission policies: all there is until an image exists. */
+  /** Without the puller's own Deployment. The Deployment is not built yet, so both give the same. */
   readonly crdsOnly: boolean
   /** The puller's own namespace. Default: waybill-system. */
   readonly namespace?: string
@@ -10,7 +14,9 @@ export type InstallOptions = {
   readonly identity?: string
 }
 
-/** What `waybill install` prints, in the order to apply it in. */
-export function installObjects(_options: InstallOptions): KubeObject[] {
-  throw new WaybillError('INTERNAL', 'not built yet')
+/** What `waybill install` prints, in the order to apply it in: kinds, the puller's rights, and who may write records. */
+export function installObjects(options: InstallOptions): KubeObject[] {
+  const namespace = options.namespace ?? DEFAULT_NAMESPACE
+  const identity = options.identity ?? pullerIdentity(namespace)
+  return [...crdObjects(), ...rbacObjects({ namespace, identity }), ...admissionObjects({ namespace, identity })]
 }

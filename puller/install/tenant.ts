@@ -1,5 +1,7 @@
-import { WaybillError } from '../../contract/errors.ts'
+import type { JsonObject } from '../../contract/canonical-json.ts'
 import type { KubeObject } from '../../contract/objects.ts'
+import { DEFAULT_NAMESPACE } from '../keys.ts'
+import { PULLER_ACCOUNT, pullerIdentity, subjectOf } from './identity.ts'
 
 export type TenantOptions = {
   /** The tenant's namespace. */
@@ -14,7 +16,79 @@ export type TenantOptions = {
   readonly apiGroups?: readonly string[]
 }
 
-/** What `waybill tenant NAME` prints, in the order to apply it in. */
-export function tenantObjects(_options: TenantOptions): KubeObject[] {
-  throw new WaybillError('INTERNAL', 'not built yet')
+const RBAC = 'rbac.authorization.k8s.io/v1'
+const BINDING = 'rbac.authorization.k8s.io'
+
+/**
+ * What `waybill tenant NAME` prints, in the order to apply it in: a namespace, an account that may manage what people
+ * deliver in it, and the puller's right to act as exactly that account. Left out of the account's rights on purpose: quotas and limit
+ * ranges (they bound the tenant), tokens of service accounts, Waybill's own kinds. Roles that it delivers can give no more
+ * than it has: the API server sees to that.
+ */
+export function tenantObjects(options: TenantOptions): KubeObject[] {
+  const { name: namespace, account = 'waybill', pullerNamespace = DEFAULT_NAMESPACE, apiGroups = [] } = options
+  const identity = options.identity ?? pullerIdentity(pullerNamespace)
+  const own = { kind: 'ServiceAccount', name: account, namespace }
+  const impersonator = `${PULLER_ACCOUNT}-${account}`
+  return [
+    { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } },
+    { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: account, namespace } },
+    { apiVersion: RBAC, kind: 'Role', metadata: { name: account, namespace }, rules: accountRules(apiGroups) },
+    binding(namespace, account, own),
+    {
+      apiVersion: RBAC,
+      kind: 'Role',
+      metadata: { name: impersonator, namespace },
+      rules: [
+        { apiGroups: [''], resources: ['serviceaccounts'], resourceNames: [account], verbs: ['get', 'impersonate'] },
+      ],
+    },
+    binding(namespace, impersonator, subjectOf(identity)),
+  ]
+}
+
+function binding(namespace: string, role: string, subject: JsonObject): KubeObject {
+  return {
+    apiVersion: RBAC,
+    kind: 'RoleBinding',
+    metadata: { name: role, namespace },
+    roleRef: { apiGroup: BINDING, kind: 'Role', name: role },
+    subjects: [subject],
+  }
+}
+
+const VERBS = ['get', 'list', 'watch', 'create', 'update', 'patch', 'delete']
+
+/** Namespaced kinds of Kubernetes 1.36 that people deliver, by API group. */
+const DELIVERED: Readonly<Record<string, readonly string[]>> = {
+  '': [
+    'configmaps',
+    'endpoints',
+    'persistentvolumeclaims',
+    'pods',
+    'podtemplates',
+    'replicationcontrollers',
+    'secrets',
+    'serviceaccounts',
+    'services',
+  ],
+  apps: ['controllerrevisions', 'daemonsets', 'deployments', 'replicasets', 'statefulsets'],
+  autoscaling: ['horizontalpodautoscalers'],
+  batch: ['cronjobs', 'jobs'],
+  'coordination.k8s.io': ['leases'],
+  'discovery.k8s.io': ['endpointslices'],
+  'networking.k8s.io': ['ingresses', 'networkpolicies'],
+  policy: ['poddisruptionbudgets'],
+  'rbac.authorization.k8s.io': ['rolebindings', 'roles'],
+  'resource.k8s.io': ['resourceclaims', 'resourceclaimtemplates'],
+}
+
+function accountRules(apiGroups: readonly string[]): readonly JsonObject[] {
+  const builtIn = Object.entries(DELIVERED).map(([group, resources]) => ({
+    apiGroups: [group],
+    resources,
+    verbs: VERBS,
+  }))
+  const custom = apiGroups.length === 0 ? [] : [{ apiGroups, resources: ['*'], verbs: VERBS }]
+  return [...builtIn, ...custom]
 }

@@ -1,0 +1,218 @@
+import type { JsonObject } from '../../contract/canonical-json.ts'
+import type { KubeObject } from '../../contract/objects.ts'
+import { trustPolicySpecSchema } from '../../contract/trust-policy.ts'
+import { deliverySpecSchema, deliveryStatusSchema, GROUP, inventorySpecSchema, recordSpecSchema } from '../kinds.ts'
+import { type Amendments, structural } from './structural.ts'
+
+/** The CustomResourceDefinitions of Waybill's kinds, their schemas generated from what the code parses with. */
+export function crdObjects(): KubeObject[] {
+  return [deliveryCrd(), trustPolicyCrd(), inventoryCrd(), recordCrd()]
+}
+
+const rule = (expression: string, message: string): JsonObject => ({ rule: expression, message })
+const rules = (...all: readonly JsonObject[]): JsonObject => ({ 'x-kubernetes-validations': all })
+const notBuilt = (field: string): string => `${field} is not built yet`
+const text = (maxLength: number): JsonObject => ({ type: 'string', maxLength })
+
+const DURATION_MAX = 7
+const deliverySpecAmendments: Amendments = {
+  spec: rules(
+    rule('has(self.environment) || has(self.source.channel)', 'environment is required with a digest'),
+    rule("self.deletion != 'delete'", notBuilt('deletion: delete')),
+    rule('!has(self.schedule)', notBuilt('schedule')),
+    rule('!has(self.suspend)', notBuilt('suspend')),
+  ),
+  'spec.source': rules(
+    rule('has(self.channel) != has(self.digest)', 'exactly one of channel and digest is needed'),
+    rule('!has(self.version)', notBuilt('version')),
+  ),
+  'spec.source.repository': { description: 'host[:port]/path of the package, without a tag or digest.', minLength: 3 },
+  'spec.source.channel': {
+    description: 'A signed channel of the package, such as production.',
+    pattern: '^[a-z][a-z0-9]*([._-][a-z0-9]+)*$',
+  },
+  'spec.source.version': { ...text(256), description: 'Not built yet.' },
+  'spec.source.digest': { description: 'Exactly this artifact.' },
+  'spec.source.mirrorOf': { description: 'The canonical repository, where this one is a mirror of it.' },
+  'spec.source.pullSecret': {
+    description: 'A kubernetes.io/dockerconfigjson Secret beside the Delivery, read as the service account.',
+  },
+  'spec.source.caSecret': {
+    description: 'A Secret beside the Delivery with PEM certificates in ca.crt, read as the service account.',
+  },
+  'spec.environment': { description: 'The environment of the artifact that is applied. Default: the channel’s name.' },
+  'spec.serviceAccountName': { description: 'The account that everything is applied as.' },
+  'spec.interval': { maxLength: DURATION_MAX, description: 'How often source and cluster are looked at: 30s, 5m, 1h.' },
+  'spec.schedule': { ...text(256), description: 'Not built yet.' },
+  'spec.prune': {
+    description: 'Whether what left the artifact is deleted, and how much of it at most without a confirmation.',
+  },
+  'spec.adopt': { description: 'What happens to objects that exist and are not ours.' },
+  'spec.deletion': { description: 'What deleting the Delivery does to what it delivered. delete is not built yet.' },
+  'spec.hold': {
+    description: 'Stay on, or go back to, this digest until it is lifted.',
+    ...rules(rule('!has(self.until)', notBuilt('hold.until'))),
+  },
+  'spec.hold.until': { ...text(64), description: 'Not built yet.' },
+  'spec.suspend': {
+    type: 'object',
+    description: 'Not built yet.',
+    properties: { reason: text(1024), until: text(64) },
+  },
+}
+
+const deliveryStatusAmendments: Amendments = {
+  'status.conditions': { 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['type'] },
+}
+
+function deliveryCrd(): KubeObject {
+  return crd({
+    kind: 'Delivery',
+    plural: 'deliveries',
+    shortNames: ['wd'],
+    scope: 'Namespaced',
+    // KEP-3659: deliveries are parents of ApplySets.
+    labels: { 'applyset.kubernetes.io/is-parent-type': 'true' },
+    description: 'Delivers one environment of a signed package to this cluster, and keeps it there.',
+    spec: structural(deliverySpecSchema, deliverySpecAmendments, 'spec'),
+    status: structural(deliveryStatusSchema, deliveryStatusAmendments, 'status'),
+    columns: [
+      column('Channel', '.spec.source.channel'),
+      column('Version', '.status.applied.version'),
+      column('Digest', '.status.applied.digest'),
+      column('Ready', '.status.conditions[?(@.type=="Ready")].status'),
+      column('Reason', '.status.conditions[?(@.type=="Ready")].reason'),
+      { ...column('Hold', '.spec.hold.digest'), priority: 1 },
+      { ...column('Repository', '.spec.source.repository'), priority: 1 },
+      { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' },
+    ],
+  })
+}
+
+const named = (role: string): JsonObject =>
+  rule(
+    `!has(self.require.${role}) || self.require.${role}.by.all(one, self.authorities.exists(a, a.name == one))`,
+    `require.${role}.by names who is no authority`,
+  )
+
+function trustPolicyCrd(): KubeObject {
+  const amendments: Amendments = {
+    spec: rules(named('signature'), named('provenance'), named('release'), named('promotion')),
+    'spec.authorities': { 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['name'] },
+    'spec.authorities[]': rules(
+      rule('!has(self.keyless)', notBuilt('keyless')),
+      rule('has(self.key) || has(self.keyless)', 'an authority needs a key'),
+    ),
+    'spec.authorities[].keyless': { type: 'object', 'x-kubernetes-preserve-unknown-fields': true },
+    'spec.authorities[].state': {
+      description: 'active; retired: good for what the records show ran here; revoked: good for nothing.',
+    },
+    'spec.repositories': { description: 'host/path, with * for one segment, or ** at the end for any number.' },
+  }
+  return crd({
+    kind: 'TrustPolicy',
+    plural: 'trustpolicies',
+    scope: 'Cluster',
+    description: 'Says who is trusted for which repositories. Every policy that matches must be satisfied.',
+    spec: structural(trustPolicySpecSchema, amendments, 'spec'),
+    columns: [
+      column('Repositories', '.spec.repositories'),
+      { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' },
+    ],
+  })
+}
+
+function inventoryCrd(): KubeObject {
+  const amendments: Amendments = {
+    'spec.delivery': rules(rule('self == oldSelf', 'an inventory stays with its Delivery')),
+    'spec.shard': rules(rule('self == oldSelf', 'the number of a shard does not change')),
+  }
+  return crd({
+    kind: 'DeliveryInventory',
+    plural: 'deliveryinventories',
+    scope: 'Namespaced',
+    description: 'What a Delivery created or adopted, in shards. Written by the puller only.',
+    spec: structural(inventorySpecSchema, amendments, 'spec'),
+    columns: [
+      column('Delivery', '.spec.delivery.name'),
+      { ...column('Shard', '.spec.shard'), type: 'integer' },
+      { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' },
+    ],
+  })
+}
+
+function recordCrd(): KubeObject {
+  const amendments: Amendments = { spec: rules(rule('self == oldSelf', 'a record does not change')) }
+  return crd({
+    kind: 'DeliveryRecord',
+    plural: 'deliveryrecords',
+    scope: 'Namespaced',
+    description: 'One thing that happened to a Delivery: signed, chained, immutable. Written by the puller only.',
+    spec: structural(recordSpecSchema, amendments, 'spec'),
+    columns: [
+      column('Delivery', '.spec.delivery.name'),
+      { ...column('Sequence', '.spec.sequence'), type: 'integer' },
+      column('Kind', '.spec.kind'),
+      column('Version', '.spec.version'),
+      column('Digest', '.spec.digest'),
+      column('Error', '.spec.error.code'),
+      { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' },
+    ],
+  })
+}
+
+const column = (name: string, jsonPath: string): JsonObject => ({ name, type: 'string', jsonPath })
+
+type CrdOptions = {
+  readonly kind: string
+  readonly plural: string
+  readonly shortNames?: readonly string[]
+  readonly scope: 'Namespaced' | 'Cluster'
+  readonly labels?: JsonObject
+  readonly description: string
+  readonly spec: JsonObject
+  readonly status?: JsonObject
+  readonly columns: readonly JsonObject[]
+}
+
+function crd(options: CrdOptions): KubeObject {
+  const { kind, plural, shortNames, scope, labels, description, spec, status, columns } = options
+  const schema = {
+    type: 'object',
+    description,
+    required: ['spec'],
+    properties: {
+      apiVersion: { type: 'string' },
+      kind: { type: 'string' },
+      metadata: { type: 'object' },
+      spec,
+      ...(status === undefined ? {} : { status }),
+    },
+  }
+  return {
+    apiVersion: 'apiextensions.k8s.io/v1',
+    kind: 'CustomResourceDefinition',
+    metadata: { name: `${plural}.${GROUP}`, ...(labels === undefined ? {} : { labels }) },
+    spec: {
+      group: GROUP,
+      scope,
+      names: {
+        kind,
+        listKind: `${kind}List`,
+        plural,
+        singular: kind.toLowerCase(),
+        ...(shortNames === undefined ? {} : { shortNames }),
+      },
+      versions: [
+        {
+          name: 'v1alpha1',
+          served: true,
+          storage: true,
+          schema: { openAPIV3Schema: schema },
+          ...(status === undefined ? {} : { subresources: { status: {} } }),
+          additionalPrinterColumns: columns,
+        },
+      ],
+    },
+  }
+}

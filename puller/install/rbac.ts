@@ -1,0 +1,81 @@
+import type { JsonObject } from '../../contract/canonical-json.ts'
+import type { KubeObject } from '../../contract/objects.ts'
+import { KEY_SECRET, RECORDS_CONFIG_MAP } from '../keys.ts'
+import { GROUP } from '../kinds.ts'
+import { PULLER_ACCOUNT, subjectOf } from './identity.ts'
+
+const RBAC = 'rbac.authorization.k8s.io/v1'
+const BINDING = 'rbac.authorization.k8s.io'
+
+/**
+ * The puller's namespace, its service account, and the least that it needs: its own kinds, Events, Leases, its own Secret
+ * and ConfigMap, discovery. It may impersonate nobody until `waybill tenant` names an account.
+ */
+export function rbacObjects({
+  namespace,
+  identity,
+}: {
+  readonly namespace: string
+  readonly identity: string
+}): KubeObject[] {
+  const subjects = [subjectOf(identity)]
+  return [
+    { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } },
+    { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: PULLER_ACCOUNT, namespace } },
+    { apiVersion: RBAC, kind: 'ClusterRole', metadata: { name: PULLER_ACCOUNT }, rules: CLUSTER_RULES },
+    {
+      apiVersion: RBAC,
+      kind: 'ClusterRoleBinding',
+      metadata: { name: PULLER_ACCOUNT },
+      roleRef: { apiGroup: BINDING, kind: 'ClusterRole', name: PULLER_ACCOUNT },
+      subjects,
+    },
+    { apiVersion: RBAC, kind: 'Role', metadata: { name: PULLER_ACCOUNT, namespace }, rules: OWN_NAMESPACE_RULES },
+    {
+      apiVersion: RBAC,
+      kind: 'RoleBinding',
+      metadata: { name: PULLER_ACCOUNT, namespace },
+      roleRef: { apiGroup: BINDING, kind: 'Role', name: PULLER_ACCOUNT },
+      subjects,
+    },
+  ]
+}
+
+const READ = ['get', 'list', 'watch']
+const WRITE = ['create', 'update', 'patch', 'delete']
+const allow = (
+  group: string,
+  resources: readonly string[],
+  verbs: readonly string[],
+  names?: readonly string[],
+): JsonObject => ({
+  apiGroups: [group],
+  resources,
+  ...(names === undefined ? {} : { resourceNames: names }),
+  verbs,
+})
+
+const CLUSTER_RULES: readonly JsonObject[] = [
+  // patch: the ApplySet's labels on the parent.
+  allow(GROUP, ['deliveries'], [...READ, 'patch']),
+  allow(GROUP, ['deliveries/status'], ['get', 'update', 'patch']),
+  allow(GROUP, ['trustpolicies'], READ),
+  // delete: old records, behind a signed Checkpoint. They are never updated.
+  allow(GROUP, ['deliveryrecords'], [...READ, 'create', 'delete']),
+  allow(GROUP, ['deliveryinventories'], [...READ, ...WRITE]),
+  allow('', ['events'], ['create', 'patch']),
+  allow('events.k8s.io', ['events'], ['create', 'patch']),
+  {
+    nonResourceURLs: ['/api', '/api/*', '/apis', '/apis/*', '/openapi', '/openapi/*', '/version', '/livez', '/readyz'],
+    verbs: ['get'],
+  },
+]
+
+// RBAC cannot name what does not exist yet: create has no name.
+const OWN_NAMESPACE_RULES: readonly JsonObject[] = [
+  allow('', ['secrets'], ['create']),
+  allow('', ['secrets'], ['get'], [KEY_SECRET]),
+  allow('', ['configmaps'], ['create']),
+  allow('', ['configmaps'], ['get', 'update', 'patch'], [RECORDS_CONFIG_MAP]),
+  allow('coordination.k8s.io', ['leases'], [...READ, ...WRITE]),
+]
