@@ -74,7 +74,8 @@ export async function fetchEnvironment(release: Release, environment: string, so
       `${byDigest(verified.repository, verified.digest)} has no environment ${environment}; it has ${Object.keys(config.environments).join(', ') || 'none'}`,
     )
   const bytes = await source.fetchBlob(verified.repository, layer, LIMITS.layerBytesMax)
-  const objects = await readLayer(bytes, config, environment)
+  const entries = await readLayer(bytes, config, environment)
+  const objects = entries.map(({ object }) => object)
   return { verified, config, environment, treeDigest: parseDigest(listed.treeDigest), objects }
 }
 

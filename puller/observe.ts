@@ -1,7 +1,6 @@
 import { isJsonObject, type Json, type JsonObject } from '../contract/canonical-json.ts'
 import { WaybillError } from '../contract/errors.ts'
 import { parseTrustPolicy, repositoryMatches, type TrustPolicy } from '../contract/trust-policy.ts'
-import type { Cluster, Identity } from './cluster-port.ts'
 import { API_VERSION, type Delivery, deliveryStatusSchema, parseDeliverySpec } from './kinds.ts'
 
 /** What of a Delivery can be said before its spec is read: enough to write its status. */
@@ -57,25 +56,6 @@ function specEditor(object: JsonObject): Delivery['specEditedBy'] {
 function strings(value: Json | undefined): Record<string, string> {
   const entries = Object.entries(isJsonObject(value) ? value : {})
   return Object.fromEntries(entries.filter((entry): entry is [string, string] => typeof entry[1] === 'string'))
-}
-
-/**
- * The service account that everything is asked as.
- * @throws WaybillError ACCOUNT_MISSING: a deleted account can still be impersonated, so its existence is checked;
- *   ACCOUNT_FORBIDDEN when the puller may not look
- */
-export async function requireAccount(cluster: Cluster, delivery: Delivery): Promise<Exclude<Identity, 'puller'>> {
-  const { namespace, spec } = delivery
-  const serviceAccount = spec.serviceAccountName
-  const { status } = await cluster.request('puller', {
-    method: 'GET',
-    path: `/api/v1/namespaces/${encodeURIComponent(namespace)}/serviceaccounts/${encodeURIComponent(serviceAccount)}`,
-  })
-  if (status === 200) return { namespace, serviceAccount }
-  const what = `service account ${namespace}/${serviceAccount}`
-  if (status === 404) throw new WaybillError('ACCOUNT_MISSING', `${what} does not exist`)
-  if (status === 403) throw new WaybillError('ACCOUNT_FORBIDDEN', `the puller may not look at ${what}`)
-  throw new WaybillError('CLUSTER_FAILED', `${what}: the API server answered ${status}`)
 }
 
 /** The cluster's TrustPolicies. One that does not parse still counts: what it may cover is refused. */

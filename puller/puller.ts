@@ -1,9 +1,18 @@
 import type { Logger } from 'pino'
-import { WaybillError } from '../contract/errors.ts'
+import { systemClock } from './clock.ts'
+import { connectCluster } from './cluster.ts'
+import { openCache } from './disk.ts'
+import { DEFAULT_NAMESPACE, loadPullerKeys } from './keys.ts'
+import { runLoop, type Standing } from './loop.ts'
+import { DELIVERIES_PATH, TRUST_POLICIES_PATH } from './observe.ts'
+import { createRegistries } from './registries.ts'
+import { listAll } from './watch.ts'
 
 export type PullerOptions = {
-  /** Default: the mounted service account, else $KUBECONFIG's rules as puller/cluster.ts has them. */
+  /** Default: as kubectl finds it. */
   readonly kubeconfig?: string
+  /** Use the mounted service account. */
+  readonly inCluster?: boolean
   readonly context?: string
   /** The puller's own namespace. Default: waybill-system. */
   readonly namespace?: string
@@ -40,6 +49,56 @@ export type PullerSummary = {
  * Runs the puller until `signal` aborts, or with `once` until every Delivery is settled.
  * @throws WaybillError CLUSTER_CONFIG, CLUSTER_UNREACHABLE, CLUSTER_AUTH, CLUSTER_NOT_INSTALLED, RECORD_KEY
  */
-export async function runPuller(_options: PullerOptions): Promise<PullerSummary> {
-  throw new WaybillError('INTERNAL', 'not built yet')
+export async function runPuller(options: PullerOptions): Promise<PullerSummary> {
+  const { namespace = DEFAULT_NAMESPACE, waitTimeoutMs = WAIT_MS, parallel = PARALLEL, log, once = false } = options
+  const cluster = connectCluster(connection(options))
+  const clock = systemClock
+  const registries = createRegistries(
+    {
+      ...(options.plainHttp === undefined ? {} : { plainHttp: options.plainHttp }),
+      ...(options.proxy === undefined ? {} : { proxy: options.proxy }),
+    },
+    clock,
+  )
+  try {
+    // Says at once that the kinds are missing or may not be read, where the watches would only try again.
+    for (const path of [DELIVERIES_PATH, TRUST_POLICIES_PATH]) await listAll(cluster, path, options.signal)
+    const keys = await loadPullerKeys(cluster, namespace)
+    const cache = openCache(options.cacheDir)
+    log.info({ server: cluster.server, namespace, key: keys.keyDigest }, 'the puller is at work')
+    const standings = await runLoop({
+      site: { cluster, clock, keys, cache, registries, namespace, waitTimeoutMs, log },
+      parallel,
+      signal: options.signal ?? new AbortController().signal,
+      ...(once ? { once: { attempts: ONCE_ATTEMPTS } } : {}),
+      ...(options.onlyNamespaces === undefined ? {} : { onlyNamespaces: options.onlyNamespaces }),
+    })
+    return { deliveries: standings.map(summaryOf) }
+  } finally {
+    await registries.close()
+    await cluster.close()
+  }
+}
+
+const WAIT_MS = 300_000
+const PARALLEL = 8
+/** How often a Delivery that failed is tried with `once`. */
+const ONCE_ATTEMPTS = 3
+
+function connection({ kubeconfig, context, inCluster }: PullerOptions) {
+  return {
+    ...(kubeconfig === undefined ? {} : { kubeconfig }),
+    ...(context === undefined ? {} : { context }),
+    ...(inCluster === undefined ? {} : { inCluster }),
+  }
+}
+
+function summaryOf({ namespace, name, said }: Standing): PullerSummary['deliveries'][number] {
+  return {
+    namespace,
+    name,
+    ready: said?.status === 'True',
+    reason: said?.reason ?? '',
+    message: said?.message ?? '',
+  }
 }

@@ -28,8 +28,8 @@ export async function readPullAccess(
   const { pullSecret, caSecret } = spec.source
   const pull = pullSecret === undefined ? undefined : await readSecret(cluster, account, pullSecret.name)
   const ca = caSecret === undefined ? undefined : await readSecret(cluster, account, caSecret.name)
-  const login = pull === undefined ? undefined : valueOf(pull, '.dockerconfigjson')
-  const certificates = ca === undefined ? undefined : valueOf(ca, 'ca.crt')
+  const login = pull === undefined ? undefined : secretValue(pull, '.dockerconfigjson')
+  const certificates = ca === undefined ? undefined : secretValue(ca, 'ca.crt')
   const share = createHash('sha256')
   for (const bytes of [login, certificates]) share.update(`${bytes?.length ?? -1}:`).update(bytes ?? '')
   return {
@@ -60,7 +60,7 @@ async function readSecret(cluster: Cluster, account: Exclude<Identity, 'puller'>
   return { name: `${namespace}/${name}`, version: `${metadata.uid}@${metadata.resourceVersion}`, data }
 }
 
-function valueOf(secret: Secret, key: string): Uint8Array {
+function secretValue(secret: Secret, key: string): Uint8Array {
   const value = Object.hasOwn(secret.data, key) ? secret.data[key] : undefined
   if (typeof value !== 'string' || value === '')
     throw new WaybillError('SECRET_INVALID', `Secret ${secret.name}: it has no ${key}`)

@@ -34,6 +34,8 @@ const verifiedBrand: unique symbol = Symbol('verified')
 export type Verified = VerifyTarget & {
   readonly [verifiedBrand]: true
   readonly trusted: Trusted
+  /** Of the newest promotion into the channel that was asked for. */
+  readonly promotion?: { readonly channel: string; readonly sequence: number }
 }
 
 /**
@@ -51,7 +53,12 @@ export function verify(
   const trusted = evaluateTrust(policies, trustQuery(target), bundles)
   checkVersions(target, trusted, seen)
   checkPromotion(target, trusted, seen)
-  return { ...target, trusted, [verifiedBrand]: true }
+  const { channel } = target
+  const promotion =
+    channel === undefined || trusted.promotion === undefined
+      ? {}
+      : { promotion: { channel, sequence: trusted.promotion.sequence } }
+  return { ...target, ...promotion, trusted, [verifiedBrand]: true }
 }
 
 /** What Verify asks of contract/trust.ts; `waybill verify` uses it to explain each check. */

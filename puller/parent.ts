@@ -1,0 +1,35 @@
+import { createHash } from 'node:crypto'
+import type { Cluster } from './cluster-port.ts'
+import { GROUP, LABELS } from './kinds.ts'
+import { deliveryPath } from './observe.ts'
+
+const TOOLING = 'applyset.kubernetes.io/tooling'
+
+/** The id of a Delivery's ApplySet, as KEP-3659 computes it ("ApplySet object", version v1). */
+export function applySetId(delivery: { readonly name: string; readonly namespace: string }): string {
+  const identity = `${delivery.name}.${delivery.namespace}.Delivery.${GROUP}`
+  return `applyset-${createHash('sha256').update(identity).digest('base64url')}-v1`
+}
+
+/** Marks the Delivery as the parent of its ApplySet, before its first member is written; once. */
+export async function labelParent(
+  cluster: Cluster,
+  delivery: {
+    readonly name: string
+    readonly namespace: string
+    readonly annotations: Readonly<Record<string, string>>
+  },
+): Promise<void> {
+  if (delivery.annotations[TOOLING] !== undefined) return
+  await cluster.request('puller', {
+    method: 'PATCH',
+    path: deliveryPath(delivery.namespace, delivery.name),
+    contentType: 'application/merge-patch+json',
+    body: {
+      metadata: {
+        labels: { [LABELS.applySetId]: applySetId(delivery) },
+        annotations: { [TOOLING]: 'waybill/v1alpha1' },
+      },
+    },
+  })
+}

@@ -1,0 +1,169 @@
+import { shortDigest } from '../contract/digest.ts'
+import { type ErrorCode, WaybillError } from '../contract/errors.ts'
+import { durationMs } from './clock.ts'
+import type { Delivery, DeliveryStatus, RecordSpec } from './kinds.ts'
+import type { LedgerSummary } from './ledger.ts'
+import type { Said } from './message.ts'
+import type { NextRun } from './queue.ts'
+import type { Ending } from './reconcile.ts'
+import type { Finding } from './status.ts'
+
+/** Pure: what the ending of a reconcile means for the status, and when to look again. */
+
+const DRIFT_LISTED_MAX = 20
+
+/** What the status says of an ending. */
+export function findingOf(delivery: Delivery, summary: LedgerSummary, ending: Ending): Finding {
+  const { generation } = delivery
+  return {
+    generation,
+    ...saysOf(ending, summary, generation),
+    ...recordsOf(summary),
+    sourceReady: sourceSays(ending),
+    ...(ending.resolved === undefined
+      ? {}
+      : {
+          resolved: {
+            digest: ending.resolved.digest,
+            ...(ending.resolved.channel === undefined ? {} : { channel: ending.resolved.channel }),
+            ...(ending.promotionSequence === undefined ? {} : { sequence: ending.promotionSequence }),
+          },
+        }),
+    ...driftOf(ending),
+  }
+}
+
+/** What the records say, for the status: it repeats them, and is never read back. */
+export function recordsOf(summary: LedgerSummary): Pick<Finding, 'applied' | 'lastRecord'> {
+  const { applied, head } = summary
+  return {
+    ...(applied?.digest === undefined ? {} : { applied: appliedOf(applied, applied.digest) }),
+    ...(head === undefined ? {} : { lastRecord: { name: head.name, sequence: head.sequence, hash: head.hash } }),
+  }
+}
+
+function appliedOf(record: RecordSpec, digest: NonNullable<RecordSpec['digest']>): DeliveryStatus['applied'] {
+  const { version, revision, treeDigest } = record
+  return {
+    digest,
+    ...(version === undefined ? {} : { version }),
+    ...(revision === undefined ? {} : { revision }),
+    ...(treeDigest === undefined ? {} : { treeDigest }),
+    at: record.finishedAt ?? record.startedAt,
+  }
+}
+
+function saysOf(
+  ending: Ending,
+  summary: LedgerSummary,
+  generation: number,
+): Pick<Finding, 'ready' | 'stalled' | 'reconciling'> {
+  const { refusal, result, kept } = ending
+  const keeping = keepingSays(summary, result, kept)
+  if (refusal !== undefined && !(isOutage(refusal.code) && isWellKept(ending, summary, generation))) {
+    const message = `${refusal.message}${keeping}`
+    return { ready: { status: 'False', reason: refusal.code, message }, ...stalledBy(refusal.code, message) }
+  }
+  if (result?.kind === 'failed')
+    return {
+      ready: { status: 'False', reason: result.said.code, message: result.said.message },
+      reconciling: { reason: 'Retrying', message: result.said.message },
+    }
+  if (result?.kind === 'interrupted' || result === undefined)
+    return {
+      ready: { status: 'Unknown', reason: 'Progressing', message: 'looking again' },
+      reconciling: { reason: 'Progressing', message: 'looking again' },
+    }
+  if (result.kind === 'refused')
+    return {
+      ready: { status: 'False', reason: result.said.code, message: result.said.message },
+      ...stalledBy(result.said.code, result.said.message),
+    }
+  const trouble = refusal === undefined ? '' : `; the source could not be asked: ${refusal.message}`
+  return { ready: { status: 'True', reason: readyReason(ending), message: `${whatRuns(summary)}${trouble}` } }
+}
+
+function readyReason({ resolved }: Ending): string {
+  return resolved?.via === 'hold' ? 'Held' : 'Applied'
+}
+
+function whatRuns({ applied }: LedgerSummary): string {
+  if (applied?.digest === undefined) return 'nothing was applied yet'
+  const version = applied.version === undefined ? '' : `${applied.version}, `
+  return `${version}${shortDigest(applied.digest)} is applied and healthy`
+}
+
+function keepingSays(summary: LedgerSummary, result: Ending['result'], kept: boolean): string {
+  if (!kept || summary.current === undefined || result === undefined) return ''
+  const what = shortDigest(summary.current)
+  if (result.kind === 'healthy') return `; ${what} runs on`
+  if (result.kind === 'interrupted') return ''
+  return `; ${what} is kept, but: ${result.said.code}: ${result.said.message}`
+}
+
+/** The source did not answer, as opposed to: it answered, and what it said is refused. */
+function isOutage(code: ErrorCode): boolean {
+  return code.startsWith('REGISTRY_') || code === 'DIGEST_MISMATCH'
+}
+
+/** What the spec asks for, as far as is known, runs and is well: it was chosen under this generation of the spec. */
+function isWellKept({ kept, result, resolved }: Ending, summary: LedgerSummary, generation: number): boolean {
+  const chosen = summary.applied
+  return (
+    kept &&
+    resolved === undefined &&
+    result?.kind === 'healthy' &&
+    chosen?.digest === summary.current &&
+    chosen?.trigger.generation === generation
+  )
+}
+
+function sourceSays({ refusal, resolved, result, kept }: Ending): NonNullable<Finding['sourceReady']> {
+  const said = refusal ?? (result?.kind === 'refused' && !kept ? result.said : undefined)
+  if (said !== undefined) return { status: 'False', reason: said.code, message: said.message }
+  const what = resolved === undefined ? '' : `${resolved.channel ?? resolved.via}: ${shortDigest(resolved.digest)}`
+  return { status: 'True', reason: 'Verified', message: what }
+}
+
+function stalledBy(code: ErrorCode, message: string): Pick<Finding, 'stalled' | 'reconciling'> {
+  if (new WaybillError(code, '').retry === 'later') return { reconciling: { reason: 'Retrying', message } }
+  return { stalled: { reason: code, message } }
+}
+
+function driftOf({ result }: Ending): Pick<Finding, 'drift'> {
+  if (result?.kind !== 'healthy') return {}
+  if (result.corrected === undefined) return { drift: null }
+  const { changes } = result.corrected
+  return {
+    drift: {
+      objects: changes.length,
+      listed: changes.slice(0, DRIFT_LISTED_MAX).map(({ object, fields, manager, since }) => ({
+        object,
+        fields: fields ?? [],
+        ...(manager === undefined ? {} : { manager }),
+        ...(since === undefined ? {} : { since }),
+      })),
+    },
+  }
+}
+
+/** The finding of a reconcile that ended in an error. */
+export function findingOfError(generation: number, said: Said, summary: LedgerSummary | undefined): Finding {
+  return {
+    generation,
+    ready: { status: 'False', reason: said.code, message: said.message },
+    ...stalledBy(said.code, said.message),
+    ...(summary === undefined ? {} : recordsOf(summary)),
+  }
+}
+
+/** When to look again. */
+export function nextRunOf(delivery: Delivery, { refusal, result }: Ending): NextRun {
+  const every: NextRun = { kind: 'after', ms: durationMs(delivery.spec.interval) }
+  if (result?.kind === 'interrupted') return { kind: 'after', ms: 0 }
+  if (result?.kind === 'failed') return { kind: 'backoff' }
+  const said = refusal ?? (result?.kind === 'refused' ? result.said : undefined)
+  // What is kept is compared at the usual pace, however long the source is away.
+  if (said === undefined || result !== undefined || new WaybillError(said.code, '').retry !== 'later') return every
+  return { kind: 'backoff' }
+}
