@@ -52,6 +52,34 @@ export const ERRORS = {
   ),
   CHECK_FAILED: refused('Correct every fault listed; each has its file, line and object.'),
   LIMIT_EXCEEDED: refused('Split the package: the limits are in docs/FORMAT.md.'),
+  REBUILD_DIFFERS: refused(
+    'Packing the commit again gave another artifact. Compare `waybill show --env` of both, and the tool versions in the provenance.',
+  ),
+
+  // ---- faults of check: each with its place; CHECK_FAILED or PACKAGE_FILE_INVALID carries them
+  YAML_INVALID: refused('Correct the file; kubectl would not read it either.'),
+  YAML_AMBIGUOUS: refused(
+    'Say which you mean: quote it if it is text, or write it in the form that all readers share.',
+  ),
+  YAML_DUPLICATE_KEY: refused('Keep one of them: which one counts depends on the reader.'),
+  INTEGER_UNSAFE: refused('JSON readers round integers beyond ±9007199254740991. Quote it if it is text.'),
+  INPUT_MISSING: refused('Commit the file or folder, or correct the path: only what the commit holds can be rendered.'),
+  INPUT_UNSUPPORTED: refused('Only plain files of this very commit are read. Put a copy of it into the repository.'),
+  INPUT_REMOTE: refused('A remote base is not part of the commit. Put a copy of it into the repository.'),
+  TOOL_UNDECLARED: refused('Pin the version of the tool under spec.tools in waybill.yaml.'),
+  ENVIRONMENT_RENDERS_NOTHING: refused(
+    'Delivering nothing would delete everything. Remove the environment, or correct its paths.',
+  ),
+  OBJECT_MALFORMED: refused('Every object needs apiVersion, kind and metadata.name, and names that a path can hold.'),
+  OBJECT_DUPLICATE: refused('Keep one of the two: they are the same object to the cluster.'),
+  OBJECT_TOO_LARGE: refused('etcd does not take objects of this size. Split it.'),
+  OBJECT_RESERVED: refused('Waybill or the API server sets this. Take it out.'),
+  NAME_GENERATED: refused('Give it a metadata.name: what generateName makes cannot be found again.'),
+  SECRET_VALUE: refused(
+    'Keep secret values out of Git: use a secret operator or sealed secrets; or set checks.secrets: allow if that is meant.',
+  ),
+  IMAGE_UNPINNED: refused('Write the image with its digest: name@sha256:…; or set checks.images: any.'),
+  REPLICAS_AUTOSCALED: refused('Take replicas out: every release would undo what the autoscaler chose.'),
 
   // ---- publishing
   VERSION_TAKEN: refused('A version is never moved. Publish under a new version.'),

@@ -1,0 +1,26 @@
+import type { Verb } from './verb.ts'
+
+export type CatalogueEntry = {
+  readonly name: string
+  readonly summary: string
+  readonly load: () => Promise<Verb>
+}
+
+/** Every verb, in the order in which --help lists them. A verb's file, and all that it needs, is read only when it is asked for. */
+export const CATALOGUE: readonly CatalogueEntry[] = [
+  entry('promote', 'point a channel at a published release', () => import('./verbs/promote.ts')),
+  entry('verify', 'hold a release against a TrustPolicy, as the puller does', () => import('./verbs/verify.ts')),
+  entry('show', 'show what a release holds', () => import('./verbs/show.ts')),
+  entry('install', 'print what a cluster needs for the puller', () => import('./verbs/install.ts')),
+  entry('tenant', 'print a team’s namespace, service account and Roles', () => import('./verbs/tenant.ts')),
+  entry('get', 'what runs here, since when, is it well', () => import('./verbs/get.ts')),
+  entry('history', 'the records of a Delivery', () => import('./verbs/history.ts')),
+  entry('audit', 'prove that the records of a Delivery are whole', () => import('./verbs/audit.ts')),
+  entry('rollback', 'go back to an earlier release, and hold there', () => import('./verbs/rollback.ts')),
+  entry('unhold', 'lift a hold', () => import('./verbs/unhold.ts')),
+  entry('puller', 'run the puller', () => import('./verbs/puller.ts')),
+]
+
+function entry(name: string, summary: string, load: () => Promise<{ readonly verb: Verb }>): CatalogueEntry {
+  return { name, summary, load: async () => (await load()).verb }
+}

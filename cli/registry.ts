@@ -1,0 +1,52 @@
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import { loginCredentials } from '../contract/login.ts'
+import { createRegistryReader, type RegistryConnection } from '../contract/registry-client.ts'
+import { readText } from './disk.ts'
+import { type Flags, pathFrom } from './flags.ts'
+import type { Context } from './verb.ts'
+
+/** A connection, closed at the end of its scope (`await using`). */
+export type OpenReader = AsyncDisposable & { readonly reader: RegistryConnection }
+
+/** A connection to read from, as the flags and the environment say. */
+export async function openReader(flags: Flags, { env, cwd }: Context): Promise<OpenReader> {
+  const caFile = flags.text('caFile')
+  const registryConfig = flags.text('registryConfig')
+  const reader = createRegistryReader({
+    plainHttp: flags.on('plainHttp'),
+    ...(caFile === undefined ? {} : { ca: await readText(cwd, caFile) }),
+    credentials: loginCredentials({
+      dockerConfigDir: env.DOCKER_CONFIG ?? join(env.HOME ?? homedir(), '.docker'),
+      ...(registryConfig === undefined ? {} : { registryConfig: pathFrom(cwd, registryConfig) }),
+      env,
+    }),
+    proxy: proxyOf(env),
+  })
+  return { reader, [Symbol.asyncDispose]: () => reader.close() }
+}
+
+/** Options of `createOras` that come from the flags and the environment. */
+export function orasOptions(flags: Flags, { env, cwd }: Context) {
+  const caFile = flags.text('caFile')
+  const registryConfig = flags.text('registryConfig')
+  return {
+    env,
+    plainHttp: flags.on('plainHttp'),
+    ...(env.WAYBILL_ORAS === undefined ? {} : { program: env.WAYBILL_ORAS }),
+    ...(caFile === undefined ? {} : { caFile: pathFrom(cwd, caFile) }),
+    ...(registryConfig === undefined ? {} : { registryConfig: pathFrom(cwd, registryConfig) }),
+  }
+}
+
+/** As curl and Go read them: lower case first; HTTP_PROXY in upper case is a CGI request's header, but everyone honours it. */
+export function proxyOf(env: Context['env']) {
+  const http = env.http_proxy ?? env.HTTP_PROXY
+  const https = env.https_proxy ?? env.HTTPS_PROXY
+  const no = env.no_proxy ?? env.NO_PROXY
+  return {
+    ...(http === undefined ? {} : { http }),
+    ...(https === undefined ? {} : { https }),
+    ...(no === undefined ? {} : { no }),
+  }
+}

@@ -1,0 +1,57 @@
+import type { JsonObject } from '../../contract/canonical-json.ts'
+import { deliveryRows } from '../../puller/history.ts'
+import { parseHeader } from '../../puller/observe.ts'
+import { openCluster, readDeliveries, readDelivery } from '../cluster.ts'
+import { clusterFlags, examples, namespaceFlag } from '../flags.ts'
+import { ago, shorten, table } from '../output.ts'
+import type { Outcome, Verb } from '../verb.ts'
+
+export const verb: Verb = {
+  define: (command) => {
+    command.argument('[name]', 'one Delivery, in full').option('-A, --all-namespaces', 'those of every namespace')
+    clusterFlags(namespaceFlag(command))
+    examples(command, 'waybill get -n shop', 'waybill get -A', 'waybill get shop -n shop --output json')
+  },
+  run: async ([name], flags, context) => {
+    await using opened = await openCluster(flags, context)
+    const { cluster, namespace } = opened
+    if (name !== undefined) return oneOf(await readDelivery(cluster, namespace, name))
+    const rows = deliveryRows(await readDeliveries(cluster, flags.on('allNamespaces') ? undefined : namespace))
+    const head = ['NAMESPACE', 'NAME', 'SOURCE', 'READY', 'VERSION', 'DIGEST', 'SINCE', 'HELD', 'REASON']
+    const lines = rows.map((row) => [
+      row.namespace,
+      row.name,
+      shorten(row.source),
+      row.ready,
+      row.version ?? '-',
+      shorten(row.applied),
+      ago(row.appliedAt, context.now),
+      row.hold === undefined ? 'no' : 'yes',
+      row.reason ?? '-',
+    ])
+    return { data: { deliveries: rows }, text: rows.length === 0 ? 'No Deliveries here.' : table(head, lines) }
+  },
+}
+
+/** What runs here, since when, is it well: one Delivery with all that its status says. */
+function oneOf(object: JsonObject): Outcome {
+  const { status, generation } = parseHeader(object)
+  const [row] = deliveryRows([object])
+  const seen = status.observedGeneration === generation
+  const ready = seen ? `${row?.ready} (${row?.reason ?? '-'})` : 'Unknown (the newest edit was not seen yet)'
+  const lines: readonly (readonly [string, string | undefined])[] = [
+    ['Delivery', `${row?.namespace}/${row?.name}`],
+    ['Follows', row?.source],
+    ['Ready', `${ready}${row?.message === undefined ? '' : `: ${row.message}`}`],
+    ['Runs', status.applied?.digest],
+    ['Version', status.applied?.version],
+    ['Revision', status.applied?.revision],
+    ['Since', status.applied?.at],
+    ['Resolved', status.resolved?.digest],
+    ['Held at', row?.hold],
+    ['Drift', status.drift === undefined ? undefined : `${status.drift.objects} objects, seen ${status.drift.at}`],
+    ['Record', status.lastRecord && `${status.lastRecord.sequence} ${status.lastRecord.hash}`],
+  ]
+  const text = lines.flatMap(([key, value]) => (value === undefined ? [] : [`${`${key}:`.padEnd(10)} ${value}`]))
+  return { data: { ...row, observed: seen, status }, text: text.join('\n') }
+}

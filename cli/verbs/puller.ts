@@ -1,0 +1,70 @@
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import { destination, pino } from 'pino'
+import { runPuller } from '../../puller/puller.ts'
+import { EXIT } from '../exit.ts'
+import { clusterFlags, collect, durationMs, examples, pathFrom, positive } from '../flags.ts'
+import { table } from '../output.ts'
+import { proxyOf } from '../registry.ts'
+import type { Verb } from '../verb.ts'
+
+export const verb: Verb = {
+  stopsBySignal: true,
+  define: (command) => {
+    clusterFlags(command)
+      .option('--namespace <name>', 'the puller’s own namespace', 'waybill-system')
+      .option('--only-namespace <name>', 'deliver only these namespaces; may be given again', collect)
+      .option('--cache-dir <dir>', 'where fetched artifacts are kept (default: $XDG_CACHE_HOME/waybill)')
+      .option('--once', 'reconcile every Delivery until it is settled, then end')
+      .option('--plain-http', 'speak HTTP to every registry')
+      .option('--wait-timeout <duration>', 'how long a release may take to become healthy (default: 5m)', durationMs)
+      .option('--parallel <n>', 'Deliveries reconciled at a time (default: 8)', positive)
+      .option('--log-level <level>', 'debug, info, warn or error', 'info')
+    examples(
+      command,
+      'waybill puller                                 # in a pod, with its service account',
+      'waybill puller --kubeconfig ~/.kube/config     # beside a cluster',
+      'waybill puller --once --output json            # in a script: exit 1 when a Delivery is not ready',
+    )
+  },
+  run: async (_args, flags, context) => {
+    const { env, cwd } = context
+    const kubeconfig = flags.text('kubeconfig')
+    const kubeContext = flags.text('context')
+    const waitTimeoutMs = flags.number('waitTimeout')
+    const parallel = flags.number('parallel')
+    const onlyNamespaces = flags.list('onlyNamespace')
+    const cacheDir = flags.text('cacheDir')
+    const { deliveries } = await runPuller({
+      namespace: flags.need('namespace'),
+      cacheDir: cacheDir === undefined ? defaultCache(env) : pathFrom(cwd, cacheDir),
+      plainHttp: flags.on('plainHttp'),
+      once: flags.on('once'),
+      proxy: proxyOf(env),
+      signal: context.signal,
+      log: pino({ level: flags.need('logLevel') }, destination({ dest: 2, sync: true })),
+      ...(kubeconfig === undefined ? {} : { kubeconfig: pathFrom(cwd, kubeconfig) }),
+      ...(kubeContext === undefined ? {} : { context: kubeContext }),
+      ...(waitTimeoutMs === undefined ? {} : { waitTimeoutMs }),
+      ...(parallel === undefined ? {} : { parallel }),
+      ...(onlyNamespaces.length === 0 ? {} : { onlyNamespaces }),
+    })
+    const rows = deliveries.map((row) => [
+      row.namespace,
+      row.name,
+      row.ready ? 'True' : 'False',
+      row.reason,
+      row.message,
+    ])
+    const settled = !flags.on('once') || deliveries.every(({ ready }) => ready)
+    return {
+      data: { deliveries },
+      text: rows.length === 0 ? '' : table(['NAMESPACE', 'NAME', 'READY', 'REASON', 'MESSAGE'], rows),
+      exit: settled ? EXIT.done : EXIT.failed,
+    }
+  },
+}
+
+function defaultCache(env: Readonly<Record<string, string | undefined>>): string {
+  return join(env.XDG_CACHE_HOME ?? join(env.HOME ?? homedir(), '.cache'), 'waybill')
+}

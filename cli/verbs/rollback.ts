@@ -1,0 +1,44 @@
+import { parseDigest } from '../../contract/digest.ts'
+import { WaybillError } from '../../contract/errors.ts'
+import { type RollbackTarget, rollback } from '../../puller/hold.ts'
+import { parseDelivery } from '../../puller/observe.ts'
+import { openCluster, readDelivery } from '../cluster.ts'
+import { clusterFlags, examples, type Flags, namespaceFlag, positive } from '../flags.ts'
+import type { Verb } from '../verb.ts'
+
+export const verb: Verb = {
+  define: (command) => {
+    command
+      .argument('<name>', 'the Delivery')
+      .option('--to <digest>', 'a digest that the history shows as applied')
+      .option('--steps <n>', 'so many different releases back', positive)
+      .option('--reason <text>', 'why; it is recorded')
+    clusterFlags(namespaceFlag(command))
+    examples(
+      command,
+      'waybill rollback shop -n shop --steps 1 --reason "checkout fails"',
+      'waybill rollback shop -n shop --to sha256:…',
+    )
+  },
+  run: async ([name = ''], flags, context) => {
+    const target = targetOf(flags)
+    await using opened = await openCluster(flags, context)
+    const { cluster, namespace } = opened
+    const reason = flags.text('reason')
+    const delivery = parseDelivery(await readDelivery(cluster, namespace, name))
+    const held = await rollback(cluster, delivery, target, reason === undefined ? {} : { reason })
+    const version = held.version === undefined ? '' : ` (${held.version})`
+    return {
+      data: { namespace, name, held },
+      text: `${namespace}/${name} is held at ${held.digest}${version}. \`waybill unhold ${name} -n ${namespace}\` lifts it.`,
+    }
+  },
+}
+
+function targetOf(flags: Flags): RollbackTarget {
+  const to = flags.text('to')
+  const steps = flags.number('steps')
+  if (to !== undefined && steps === undefined) return { to: parseDigest(to) }
+  if (to === undefined && steps !== undefined) return { steps }
+  throw new WaybillError('USAGE', 'exactly one of --to and --steps is needed')
+}

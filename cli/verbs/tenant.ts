@@ -1,0 +1,28 @@
+import { tenantObjects } from '../../puller/install/tenant.ts'
+import { collect, examples } from '../flags.ts'
+import { printObjects } from '../objects.ts'
+import type { Verb } from '../verb.ts'
+
+export const verb: Verb = {
+  define: (command) => {
+    command
+      .argument('<name>', 'the namespace')
+      .option('--account <name>', 'the service account that Deliveries there act as', 'waybill')
+      .option('--puller-namespace <name>', 'the puller’s own namespace', 'waybill-system')
+      .option('--identity <user>', 'the user name that the puller’s requests come with (default: its service account)')
+      .option('--api-group <group>', 'custom kinds that the tenant may use; may be given again', collect)
+    examples(command, 'waybill tenant shop | kubectl apply --server-side -f -')
+  },
+  run: async ([name = ''], flags) => {
+    const identity = flags.text('identity')
+    return printObjects(
+      tenantObjects({
+        name,
+        account: flags.need('account'),
+        pullerNamespace: flags.need('pullerNamespace'),
+        apiGroups: flags.list('apiGroup'),
+        ...(identity === undefined ? {} : { identity }),
+      }),
+    )
+  },
+}

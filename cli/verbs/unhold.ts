@@ -1,0 +1,22 @@
+import { unhold } from '../../puller/hold.ts'
+import { parseDelivery } from '../../puller/observe.ts'
+import { openCluster, readDelivery } from '../cluster.ts'
+import { clusterFlags, examples, namespaceFlag } from '../flags.ts'
+import type { Verb } from '../verb.ts'
+
+export const verb: Verb = {
+  define: (command) => {
+    command.argument('<name>', 'the Delivery')
+    clusterFlags(namespaceFlag(command))
+    examples(command, 'waybill unhold shop -n shop')
+  },
+  run: async ([name = ''], flags, context) => {
+    await using opened = await openCluster(flags, context)
+    const { cluster, namespace } = opened
+    const { lifted } = await unhold(cluster, parseDelivery(await readDelivery(cluster, namespace, name)))
+    return {
+      data: { namespace, name, lifted },
+      text: `${namespace}/${name} is no longer held at ${lifted}; it follows its source again.`,
+    }
+  },
+}

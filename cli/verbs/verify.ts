@@ -1,0 +1,98 @@
+import { WaybillError } from '../../contract/errors.ts'
+import {
+  byDigest,
+  isChannel,
+  isVersion,
+  parseChannel,
+  parseRepository,
+  parseVersion,
+} from '../../contract/reference.ts'
+import { explainTrust } from '../../contract/trust.ts'
+import { fetchEnvironment, fetchRelease, type Release } from '../../puller/fetch.ts'
+import { trustQuery, type VerifyTarget, verify } from '../../puller/verify.ts'
+import { examples, type Flags, registryFlags } from '../flags.ts'
+import { toWaybillError } from '../output.ts'
+import { type OpenRelease, openRelease } from '../release-source.ts'
+import { readPolicies } from '../signing.ts'
+import type { Verb } from '../verb.ts'
+
+/** One thing that was checked, as it is printed. */
+type Verdict = { readonly check: string; readonly ok: boolean; readonly detail: string; readonly policy?: string }
+
+export const verb: Verb = {
+  define: (command) => {
+    command
+      .argument('<reference>', 'repository:tag or repository@sha256:…; a tag asks for its promotion or release as well')
+      .requiredOption('--policy <file>', 'TrustPolicies, as the cluster has them')
+      .option('--channel <name>', 'ask for a promotion into this channel')
+      .option('--version <version>', 'ask for a release statement of this version')
+      .option('--mirror-of <repository>', 'the canonical repository, where this one is a mirror')
+      .option('--rebuild', 'render and pack the commit again, and compare digests')
+      .option('--repo <dir>', 'for --rebuild: a clone that has the commit')
+    registryFlags(command)
+    examples(
+      command,
+      'waybill verify registry.example.com/acme/shop:production --policy trust.yaml',
+      'waybill verify registry.example.com/acme/shop:1.4.2 --policy trust.yaml --rebuild --repo .',
+    )
+  },
+  run: async ([text = ''], flags, context) => {
+    const policies = (await readPolicies(flags, context)) ?? []
+    await using opened = await openRelease(text, flags, context)
+    const target = targetOf(opened, flags)
+    const bundles = await opened.source.fetchBundles(opened.reference, opened.digest)
+    const explained = explainTrust(policies, trustQuery(target), bundles)
+    const verdicts: Verdict[] = explained.checks.map(({ check, ok, detail, policy }) => ({ check, ok, detail, policy }))
+    let error = explained.error
+    if (explained.trusted !== undefined) {
+      try {
+        const release = await fetchRelease(verify(target, policies, bundles), opened.source)
+        verdicts.push(await readEverything(release, opened))
+      } catch (thrown) {
+        error = toWaybillError(thrown)
+        verdicts.push({
+          check: error.code === 'REBUILD_DIFFERS' ? 'rebuild' : 'content',
+          ok: false,
+          detail: error.message,
+        })
+      }
+    }
+    const { warnings } = explained
+    const lines = verdicts.map(({ check, ok, detail, policy }) => {
+      const by = policy === undefined ? '' : ` (${policy})`
+      return `${ok ? 'ok     ' : 'refused'} ${check}${by}: ${detail}`
+    })
+    return {
+      data: { ok: error === undefined, reference: opened.name, digest: opened.digest, checks: verdicts, warnings },
+      text: [opened.name, ...lines, ...warnings.map((warning) => `passed over: ${warning}`)].join('\n'),
+      ...(error === undefined ? {} : { error }),
+    }
+  },
+}
+
+/** What the puller would ask: a tag that is a channel or a version asks for the statement that goes with it. */
+function targetOf({ reference, digest, name }: OpenRelease, flags: Flags): VerifyTarget {
+  if (reference.registry === '')
+    throw new WaybillError('REFERENCE_INVALID', `${name}: a layout on disk carries no statements to verify`)
+  const { tag, repository } = reference
+  const mirrorOf = flags.text('mirrorOf')
+  const channel = flags.text('channel') ?? (tag !== undefined && isChannel(tag) ? tag : undefined)
+  const version = flags.text('version') ?? (tag !== undefined && isVersion(tag) ? tag : undefined)
+  return {
+    repository: reference,
+    canonical: mirrorOf === undefined ? repository : parseRepository(mirrorOf).repository,
+    digest,
+    ranBefore: false,
+    ...(channel === undefined ? {} : { channel: parseChannel(channel) }),
+    ...(version === undefined ? {} : { version: parseVersion(version) }),
+  }
+}
+
+/** Reads every environment the way the puller does, each object held against what the config lists. */
+async function readEverything(release: Release, { source, reference, digest }: OpenRelease): Promise<Verdict> {
+  const names = Object.keys(release.config.environments)
+  let objects = 0
+  for (const name of names) objects += (await fetchEnvironment(release, name, source)).objects.length
+  const detail = `${objects} objects in ${names.length} environments are what ${byDigest(reference, digest)} lists`
+  return { check: 'content', ok: true, detail }
+}

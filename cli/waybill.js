@@ -1,0 +1,53 @@
+#!/usr/bin/env node
+// The `waybill` command. Plain JavaScript, because Node refuses to strip types under node_modules, and so that an older
+// Node can still read it: there it starts again with the Node that came as a dependency, or says what is needed.
+import { spawn } from 'node:child_process'
+import { existsSync, readFileSync } from 'node:fs'
+import { constants } from 'node:os'
+import { dirname, join, sep } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const here = dirname(fileURLToPath(import.meta.url))
+const { version, engines } = JSON.parse(readFileSync(join(here, '..', 'package.json'), 'utf8'))
+const [major, minor] = engines.node.match(/\d+/g).map(Number)
+
+if (isNewEnough(process.versions.node)) {
+  const installed = here.includes(`${sep}node_modules${sep}`)
+  const { main } = await import(installed ? '../dist/cli/main.js' : './main.ts')
+  await main(version)
+} else {
+  const node = findNode()
+  if (node === undefined || process.env.WAYBILL_STARTED_AGAIN === '1') {
+    console.error(`error: waybill needs Node ${major}.${minor} or newer; this is Node ${process.versions.node}.
+hint: install a newer Node, or run \`npm install\` without --omit=optional, which brings one along.`)
+    process.exitCode = 1
+  } else startAgain(node)
+}
+
+function isNewEnough(text) {
+  const [a, b] = text.split('.').map(Number)
+  return a > major || (a === major && b >= minor)
+}
+
+function findNode() {
+  const name = `node-${process.platform}-${process.arch}`
+  for (let folder = here; ; folder = dirname(folder)) {
+    const node = join(folder, 'node_modules', name, 'bin', 'node')
+    if (existsSync(node)) return node
+    if (dirname(folder) === folder) return undefined
+  }
+}
+
+function startAgain(node) {
+  const env = { ...process.env, WAYBILL_STARTED_AGAIN: '1' }
+  const child = spawn(node, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], { stdio: 'inherit', env })
+  const pass = (signal) => child.kill(signal)
+  // A terminal sends Ctrl-C to the child as well: wait for it, rather than end before it.
+  process.on('SIGINT', () => {})
+  for (const signal of ['SIGTERM', 'SIGHUP', 'SIGUSR2']) process.on(signal, pass)
+  child.on('error', (error) => {
+    console.error(`error: ${node} does not start: ${error.message}`)
+    process.exitCode = 1
+  })
+  child.on('exit', (code, signal) => process.exit(signal === null ? code : 128 + constants.signals[signal]))
+}
