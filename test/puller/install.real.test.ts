@@ -1,0 +1,306 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { installObjects } from '../../puller/install/install.ts'
+import { printYaml } from '../../puller/install/print.ts'
+import { loadPullerKeys } from '../../puller/keys.ts'
+import { type ControlPlane, field } from '../real/control-plane.ts'
+import { addTenant, asPuller, PULLER_NAMESPACE, startInstalled } from './installed.ts'
+import { A } from './records-fixture.ts'
+
+let plane: ControlPlane
+let namespace: string
+before(async () => {
+  plane = await startInstalled({ controllers: false })
+  namespace = await plane.freshNamespace()
+})
+after(() => plane?.stop())
+
+const GROUP = '/apis/waybill.dev/v1alpha1'
+const source = { repository: 'registry.example.com/acme/shop', channel: 'production' }
+
+async function create(kind: string, spec: unknown) {
+  const scope = kind === 'TrustPolicy' ? '' : `/namespaces/${namespace}`
+  const plural = { Delivery: 'deliveries', TrustPolicy: 'trustpolicies' }[kind]
+  const body = { apiVersion: 'waybill.dev/v1alpha1', kind, metadata: { generateName: 'one-' }, spec }
+  return plane.api('POST', `${GROUP}${scope}/${plural}`, { body })
+}
+const messageOf = (body: unknown) => String(field(body, 'message'))
+
+test('applying what install prints a second time changes nothing', async () => {
+  const before = await plane.runKubectl(['get', 'crd,clusterrole,validatingadmissionpolicies', '-o', 'json'])
+  await plane.runKubectl(['apply', '--server-side', '-f', '-'], {
+    input: printYaml(installObjects({ crdsOnly: true })),
+  })
+  const versions = (text: string) => [...text.matchAll(/"generation": \d+/g)].join()
+  const after = await plane.runKubectl(['get', 'crd,clusterrole,validatingadmissionpolicies', '-o', 'json'])
+  assert.equal(versions(after), versions(before))
+})
+
+test('the API server finds the kinds’ schemas structural', async () => {
+  const crds = JSON.parse(await plane.runKubectl(['get', 'crd', '-o', 'json']))
+  assert.equal(crds.items.length, 4)
+  for (const crd of crds.items)
+    assert.deepEqual(
+      crd.status.conditions.filter((one: { type: string }) => one.type === 'NonStructuralSchema'),
+      [],
+    )
+})
+
+describe('a Delivery', () => {
+  test('gets its defaults from the API server', async () => {
+    const { status, body } = await create('Delivery', { source })
+    assert.equal(status, 201, messageOf(body))
+    assert.deepEqual(field(body, 'spec'), {
+      source,
+      serviceAccountName: 'waybill',
+      interval: '1m',
+      prune: { enabled: true, maxPercent: 30 },
+      adopt: 'never',
+      deletion: 'orphan',
+    })
+  })
+
+  test('may name a digest and its environment, a mirror, Secrets and a hold', async () => {
+    const { status, body } = await create('Delivery', {
+      source: {
+        repository: source.repository,
+        digest: A,
+        mirrorOf: 'ghcr.io/acme/shop',
+        pullSecret: { name: 'pull' },
+        caSecret: { name: 'ca' },
+      },
+      environment: 'production',
+      prune: { enabled: false },
+      hold: { digest: A, reason: 'it broke' },
+    })
+    assert.equal(status, 201, messageOf(body))
+    assert.equal(field(body, 'spec', 'prune', 'maxPercent'), 30)
+  })
+
+  for (const [what, spec, says] of [
+    [
+      'a channel and a digest',
+      { source: { ...source, digest: A }, environment: 'x' },
+      /exactly one of channel and digest/,
+    ],
+    [
+      'neither channel nor digest',
+      { source: { repository: source.repository }, environment: 'x' },
+      /exactly one of channel and digest/,
+    ],
+    [
+      'a digest without an environment',
+      { source: { repository: source.repository, digest: A } },
+      /environment is required with a digest/,
+    ],
+    ['a version', { source: { ...source, version: '>=1' } }, /version is not built yet/],
+    ['a schedule', { source, schedule: '* * * * *' }, /schedule is not built yet/],
+    ['suspend', { source, suspend: { reason: 'freeze' } }, /suspend is not built yet/],
+    [
+      'a hold with an end',
+      { source, hold: { digest: A, until: '2027-01-01T00:00:00Z' } },
+      /hold.until is not built yet/,
+    ],
+    ['deletion: delete', { source, deletion: 'delete' }, /deletion: delete is not built yet/],
+    ['another deletion', { source, deletion: 'maybe' }, /Unsupported value/],
+    [
+      'a digest of another form',
+      { source: { repository: source.repository, digest: 'sha512:00' }, environment: 'x' },
+      /spec.source.digest/,
+    ],
+    ['an interval without a unit', { source, interval: '60' }, /spec.interval/],
+    ['more than all in percent', { source, prune: { maxPercent: 101 } }, /spec.prune.maxPercent/],
+    ['no source', {}, /spec.source/],
+    ['no spec', undefined, /spec: Required/],
+  ] as const)
+    test(`with ${what} is refused`, async () => {
+      const { status, body } = await create('Delivery', spec)
+      assert.equal(status, 422, messageOf(body))
+      assert.match(messageOf(body), says)
+    })
+
+  test('with an unknown field is refused by kubectl', async () => {
+    const input = JSON.stringify({
+      apiVersion: 'waybill.dev/v1alpha1',
+      kind: 'Delivery',
+      metadata: { name: 'typo', namespace },
+      spec: { source, intervall: '1m' },
+    })
+    await assert.rejects(plane.runKubectl(['create', '-f', '-'], { input }), /unknown field "spec.intervall"/)
+  })
+
+  test('is shown by kubectl with what a person wants to know', async () => {
+    const table = await plane.runKubectl(['get', 'wd', '-A'])
+    assert.match(table, /NAMESPACE +NAME +CHANNEL +VERSION +DIGEST +READY +REASON +AGE/)
+    assert.match(
+      await plane.runKubectl(['get', 'crd', '-l', 'applyset.kubernetes.io/is-parent-type=true', '-o', 'name']),
+      /deliveries/,
+    )
+    assert.match(await plane.runKubectl(['explain', 'delivery.spec.hold']), /until it is lifted/)
+  })
+})
+
+describe('a TrustPolicy', () => {
+  const key = { pem: '-----BEGIN PUBLIC KEY-----' }
+  const policy = {
+    repositories: ['registry.example.com/acme/**'],
+    authorities: [{ name: 'ci', key }],
+    require: { signature: { by: ['ci'] }, promotion: { by: ['ci'] } },
+  }
+
+  test('is accepted, and its authorities are active unless it says otherwise', async () => {
+    const { status, body } = await create('TrustPolicy', policy)
+    assert.equal(status, 201, messageOf(body))
+    assert.equal(field(body, 'spec', 'authorities', 0, 'state'), 'active')
+  })
+
+  for (const [what, change, says] of [
+    [
+      'two authorities of one name',
+      {
+        authorities: [
+          { name: 'ci', key },
+          { name: 'ci', key },
+        ],
+      },
+      /Duplicate value/,
+    ],
+    ['an authority without a key', { authorities: [{ name: 'ci' }] }, /an authority needs a key/],
+    ['a keyless authority', { authorities: [{ name: 'ci', keyless: { issuer: 'x' } }] }, /keyless is not built yet/],
+    [
+      'a signature by nobody that it names',
+      { require: { signature: { by: ['me'] } } },
+      /require.signature.by names who is no authority/,
+    ],
+    [
+      'provenance by nobody that it names',
+      { require: { signature: { by: ['ci'] }, provenance: { by: ['me'] } } },
+      /require.provenance.by/,
+    ],
+    [
+      'releases by nobody that it names',
+      { require: { signature: { by: ['ci'] }, release: { by: ['me'] } } },
+      /require.release.by/,
+    ],
+    [
+      'promotions by nobody that it names',
+      { require: { signature: { by: ['ci'] }, promotion: { by: ['ci', 'me'] } } },
+      /require.promotion.by/,
+    ],
+    ['no signature asked for', { require: {} }, /spec.require.signature/],
+    ['a pattern without a host', { repositories: ['**'] }, /spec.repositories/],
+    ['another state', { authorities: [{ name: 'ci', key, state: 'asleep' }] }, /Unsupported value/],
+  ] as const)
+    test(`with ${what} is refused`, async () => {
+      const { status, body } = await create('TrustPolicy', { ...policy, ...change })
+      assert.equal(status, 422, messageOf(body))
+      assert.match(messageOf(body), says)
+    })
+})
+
+describe('the puller’s own account', () => {
+  test('makes its key once, however many start at a time', async () => {
+    const cluster = await asPuller(plane)
+    const all = await Promise.all(Array.from({ length: 5 }, () => loadPullerKeys(cluster, PULLER_NAMESPACE)))
+    assert.equal(new Set(all.map(({ keyDigest }) => keyDigest)).size, 1)
+    assert.equal((await loadPullerKeys(cluster, PULLER_NAMESPACE)).publicPem, all[0]?.publicPem)
+    const kept = await plane.runKubectl(['get', 'configmap', 'waybill-records', '-n', PULLER_NAMESPACE, '-o', 'json'])
+    assert.equal(JSON.parse(kept).data['puller.pub'], all[0]?.publicPem)
+    await cluster.close()
+  })
+
+  test('may do what it needs, and no more', async () => {
+    const tenant = await addTenant(plane, 'team-a')
+    const kubeconfig = await plane.serviceAccountKubeconfig(PULLER_NAMESPACE, 'waybill-puller')
+    const can = async (...question: string[]) => {
+      const asked = plane.runKubectl(['auth', 'can-i', ...question], { kubeconfig })
+      return (await asked.catch(String)).trim() === 'yes'
+    }
+    for (const yes of [
+      ['watch', 'deliveries.waybill.dev', '-A'],
+      ['patch', 'deliveries.waybill.dev', '--subresource=status', '-A'],
+      ['watch', 'trustpolicies.waybill.dev'],
+      ['create', 'deliveryrecords.waybill.dev', '-A'],
+      ['delete', 'deliveryrecords.waybill.dev', '-A'],
+      ['update', 'deliveryinventories.waybill.dev', '-A'],
+      ['create', 'events.events.k8s.io', '-A'],
+      ['create', 'leases.coordination.k8s.io', '-n', PULLER_NAMESPACE],
+      ['get', 'secrets/waybill-puller-key', '-n', PULLER_NAMESPACE],
+      ['patch', 'configmaps/waybill-records', '-n', PULLER_NAMESPACE],
+      ['get', 'serviceaccounts/waybill', '-n', tenant],
+      ['impersonate', 'serviceaccounts/waybill', '-n', tenant],
+      ['get', '/apis'],
+    ])
+      assert.equal(await can(...yes), true, yes.join(' '))
+    for (const no of [
+      ['update', 'deliveryrecords.waybill.dev', '-A'],
+      ['create', 'deliveries.waybill.dev', '-A'],
+      ['update', 'trustpolicies.waybill.dev'],
+      ['get', 'secrets/other', '-n', PULLER_NAMESPACE],
+      ['list', 'secrets', '-n', PULLER_NAMESPACE],
+      ['delete', 'secrets/waybill-puller-key', '-n', PULLER_NAMESPACE],
+      ['get', 'secrets', '-n', tenant],
+      ['get', 'configmaps', '-n', tenant],
+      ['create', 'deployments.apps', '-n', tenant],
+      ['impersonate', 'serviceaccounts/default', '-n', tenant],
+      ['impersonate', 'serviceaccounts/waybill', '-n', 'default'],
+      ['impersonate', 'users'],
+      ['impersonate', 'groups'],
+      ['create', 'leases.coordination.k8s.io', '-n', tenant],
+      ['create', 'clusterrolebindings.rbac.authorization.k8s.io'],
+    ])
+      assert.equal(await can(...no), false, no.join(' '))
+  })
+
+  test('acts as the tenant’s account, which can do what it needs in its own namespace and nowhere else', async () => {
+    const [own, other] = [await addTenant(plane, 'team-b'), await addTenant(plane, 'team-c')]
+    const cluster = await asPuller(plane)
+    const as = (namespace: string, serviceAccount = 'waybill') => ({ namespace, serviceAccount })
+    const apply = async (
+      by: ReturnType<typeof as>,
+      path: string,
+      body: { kind: string; apiVersion: string; metadata: { name: string } },
+    ) =>
+      (
+        await cluster.request(by, {
+          method: 'PATCH',
+          path: `${path}/${body.metadata.name}`,
+          query: { fieldManager: 'waybill' },
+          contentType: 'application/apply-patch+yaml',
+          body: { ...body, rules: [{ apiGroups: [''], resources: ['secrets'], verbs: ['get'] }] },
+        })
+      ).status
+    const role = { apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'Role', metadata: { name: 'reader' } }
+    const roles = (namespace: string) => `/apis/rbac.authorization.k8s.io/v1/namespaces/${namespace}/roles`
+    assert.equal(await apply(as(own), roles(own), role), 201)
+    assert.equal(await apply(as(own), roles(other), role), 403)
+    assert.equal(await apply(as(own, 'default'), roles(own), role), 403)
+    const clusterRole = { ...role, kind: 'ClusterRole' }
+    assert.equal(await apply(as(own), '/apis/rbac.authorization.k8s.io/v1/clusterroles', clusterRole), 403)
+    const secrets = (namespace: string) => ({ method: 'GET', path: `/api/v1/namespaces/${namespace}/secrets` }) as const
+    assert.equal((await cluster.request(as(own), secrets(own))).status, 200)
+    assert.equal((await cluster.request(as(own), secrets(other))).status, 403)
+    assert.equal((await cluster.request('puller', secrets(own))).status, 403)
+    await cluster.close()
+  })
+
+  test('cannot have the tenant’s account deliver a Role with more rights than it has', async () => {
+    const own = await addTenant(plane, 'team-d')
+    const cluster = await asPuller(plane)
+    const { status } = await cluster.request(
+      { namespace: own, serviceAccount: 'waybill' },
+      {
+        method: 'POST',
+        path: `/apis/rbac.authorization.k8s.io/v1/namespaces/${own}/roles`,
+        body: {
+          apiVersion: 'rbac.authorization.k8s.io/v1',
+          kind: 'Role',
+          metadata: { name: 'more' },
+          rules: [{ apiGroups: [''], resources: ['resourcequotas'], verbs: ['delete'] }],
+        },
+      },
+    )
+    assert.equal(status, 403)
+    await cluster.close()
+  })
+})
