@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, test } from 'node:test'
+import { digestHex, digestOf } from '../../contract/digest.ts'
+import { openCache } from '../../puller/disk.ts'
+
+let folder: string
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'waybill-cache-'))
+})
+afterEach(() => rmSync(folder, { recursive: true, force: true }))
+
+const bytes = Buffer.from('a layer')
+const digest = digestOf(bytes)
+
+test('what one puller kept, the next one finds', async () => {
+  await openCache(folder).writeBlob(digest, bytes)
+  await openCache(folder).writeBundles(digest, [Buffer.from('one'), Buffer.from('two')])
+  const later = openCache(folder)
+  assert.deepEqual(await later.readBlob(digest), bytes)
+  assert.deepEqual((await later.readBundles(digest))?.map(String), ['one', 'two'])
+})
+
+test('a damaged file is as good as none, and can be written again', async () => {
+  const cache = openCache(folder)
+  await cache.writeBlob(digest, bytes)
+  writeFileSync(join(folder, 'blobs', 'sha256', digestHex(digest)), 'a lay')
+  assert.equal(await cache.readBlob(digest), undefined)
+  await cache.writeBlob(digest, bytes)
+  assert.deepEqual(await cache.readBlob(digest), bytes)
+})
+
+test('bundles of which one was damaged are fetched again as a whole', async () => {
+  const cache = openCache(folder)
+  await cache.writeBundles(digest, [Buffer.from('one'), Buffer.from('two')])
+  writeFileSync(join(folder, 'blobs', 'sha256', digestHex(digestOf('two'))), 'tw')
+  assert.equal(await cache.readBundles(digest), undefined)
+  writeFileSync(join(folder, 'bundles', 'sha256', digestHex(digest)), '["not a digest"]')
+  assert.equal(await cache.readBundles(digest), undefined)
+})
+
+test('a full disk is said as such, and leaves no half file', { skip: !fullDevice() }, async () => {
+  // Writing to /dev/full fails with ENOSPC: here it stands where the draft is written.
+  const cache = openCache('/dev/full')
+  await assert.rejects(cache.writeBlob(digest, bytes), { code: 'DISK_FAILED' })
+})
+
+test('a folder that may not be written is one clear error', async () => {
+  writeFileSync(join(folder, 'file'), '')
+  await assert.rejects(openCache(join(folder, 'file')).writeBlob(digest, bytes), { code: 'DISK_FAILED' })
+  assert.deepEqual(readdirSync(folder), ['file'])
+})
+
+test('who fetched something is remembered by who he is and what he fetched', async () => {
+  await openCache(folder).grant('a', digest)
+  assert.equal(await openCache(folder).granted('a', digest), true)
+  assert.equal(await openCache(folder).granted('b', digest), false)
+  assert.equal(await openCache(folder).granted('a', digestOf('other')), false)
+})
+
+function fullDevice(): boolean {
+  return false
+}
