@@ -1,15 +1,9 @@
-import { createHash } from 'node:crypto'
 import type { Cluster } from './cluster-port.ts'
-import { GROUP, LABELS } from './kinds.ts'
+import { applySetId } from './desired.ts'
+import { LABELS } from './kinds.ts'
 import { deliveryPath } from './observe.ts'
 
 const TOOLING = 'applyset.kubernetes.io/tooling'
-
-/** The id of a Delivery's ApplySet, as KEP-3659 computes it ("ApplySet object", version v1). */
-export function applySetId(delivery: { readonly name: string; readonly namespace: string }): string {
-  const identity = `${delivery.name}.${delivery.namespace}.Delivery.${GROUP}`
-  return `applyset-${createHash('sha256').update(identity).digest('base64url')}-v1`
-}
 
 /** Marks the Delivery as the parent of its ApplySet, before its first member is written; once. */
 export async function labelParent(

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -41,10 +42,19 @@ test('bundles of which one was damaged are fetched again as a whole', async () =
   assert.equal(await cache.readBundles(digest), undefined)
 })
 
-test('a full disk is said as such, and leaves no half file', { skip: !fullDevice() }, async () => {
-  // Writing to /dev/full fails with ENOSPC: here it stands where the draft is written.
-  const cache = openCache('/dev/full')
-  await assert.rejects(cache.writeBlob(digest, bytes), { code: 'DISK_FAILED' })
+test('a full disk is said as such, and leaves no half file', () => {
+  // A process that may not write more than 4 KiB to a file stands for a disk that is full (EFBIG, as ENOSPC and EDQUOT).
+  const disk = JSON.stringify(new URL('../../puller/disk.ts', import.meta.url).href)
+  const digests = JSON.stringify(new URL('../../contract/digest.ts', import.meta.url).href)
+  const script = `
+    const { openCache } = await import(${disk}); const { digestOf } = await import(${digests})
+    const bytes = Buffer.alloc(1_000_000)
+    await openCache(process.argv[1]).writeBlob(digestOf(bytes), bytes).catch((error) => console.log(error.code))`
+  const command = 'ulimit -f 8; exec "$0" --input-type=module -e "$1" "$2"'
+  const said = execFileSync('sh', ['-c', command, process.execPath, script, folder], { encoding: 'utf8' })
+  assert.equal(said.trim(), 'DISK_FULL')
+  assert.deepEqual(readdirSync(join(folder, 'tmp')), [])
+  assert.deepEqual(readdirSync(join(folder, 'blobs', 'sha256')), [])
 })
 
 test('a folder that may not be written is one clear error', async () => {
@@ -59,7 +69,3 @@ test('who fetched something is remembered by who he is and what he fetched', asy
   assert.equal(await openCache(folder).granted('b', digest), false)
   assert.equal(await openCache(folder).granted('a', digestOf('other')), false)
 })
-
-function fullDevice(): boolean {
-  return false
-}

@@ -4,7 +4,7 @@ import { type Digest, digestHex, digestOf } from '../../contract/digest.ts'
 import { WaybillError } from '../../contract/errors.ts'
 import type { KubeObject } from '../../contract/objects.ts'
 import type { RegistryReader } from '../../contract/registry.ts'
-import { PREDICATES, packageUrl, type StatementRole, statement } from '../../contract/statements.ts'
+import { packageUrl, type StatementRole, statement } from '../../contract/statements.ts'
 import { parseTrustPolicy, type TrustPolicy } from '../../contract/trust-policy.ts'
 import { parseSigningKey, type SigningKey } from '../../packager/keys.ts'
 import { type Packed, packRelease } from '../../packager/pack.ts'
@@ -151,5 +151,3 @@ export class MemoryRegistry implements RegistryReader {
     return bytes
   }
 }
-
-export { PREDICATES }
