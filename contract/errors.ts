@@ -211,7 +211,7 @@ export const ERRORS = {
   RECORD_CHAIN_BROKEN: {
     exit: 3,
     retry: 'on-change',
-    hint: 'Records were changed behind Waybill’s back. Keep them, find out who, and start from the newest head you trust.',
+    hint: 'Records were changed behind Waybill’s back. Keep them and find out who (`waybill audit`). To go on, on record: annotate the Delivery waybill.dev/confirm: <status.lastRecord.hash>.',
   },
   RECORD_KEY: failed('on-change', 'The puller’s key Secret or its public half is missing or damaged.'),
   ROLLBACK_TARGET: usage('Choose a digest that `waybill history` shows as applied.'),

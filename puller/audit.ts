@@ -1,7 +1,7 @@
 import type { KeyObject } from 'node:crypto'
 import type { Digest } from '../contract/digest.ts'
 import { isSignedBy, readPublicKey, recordHash, recordName, sequenceOfName } from './chain.ts'
-import { readCheckpoint } from './checkpoint.ts'
+import { acceptedThrough, readCheckpoint } from './checkpoint.ts'
 import { type RecordSpec, recordSpecSchema } from './kinds.ts'
 import type { DeliveryRef, RecordHead } from './ledger.ts'
 import type { NamedRecord } from './record.ts'
@@ -18,6 +18,8 @@ export type AuditFault = {
   readonly sequence?: number
   readonly name?: string
   readonly message: string
+  /** The record by which a person accepted it and let the puller go on. It is a fault all the same. */
+  readonly acceptedIn?: number
 }
 
 export type AuditHead = { readonly sequence: number; readonly hash: Digest }
@@ -71,7 +73,19 @@ export function auditChain(
   faults.push(...linkFaults(believed, present), ...headFaults(believed, present, heads))
   faults.sort((a, b) => (a.sequence ?? 0) - (b.sequence ?? 0))
   const head = headOf(believed)
-  return { ok: faults.length === 0, records: records.length, faults, believed, ...(head === undefined ? {} : { head }) }
+  const marked = faults.map((fault) => withAcceptance(fault, believed))
+  return {
+    ok: faults.length === 0,
+    records: records.length,
+    faults: marked,
+    believed,
+    ...(head === undefined ? {} : { head }),
+  }
+}
+
+function withAcceptance(fault: AuditFault, believed: readonly RecordSpec[]): AuditFault {
+  const by = believed.find((record) => (acceptedThrough(record) ?? -1) >= (fault.sequence ?? 0))
+  return by === undefined ? fault : { ...fault, acceptedIn: by.sequence }
 }
 
 /** Where a chain of believed records, in order of sequence, ends. */

@@ -4,12 +4,12 @@ import { WaybillError } from '../contract/errors.ts'
 import { answerError } from './answer-error.ts'
 import { type AuditFault, auditChain } from './audit.ts'
 import { recordHash, recordName, signRecord } from './chain.ts'
-import { readCheckpoint } from './checkpoint.ts'
-import type { Clock } from './clock.ts'
+import { acceptance, readCheckpoint } from './checkpoint.ts'
+import { type Clock, timestamp } from './clock.ts'
 import type { Cluster } from './cluster-port.ts'
 import { type KeptHead, readHead, writeHead } from './heads.ts'
 import type { PullerKeys } from './keys.ts'
-import type { RecordFacts, RecordSpec } from './kinds.ts'
+import { ANNOTATION, type RecordFacts, type RecordSpec } from './kinds.ts'
 import { type RecordsSummary, summarize } from './ledger-summary.ts'
 import { boundFacts, listRecords, namedRecord, recordObject, recordsPath } from './record.ts'
 import { planCheckpoint } from './retention.ts'
@@ -46,13 +46,14 @@ const TAKEN_NAMES_MAX = 20
 
 /**
  * Reads a Delivery's records and its head, and moves a head up that a crash left one behind. Where records are gone that
- * the head knows of, the chain goes on from the head, so that the gap stays visible; `summary.broken` says so.
+ * the head knows of, the chain goes on from the head, so that the gap stays visible; `summary.broken` says so until a
+ * person accepts it: annotation `waybill.dev/confirm` with the hash of the newest record, which is recorded.
  * @throws WaybillError CLUSTER_NOT_INSTALLED, CLUSTER_FORBIDDEN, CLUSTER_FAILED, CLUSTER_UNREACHABLE
  */
 export async function openLedger(
   cluster: Cluster,
   keys: PullerKeys,
-  delivery: DeliveryRef,
+  delivery: DeliveryRef & { readonly annotations?: Readonly<Record<string, string>> },
   options: LedgerOptions,
 ): Promise<Ledger> {
   // The head first: it can then only be behind the records, not ahead of them because one was written in between.
@@ -63,7 +64,14 @@ export async function openLedger(
   const newest = report.head
   const ahead = kept.head !== null && kept.head.sequence > (newest?.sequence ?? 0) ? kept.head : undefined
   const tail = ahead === undefined ? newest : { name: recordName(delivery, ahead.sequence), ...ahead }
-  const ledger = new ChainedLedger(cluster, keys, delivery, options, report.believed, tail, broken)
+  const open = (fault: string | undefined) =>
+    new ChainedLedger(cluster, keys, delivery, options, report.believed, tail, fault)
+  if (broken !== undefined && tail !== undefined && delivery.annotations?.[ANNOTATION.confirm] === tail.hash) {
+    const accepting = open(undefined)
+    await accepting.accept(report.faults.map(({ message }) => message))
+    return accepting
+  }
+  const ledger = open(broken)
   if (broken === undefined && newest !== undefined && kept.head?.sequence !== newest.sequence)
     await ledger.keepHead(newest)
   return ledger
@@ -116,6 +124,12 @@ class ChainedLedger implements Ledger {
       return this.#tail
     const head = await this.#write(bounded)
     return (await this.#dropOld(bounded)) ?? head
+  }
+
+  /** Records that a person accepted the chain as it is. */
+  async accept(faults: readonly string[]): Promise<void> {
+    const generation = this.#records.at(-1)?.trigger.generation ?? 0
+    await this.#write(acceptance(this.#tail?.sequence ?? 1, faults, generation, timestamp(this.#options.clock)))
   }
 
   /** Writes the head to the ConfigMap. */
@@ -219,9 +233,8 @@ function sameUnsigned(a: RecordSpec, b: RecordSpec): boolean {
 }
 
 function brokenSentence(faults: readonly AuditFault[], kept: KeptHead): string | undefined {
-  const said = faults.map(
-    ({ sequence, message }) => `${sequence === undefined ? '' : `record ${sequence}: `}${message}`,
-  )
+  const open = faults.filter(({ acceptedIn }) => acceptedIn === undefined)
+  const said = open.map(({ sequence, message }) => `${sequence === undefined ? '' : `record ${sequence}: `}${message}`)
   const all = kept.unreadable ? ['the head in the ConfigMap cannot be read', ...said] : said
   if (all.length === 0) return undefined
   return `${all.slice(0, 3).join('; ')}${all.length > 3 ? `; and ${all.length - 3} more faults` : ''}`

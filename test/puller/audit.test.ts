@@ -50,6 +50,8 @@ describe('the audit', () => {
     assert.deepEqual(kinds(replaced(chain, 2, { ...spec(chain, 2), digest: B }), { configMap }), ['edited 2'])
     assert.deepEqual(kinds(replaced(chain, 4, { ...spec(chain, 4), startedAt: 'then' }), { configMap }), ['edited 4'])
     assert.deepEqual(kinds(replaced(chain, 2, { kind: 'Applied' }), { configMap }), ['edited 2'])
+    const { signature } = spec(chain, 4)
+    assert.deepEqual(kinds(replaced(chain, 4, { ...spec(chain, 4), signature: `${signature}\n` }), {}), ['edited 4'])
   })
 
   test('finds a record that was removed', () => {

@@ -197,6 +197,33 @@ describe('records that somebody touched', () => {
     assert.match((await open(cluster)).summary.broken ?? '', /record 3 is missing/)
   })
 
+  test('a person who names the newest record accepts the chain as it is, on record, and the audit still shows the fault', async () => {
+    const cluster = await three()
+    cluster.objects.delete(at(2))
+    const { summary } = await open(cluster)
+    assert.ok(summary.broken)
+    const confirmed = (hash: string) =>
+      openLedger(
+        cluster,
+        keys,
+        { ...DELIVERY, annotations: { 'waybill.dev/confirm': hash } },
+        { pullerNamespace: NAMESPACE, clock },
+      )
+    assert.ok((await confirmed(A)).summary.broken)
+    const hash = summary.head?.hash ?? ''
+    const accepted = await confirmed(hash)
+    assert.equal(accepted.summary.broken, undefined)
+    assert.equal(accepted.summary.records.at(-1)?.kind, 'Checkpoint')
+    assert.equal((await open(cluster)).summary.broken, undefined)
+    assert.equal((await accepted.append(facts('Applied', { digest: A }))).sequence, 5)
+    assert.deepEqual(
+      (await audit(cluster)).faults.map(({ kind, sequence, acceptedIn }) => [kind, sequence, acceptedIn]),
+      [['removed', 2, 4]],
+    )
+    cluster.objects.delete(at(5))
+    assert.ok((await confirmed(hash)).summary.broken)
+  })
+
   test('when all were removed the next is not the first', async () => {
     const cluster = await three()
     for (const sequence of [1, 2, 3]) cluster.objects.delete(at(sequence))
