@@ -24,7 +24,7 @@ export function createOras(options: OrasOptions = {}): RegistryWriter {
     ...(options.registryConfig === undefined ? [] : ['--registry-config', options.registryConfig]),
   ]
   let checked: Promise<void> | undefined
-  const run = async (target: string, args: readonly string[], stdin?: Uint8Array) => {
+  const run = async (repository: Reference, target: string, args: readonly string[], stdin?: Uint8Array) => {
     checked ??= checkVersion(program, env)
     await checked
     const result = await runProcess({
@@ -33,23 +33,23 @@ export function createOras(options: OrasOptions = {}): RegistryWriter {
       env,
       ...(stdin === undefined ? {} : { stdin }),
     })
-    if (result.code !== 0) throw orasError(target, result.stderr)
+    if (result.code !== 0) throw orasError(repository, target, result.stderr)
   }
   return {
     pushBlob: async (repository, bytes, mediaType) => {
       const { digest, target } = named(repository, bytes)
       const size = String(bytes.length)
-      await run(target, ['blob', 'push', '--size', size, '--media-type', mediaType, target, '-'], bytes)
+      await run(repository, target, ['blob', 'push', '--size', size, '--media-type', mediaType, target, '-'], bytes)
       return digest
     },
     pushManifest: async (repository, bytes, mediaType) => {
       const { digest, target } = named(repository, bytes)
-      await run(target, ['manifest', 'push', '--media-type', mediaType, target, '-'], bytes)
+      await run(repository, target, ['manifest', 'push', '--media-type', mediaType, target, '-'], bytes)
       return digest
     },
     tag: async (repository, digest, tag) => {
       const target = byDigest(repository, digest)
-      await run(`${repository.repository}:${tag}`, ['tag', target, tag])
+      await run(repository, `${repository.repository}:${tag}`, ['tag', target, tag])
     },
   }
 }
@@ -87,8 +87,11 @@ const meanings: readonly (readonly [RegExp, ErrorCode, string])[] = [
   [/\b5\d\d\b/, 'REGISTRY_FAILED', 'answers with an error'],
 ]
 
-function orasError(target: string, stderr: string): WaybillError {
-  const said = stderr.replaceAll(target, '').replaceAll(/sha256:[0-9a-f]{64}/g, '')
+function orasError({ registry, path }: Reference, target: string, stderr: string): WaybillError {
+  // Names may hold what looks like a status.
+  const said = [registry, path]
+    .reduce((text, name) => text.replaceAll(name, ''), stderr)
+    .replaceAll(/[0-9a-f]{64}/g, '')
   const [, code, why] = meanings.find(([pattern]) => pattern.test(said)) ?? unknownFailure
   return new WaybillError(code, `${target}: the registry ${why}`)
 }

@@ -32,6 +32,8 @@ export async function ask({ method, url, headers = {}, body, dispatcher, signal 
       headers: { 'user-agent': 'waybill', 'accept-encoding': 'identity', ...headers },
       ...(body === undefined ? {} : { body }),
     })
+    // A body that is given up emits an error; without a listener that would end the process.
+    answer.body.on('error', () => {})
     return { status: answer.statusCode, url, headers: flat(answer.headers), body: answer.body }
   } catch (error) {
     throw connectionError(url, error)

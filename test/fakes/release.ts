@@ -1,0 +1,26 @@
+import { type ReleaseConfig, treeDigest, writeConfig, writeManifest } from '../../contract/artifact.ts'
+import { digestOf } from '../../contract/digest.ts'
+import type { Publishable } from '../../packager/publish.ts'
+
+/** A release whose bytes follow from its arguments; its layer is no archive, which publishing never opens. */
+export function makeRelease(repository: string, content = 'one'): Publishable {
+  const sha256 = digestOf(content).slice('sha256:'.length)
+  const objects = [
+    { apiVersion: 'v1', kind: 'ConfigMap', namespace: 'shop', name: content, path: `${content}.json`, sha256 },
+  ]
+  const release: ReleaseConfig = {
+    schemaVersion: 1,
+    package: { name: repository.slice(repository.lastIndexOf('/') + 1), repository },
+    source: {
+      repository: 'https://git.example.com/acme/shop',
+      revision: `sha1:${sha256.slice(0, 40)}`,
+      committedAt: '2026-11-20T09:00:00Z',
+    },
+    kubernetes: { version: '1.36' },
+    environments: { production: { treeDigest: treeDigest(objects), objects, images: [] } },
+  }
+  const configBytes = writeConfig(release)
+  const layerBytes = Buffer.from(`layer of ${content}`)
+  const manifestBytes = writeManifest(release, configBytes, layerBytes)
+  return { manifestBytes, configBytes, layerBytes, digest: digestOf(manifestBytes), release }
+}
