@@ -11,10 +11,14 @@ export type YamlDocument = {
   readonly lines: readonly number[]
 }
 
+/** Who else will read the file: kustomize makes times of what looks like one, which kubectl and YAML 1.2 leave as text. */
+export type YamlReader = 'kubectl' | 'kustomize'
+
 type Read = YamlDocument
 
 /** What one document's reading keeps in hand. */
 type Reading = {
+  readonly reader: YamlReader
   readonly report: Report
   readonly lineOf: (offset: number) => number
   readonly anchors: Map<string, ParsedNode>
@@ -27,8 +31,12 @@ type Reading = {
 const NOTHING: Read = { value: null, lines: [1] }
 
 /** The value of a document, as kubectl takes it; none where the document is empty. Faults are reported, and the rest read on. */
-export function readDocument({ document, lineOf }: ComposedDocument, report: Report): readonly YamlDocument[] {
-  const reading: Reading = { report, lineOf, anchors: new Map(), open: new Set(), aliases: 0, values: 0 }
+export function readDocument(
+  { document, lineOf }: ComposedDocument,
+  reader: YamlReader,
+  report: Report,
+): readonly YamlDocument[] {
+  const reading: Reading = { reader, report, lineOf, anchors: new Map(), open: new Set(), aliases: 0, values: 0 }
   const read = readNode(reading, document.contents, 0)
   return read.value === null ? [] : [read]
 }
@@ -155,13 +163,15 @@ function readScalar(reading: Reading, node: Scalar.Parsed, line: number): null |
   if (node.type !== 'PLAIN') return text
   const value = readKubectl(text)
   if (!sameReading(value, readCore(text))) {
+    reading.report('YAML_AMBIGUOUS', line, difference(text, value, readCore(text)))
+    return null
+  }
+  if (reading.reader === 'kustomize' && TIME.test(text))
     reading.report(
       'YAML_AMBIGUOUS',
       line,
-      `${quoted(text)} is ${inWords(value)} to kubectl and ${inWords(readCore(text))} in YAML 1.2: say which you mean, and quote it if it is text`,
+      'this is a time to kustomize, which rewrites it, and text in YAML 1.2; quote it',
     )
-    return null
-  }
   if (typeof value === 'bigint') {
     reading.report(
       'INTEGER_UNSAFE',
@@ -177,12 +187,21 @@ function readScalar(reading: Reading, node: Scalar.Parsed, line: number): null |
   return value
 }
 
-/** Only scalars that two readers take differently are ever shown: booleans and numbers, never long, never a password worth the name. */
-function quoted(text: string): string {
-  return /^[A-Za-z]{1,3}$/.test(text) ? `"${text}"` : 'this'
+const TIME = /^\d{4}-\d{1,2}-\d{1,2}(?:[Tt ]|$)/
+
+type Value = ReturnType<typeof readCore>
+
+/** Says how two readers differ, without showing the value: short words apart, it could be one that nobody should see. */
+function difference(text: string, kubectl: Value, core: Value): string {
+  const it = /^[A-Za-z]{1,3}$/.test(text) ? `"${text}"` : 'this'
+  const ways =
+    inWords(kubectl) === inWords(core)
+      ? 'one number to kubectl and another in YAML 1.2'
+      : `${inWords(kubectl)} to kubectl and ${inWords(core)} in YAML 1.2`
+  return `${it} is ${ways}: say which you mean`
 }
 
-function inWords(value: null | boolean | number | bigint | string): string {
+function inWords(value: Value): string {
   if (typeof value === 'bigint' || typeof value === 'number') return 'a number'
   if (typeof value === 'string') return 'text'
   return value === null ? 'null' : String(value)

@@ -1,9 +1,9 @@
 import type { Json } from '../contract/canonical-json.ts'
 import type { Fault } from '../contract/errors.ts'
 import { composeYaml, type Report, reportTextFaults } from './yaml-compose.ts'
-import { countValues, readDocument, type YamlDocument } from './yaml-values.ts'
+import { countValues, readDocument, type YamlDocument, type YamlReader } from './yaml-values.ts'
 
-export type { YamlDocument }
+export type { YamlDocument, YamlReader }
 
 export type YamlFile = { readonly documents: readonly YamlDocument[]; readonly faults: readonly Fault[] }
 
@@ -12,7 +12,7 @@ export type YamlFile = { readonly documents: readonly YamlDocument[]; readonly f
  * one: scalars, keys, tags and line ends that YAML 1.2 and kubectl take differently, keys that stand twice, integers that JSON does not
  * hold, too many aliases, too deep nesting. Documents without content are left out. What has faults is not to be used.
  */
-export function readYaml(file: string, bytes: Uint8Array): YamlFile {
+export function readYaml(file: string, bytes: Uint8Array, reader: YamlReader = 'kubectl'): YamlFile {
   const faults: Fault[] = []
   const report: Report = (code, line, message) => {
     faults.push({ code, message, file, line })
@@ -24,7 +24,7 @@ export function readYaml(file: string, bytes: Uint8Array): YamlFile {
   }
   reportTextFaults(text, report)
   const documents =
-    faults.length > 0 ? [] : composeYaml(text, report).flatMap((document) => readDocument(document, report))
+    faults.length > 0 ? [] : composeYaml(text, report).flatMap((document) => readDocument(document, reader, report))
   return { documents: faults.length > 0 ? [] : documents, faults }
 }
 

@@ -1,0 +1,136 @@
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Digest } from '../contract/digest.ts'
+import { WaybillError } from '../contract/errors.ts'
+import { assertFaultless, check } from './check.ts'
+import { type Checkout, withCheckout } from './checkout.ts'
+import { diskError } from './disk.ts'
+import { type Commit, listTree, readBlobs, resolveCommit } from './git.ts'
+import { type Packed, packRelease } from './pack.ts'
+import { PACKAGE_FILE, type PackageFile, parsePackageFile } from './package-file.ts'
+import type { Env } from './process.ts'
+import { assertSame, examineTools, renderOnce } from './render.ts'
+import type { Rendered } from './rendered.ts'
+
+export type CommitOptions = {
+  /** A folder in a Git repository. */
+  readonly repo: string
+  /** Default HEAD. */
+  readonly rev?: string
+  /** Render these environments only (`render --env`); an artifact always holds all. */
+  readonly environments?: readonly string[]
+  /** The environment of the entry point: PATH, HOME, WAYBILL_KUSTOMIZE, and what Git needs to reach its objects. */
+  readonly env: Env
+  /** Where temporary folders go. */
+  readonly tempDir: string
+}
+
+/** A commit and its `waybill.yaml`. */
+export type OpenedCommit = { readonly commit: Commit; readonly packageFile: PackageFile }
+export type RenderedCommit = OpenedCommit & { readonly rendered: Rendered }
+export type EnvironmentSummary = {
+  readonly treeDigest: Digest | string
+  readonly objects: number
+  readonly images: readonly string[]
+}
+export type CheckedCommit = OpenedCommit & {
+  readonly environments: ReturnType<typeof check>['environments']
+  /** The versions that ran, by tool. */
+  readonly tools: Readonly<Record<string, string>>
+}
+export type PackedCommit = Packed & {
+  readonly commit: Commit
+  readonly packageFile: PackageFile
+  readonly tools: Readonly<Record<string, string>>
+  readonly environments: Readonly<Record<string, EnvironmentSummary>>
+}
+
+/** Resolves the revision and reads its `waybill.yaml`. @throws WaybillError GIT_*, PACKAGE_FILE_*, FIELD_UNSUPPORTED */
+export async function openCommit(options: CommitOptions): Promise<OpenedCommit> {
+  const commit = await resolveCommit(options.repo, options.rev, options.env)
+  const entry = (await listTree(commit, options.env)).find(({ path, type }) => path === PACKAGE_FILE && type === 'file')
+  if (entry === undefined)
+    throw new WaybillError(
+      'PACKAGE_FILE_MISSING',
+      `commit ${commit.sha.slice(0, 12)} has no ${PACKAGE_FILE} at its root`,
+    )
+  for await (const { bytes } of readBlobs(commit, [entry], options.env))
+    return { commit, packageFile: parsePackageFile(bytes) }
+  throw new WaybillError('GIT_FAILED', `${PACKAGE_FILE} cannot be read`)
+}
+
+/**
+ * Renders a commit twice, out of two fresh checkouts; gives the objects, normalised, with where they came from, before any check.
+ * @throws WaybillError as openCommit; TOOL_MISSING, RENDER_FAILED, RENDER_UNSTABLE, ENVIRONMENT_MISSING, DISK_*; CHECK_FAILED with what is wrong
+ * in the files themselves
+ */
+export async function renderCommit(options: CommitOptions): Promise<RenderedCommit> {
+  const result = await renderTwice(options)
+  assertFaultless(result.rendered.faults)
+  return result
+}
+
+/** Renders, and checks everything. @throws WaybillError as renderCommit; CHECK_FAILED with every fault */
+export async function checkCommit(options: CommitOptions): Promise<CheckedCommit> {
+  const { commit, packageFile, rendered } = await renderTwice(options)
+  return { commit, packageFile, ...check(rendered, packageFile) }
+}
+
+/** Renders, checks and packs a commit: the same commit, the same bytes. @throws WaybillError as checkCommit; LIMIT_EXCEEDED */
+export async function packCommit(options: Omit<CommitOptions, 'environments'>): Promise<PackedCommit> {
+  const { commit, packageFile, environments, tools } = await checkCommit(options)
+  const packed = packRelease({
+    package: { name: packageFile.name, repository: packageFile.repository },
+    source: { repository: packageFile.source, revision: commit.revision, committedAt: commit.committedAt },
+    kubernetes: { version: packageFile.kubernetesVersion },
+    environments,
+  })
+  return { ...packed, commit, packageFile, tools, environments: summaryOf(packed) }
+}
+
+function summaryOf({ release }: Packed): PackedCommit['environments'] {
+  const entries = Object.entries(release.environments).map(([name, { treeDigest, objects, images }]) => {
+    const summary: EnvironmentSummary = { treeDigest, objects: objects.length, images }
+    return [name, summary] as const
+  })
+  return Object.fromEntries(entries)
+}
+
+async function renderTwice(options: CommitOptions): Promise<RenderedCommit> {
+  const opened = await openCommit(options)
+  const packageFile = only(opened.packageFile, options.environments)
+  return withTempFolder(options.tempDir, async (folder) => {
+    const emptyDir = join(folder, 'empty')
+    await mkdir(emptyDir)
+    const kustomize = { command: options.env.WAYBILL_KUSTOMIZE ?? 'kustomize', emptyDir, env: options.env }
+    const tools = await examineTools(packageFile, kustomize)
+    const render = () =>
+      withCheckout(opened.commit, { parentDir: folder, env: options.env }, (checkout: Checkout) =>
+        renderOnce(checkout, packageFile, tools, kustomize),
+      )
+    const rendered = await render()
+    // What has faults is not going anywhere; a person waits for them.
+    if (rendered.faults.length === 0) assertSame(rendered, await render())
+    return { commit: opened.commit, packageFile, rendered }
+  })
+}
+
+function only(packageFile: PackageFile, names: readonly string[] | undefined): PackageFile {
+  if (names === undefined) return packageFile
+  const missing = names.find((name) => !Object.hasOwn(packageFile.environments, name))
+  if (missing !== undefined)
+    throw new WaybillError('ENVIRONMENT_MISSING', `${PACKAGE_FILE} declares no environment "${missing}"`)
+  const kept = Object.entries(packageFile.environments).filter(([name]) => names.includes(name))
+  return { ...packageFile, environments: Object.fromEntries(kept) }
+}
+
+async function withTempFolder<T>(tempDir: string, use: (folder: string) => Promise<T>): Promise<T> {
+  const folder = await mkdtemp(join(tempDir, 'waybill-')).catch((cause: unknown) => {
+    throw diskError(tempDir, cause)
+  })
+  try {
+    return await use(folder)
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
