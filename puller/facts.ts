@@ -103,7 +103,11 @@ export function intentToContinue(
 }
 
 /** True when the newest outcome that chose a digest already says that exactly this was done, for this generation of the spec. */
-export function isSettled(summary: LedgerSummary, verified: Verified, generation: number): boolean {
+export function isSettled(
+  summary: LedgerSummary,
+  verified: Pick<Verified, 'digest' | 'promotion'>,
+  generation: number,
+): boolean {
   const chosen = summary.records.findLast(({ kind, trigger }) => !isAside(kind, trigger.type))
   return (
     chosen !== undefined &&
