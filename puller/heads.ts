@@ -28,6 +28,9 @@ export async function readHead(cluster: Cluster, namespace: string, uid: string)
   return { head, unreadable: head === null }
 }
 
+/** All Deliveries share the ConfigMap, so that its writers meet each other. */
+const TRIES_MAX = 10
+
 /** Writes one head. The ConfigMap is made, with the public half of the key, where somebody removed it. */
 export async function writeHead(
   cluster: Cluster,
@@ -36,24 +39,28 @@ export async function writeHead(
   delivery: DeliveryRef,
   head: RecordHead,
 ): Promise<void> {
-  const entry = JSON.stringify({ namespace: delivery.namespace, ...head })
-  const patched = await cluster.request('puller', {
-    method: 'PATCH',
-    path: configMapPath(namespace),
-    contentType: 'application/merge-patch+json',
-    body: { data: { [delivery.uid]: entry } },
-  })
-  if (patched.status === 200) return
-  const what = `ConfigMap ${namespace}/${RECORDS_CONFIG_MAP}`
-  if (patched.status !== 404) throw answerError(what, patched)
-  const body: JsonObject = {
+  const entry = { [delivery.uid]: JSON.stringify({ namespace: delivery.namespace, ...head }) }
+  const create: JsonObject = {
     apiVersion: 'v1',
     kind: 'ConfigMap',
     metadata: { name: RECORDS_CONFIG_MAP, namespace },
-    data: { [PUBLIC_KEY_ENTRY]: publicPem, [delivery.uid]: entry },
+    data: { [PUBLIC_KEY_ENTRY]: publicPem, ...entry },
   }
-  const made = await cluster.request('puller', { method: 'POST', path: configMapPath(namespace, ''), body })
-  if (made.status !== 201) throw answerError(what, made)
+  for (let tries = 1; ; tries++) {
+    let answer = await cluster.request('puller', {
+      method: 'PATCH',
+      path: configMapPath(namespace),
+      contentType: 'application/merge-patch+json',
+      body: { data: entry },
+    })
+    if (answer.status === 200) return
+    if (answer.status === 404) {
+      answer = await cluster.request('puller', { method: 'POST', path: configMapPath(namespace, ''), body: create })
+      if (answer.status === 201) return
+    }
+    if (answer.status !== 409 || tries >= TRIES_MAX)
+      throw answerError(`ConfigMap ${namespace}/${RECORDS_CONFIG_MAP}`, answer)
+  }
 }
 
 function parseHead(entry: unknown): AuditHead | null {

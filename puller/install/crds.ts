@@ -15,6 +15,10 @@ const notBuilt = (field: string): string => `${field} is not built yet`
 const text = (maxLength: number): JsonObject => ({ type: 'string', maxLength })
 
 const DURATION_MAX = 7
+const SEGMENT = '[a-z0-9]+([._-]+[a-z0-9]+)*'
+/** As contract/reference.ts reads it: a host, perhaps a port, a path; neither tag nor digest. */
+const REPOSITORY = `^(\\[[0-9a-f:]+\\]|[a-z0-9]([a-z0-9.-]*[a-z0-9])?)(:[0-9]{1,5})?(/${SEGMENT})+$`
+const OBJECT_NAME = '^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$'
 const deliverySpecAmendments: Amendments = {
   spec: rules(
     rule('has(self.environment) || has(self.source.channel)', 'environment is required with a digest'),
@@ -26,14 +30,23 @@ const deliverySpecAmendments: Amendments = {
     rule('has(self.channel) != has(self.digest)', 'exactly one of channel and digest is needed'),
     rule('!has(self.version)', notBuilt('version')),
   ),
-  'spec.source.repository': { description: 'host[:port]/path of the package, without a tag or digest.', minLength: 3 },
+  'spec.source.repository': {
+    description: 'host[:port]/path of the package, without a tag or digest.',
+    pattern: REPOSITORY,
+  },
   'spec.source.channel': {
     description: 'A signed channel of the package, such as production.',
     pattern: '^[a-z][a-z0-9]*([._-][a-z0-9]+)*$',
+    ...rules(rule("!self.matches('^v[0-9]|^sha256-')", 'a channel is neither a version nor a digest')),
   },
   'spec.source.version': { ...text(256), description: 'Not built yet.' },
   'spec.source.digest': { description: 'Exactly this artifact.' },
-  'spec.source.mirrorOf': { description: 'The canonical repository, where this one is a mirror of it.' },
+  'spec.source.mirrorOf': {
+    description: 'The canonical repository, where this one is a mirror of it.',
+    pattern: REPOSITORY,
+  },
+  'spec.source.pullSecret.name': { pattern: OBJECT_NAME },
+  'spec.source.caSecret.name': { pattern: OBJECT_NAME },
   'spec.source.pullSecret': {
     description: 'A kubernetes.io/dockerconfigjson Secret beside the Delivery, read as the service account.',
   },
@@ -41,7 +54,7 @@ const deliverySpecAmendments: Amendments = {
     description: 'A Secret beside the Delivery with PEM certificates in ca.crt, read as the service account.',
   },
   'spec.environment': { description: 'The environment of the artifact that is applied. Default: the channel’s name.' },
-  'spec.serviceAccountName': { description: 'The account that everything is applied as.' },
+  'spec.serviceAccountName': { description: 'The account that everything is applied as.', pattern: OBJECT_NAME },
   'spec.interval': { maxLength: DURATION_MAX, description: 'How often source and cluster are looked at: 30s, 5m, 1h.' },
   'spec.schedule': { ...text(256), description: 'Not built yet.' },
   'spec.prune': {

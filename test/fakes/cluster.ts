@@ -2,7 +2,7 @@ import { isJsonObject, type Json, type JsonObject } from '../../contract/canonic
 import type { Cluster, ClusterAnswer, ClusterRequest, Identity } from '../../puller/cluster-port.ts'
 
 /** What the fake does to one request instead of answering it. */
-export type Fault = 'lost' | 'crash-before' | 'crash-after'
+export type Fault = 'lost' | 'crash-before' | 'crash-after' | 'conflict'
 
 /**
  * Objects by path, with names that cannot be taken twice, merge patches and label selectors: enough for the ledger's order
@@ -22,6 +22,7 @@ export class FakeCluster implements Cluster {
     const line = `${request.method} ${request.path}`
     const fault = this.onWrite(line)
     if (fault === 'crash-before') throw new Error('killed before the write')
+    if (fault === 'conflict') return { status: 409, body: { reason: 'Conflict' } }
     const answer = this.#write(request)
     this.writes.push(line)
     if (fault !== undefined) throw new Error(`killed after the write: ${fault}`)

@@ -108,6 +108,18 @@ describe('a Delivery', () => {
       { source: { repository: source.repository, digest: 'sha512:00' }, environment: 'x' },
       /spec.source.digest/,
     ],
+    [
+      'a tag in the repository',
+      { source: { ...source, repository: 'registry.example.com/acme/shop:latest' } },
+      /spec.source.repository/,
+    ],
+    [
+      'a digest in the mirrored repository',
+      { source: { ...source, mirrorOf: `ghcr.io/acme/shop@${A}` } },
+      /spec.source.mirrorOf/,
+    ],
+    ['a version for a channel', { source: { ...source, channel: 'v1' } }, /neither a version nor a digest/],
+    ['an account that is no name', { source, serviceAccountName: 'a:b' }, /spec.serviceAccountName/],
     ['an interval without a unit', { source, interval: '60' }, /spec.interval/],
     ['more than all in percent', { source, prune: { maxPercent: 101 } }, /spec.prune.maxPercent/],
     ['no source', {}, /spec.source/],
@@ -117,6 +129,12 @@ describe('a Delivery', () => {
       const { status, body } = await create('Delivery', spec)
       assert.equal(status, 422, messageOf(body))
       assert.match(messageOf(body), says)
+    })
+
+  for (const repository of ['localhost/shop', '127.0.0.1:5000/a/b_c', '[::1]:5000/shop', 'ghcr.io/acme/shop.web--x'])
+    test(`may come from ${repository}`, async () => {
+      const { status, body } = await create('Delivery', { source: { ...source, repository } })
+      assert.equal(status, 201, messageOf(body))
     })
 
   test('with an unknown field is refused by kubectl', async () => {

@@ -155,6 +155,17 @@ describe('a puller that is killed', () => {
     assert.equal((await audit(cluster)).records, 2)
   })
 
+  test('a head that others write at the same time is written again, and not for ever', async () => {
+    const cluster = await withRecords(['Intent', { digest: A }])
+    const ledger = await open(cluster)
+    let conflicts = 3
+    cluster.onWrite = (line) => (line.startsWith('PATCH') && conflicts-- > 0 ? 'conflict' : undefined)
+    assert.equal((await ledger.append(facts('Applied', { digest: A, intent: 1 }))).sequence, 2)
+    assert.equal((await readHead(cluster, NAMESPACE, DELIVERY.uid)).head?.sequence, 2)
+    conflicts = 1000
+    await assert.rejects(ledger.append(facts('Intent', { digest: B })), (error) => hasCode(error, 'CLUSTER_CONFLICT'))
+  })
+
   test('a create whose answer was lost is taken for what it is', async () => {
     const cluster = await withRecords(['Intent', { digest: A }])
     const ledger = await open(cluster)

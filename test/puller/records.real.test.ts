@@ -146,6 +146,13 @@ describe('records on a real API server', () => {
   })
 })
 
+test('forty Deliveries that write at a time all have their heads', async () => {
+  const namespace = await plane.freshNamespace()
+  const deliveries = Array.from({ length: 40 }, (_, i) => ({ namespace, name: `d${i}`, uid: crypto.randomUUID() }))
+  await Promise.all(deliveries.map((delivery) => record(delivery, facts('Intent'), facts('Applied'))))
+  for (const delivery of deliveries) assert.equal((await audit(delivery)).ok, true)
+})
+
 describe('a cluster admin', () => {
   const denied = async (method: 'POST' | 'PATCH' | 'DELETE', path: string, body?: unknown) => {
     const type = method === 'PATCH' ? { contentType: MERGE } : {}
