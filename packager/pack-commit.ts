@@ -9,7 +9,8 @@ import { type Commit, listTree, readBlobs, resolveCommit } from './git.ts'
 import { type Packed, packRelease } from './pack.ts'
 import { PACKAGE_FILE, type PackageFile, parsePackageFile } from './package-file.ts'
 import type { Env } from './process.ts'
-import { assertSame, examineTools, renderOnce } from './render.ts'
+import { assertSame, examineTools, needsKustomize, renderOnce } from './render.ts'
+import { findKustomize } from './render-kustomize.ts'
 import type { Rendered } from './rendered.ts'
 
 export type CommitOptions = {
@@ -102,11 +103,11 @@ async function renderTwice(options: CommitOptions): Promise<RenderedCommit> {
   return withTempFolder(options.tempDir, async (folder) => {
     const emptyDir = join(folder, 'empty')
     await mkdir(emptyDir)
-    const kustomize = { command: options.env.WAYBILL_KUSTOMIZE ?? 'kustomize', emptyDir, env: options.env }
+    const kustomize = needsKustomize(packageFile) ? await findKustomize(options.env, emptyDir) : undefined
     const tools = await examineTools(packageFile, kustomize)
     const render = () =>
       withCheckout(opened.commit, { parentDir: folder, env: options.env }, (checkout: Checkout) =>
-        renderOnce(checkout, packageFile, tools, kustomize),
+        renderOnce(checkout, packageFile, tools),
       )
     const rendered = await render()
     // What has faults is not going anywhere; a person waits for them.

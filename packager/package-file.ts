@@ -26,6 +26,8 @@ export type PackageFile = {
   readonly environments: Readonly<Record<string, Rendering>>
   /** The line that names each environment. */
   readonly lines: Readonly<Record<string, number>>
+  /** The line that pins tools. */
+  readonly toolsLine: number
   readonly checks: Checks
 }
 
@@ -120,6 +122,7 @@ function packageFileOf({ metadata, spec }: Parsed, document: YamlDocument): Pack
     tools: spec.tools?.kustomize === undefined ? {} : { kustomize: spec.tools.kustomize },
     environments: Object.fromEntries(environments.map(([name, environment]) => [name, renderingOf(environment)])),
     lines: Object.fromEntries(environments.map(([name]) => [name, lineAt(document, ['spec', 'environments', name])])),
+    toolsLine: lineAt(document, ['spec', 'tools', 'kustomize']),
     checks: { secrets: spec.checks?.secrets ?? 'refuse', images: spec.checks?.images ?? 'pinned' },
   }
 }

@@ -1,4 +1,7 @@
 import { spawn } from 'node:child_process'
+import { constants } from 'node:fs'
+import { access } from 'node:fs/promises'
+import { delimiter, join, resolve } from 'node:path'
 import { WaybillError } from '../contract/errors.ts'
 import { LIMITS } from '../contract/limits.ts'
 
@@ -77,6 +80,26 @@ function startError(command: string, cause: NodeJS.ErrnoException): WaybillError
   if (cause.code === 'ENOENT')
     return new WaybillError('TOOL_MISSING', `${command}: there is no such program`, { cause })
   return new WaybillError('TOOL_FAILED', `${command}: cannot be started: ${cause.code ?? 'unknown error'}`, { cause })
+}
+
+/**
+ * The absolute path of a program: a path as it is, a name by `env.PATH`.
+ * @throws WaybillError TOOL_MISSING
+ */
+export async function findProgram(command: string, env: Env): Promise<string> {
+  const folders = (env.PATH ?? '').split(delimiter).filter((folder) => folder !== '')
+  const paths = command.includes('/') ? [resolve(command)] : folders.map((folder) => resolve(join(folder, command)))
+  for (const path of paths) if (await isExecutable(path)) return path
+  throw new WaybillError('TOOL_MISSING', `${command}: there is no such program`)
+}
+
+async function isExecutable(path: string): Promise<boolean> {
+  try {
+    await access(path, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
 }
 
 /**
