@@ -2,8 +2,8 @@ import { objectName } from '../contract/objects.ts'
 import { claimOf } from './claim.ts'
 import { applySetId, type DesiredObject } from './desired.ts'
 import { differenceOf } from './diff.ts'
-import type { Gathered, Looked, LookedEntry } from './gather.ts'
-import { pruneRefusals } from './guards.ts'
+import type { Deferral, Gathered, Looked, LookedEntry } from './gather.ts'
+import { type PruneFacts, pruneRefusals } from './guards.ts'
 import { type Inventory, isStored } from './inventory.ts'
 import type { Change, InventoryEntry } from './kinds.ts'
 import { isOurs, managersOf, ownersOf } from './ownership.ts'
@@ -17,8 +17,8 @@ export type PlannedChange = {
   readonly desired: DesiredObject
   /** Of the live object that is changed: another one of that name is never written to. Absent for a create. */
   readonly uid?: string
-  /** Still to be dry-run, before its stage. */
-  readonly deferred: boolean
+  /** Still to be dry-run before its stage, once this is there. */
+  readonly deferred?: Deferral
 }
 
 export type PlannedDelete = {
@@ -84,11 +84,7 @@ export function planChanges(context: PlanContext, gathered: Gathered, inventory:
   const planned = decided.flatMap(({ decision }) => (decision.kind === 'change' ? [decision] : []))
   const deletes = left.flatMap(({ leaving }) => (leaving.kind === 'delete' ? [leaving.planned] : []))
   const forgotten = left.flatMap(({ leaving }) => (leaving.kind === 'forget' ? [leaving.change] : []))
-  const guarded = {
-    desired: decided.length,
-    entries: inventory.entries.size,
-    deletes: deletes.map(({ entry }) => entry),
-  }
+  const guarded = pruneFacts(decided.length, deletes, inventory)
   const refusals = [
     ...duplicates(gathered.objects),
     ...[...decided.map(({ decision }) => decision), ...left.map(({ leaving }) => leaving)].flatMap((made) =>
@@ -124,6 +120,13 @@ export function planChanges(context: PlanContext, gathered: Gathered, inventory:
   }
 }
 
+/** Entries that may never have become objects do not make a prune look smaller. */
+function pruneFacts(desired: number, deletes: readonly PlannedDelete[], inventory: Inventory): PruneFacts {
+  const made = [...inventory.entries.values()].filter(({ state }) => state !== 'pending').length
+  const proven = deletes.filter(({ entry }) => entry.state === 'pending').length
+  return { desired, entries: made + proven, deletes: deletes.map(({ entry }) => entry) }
+}
+
 function byObject(a: Change, b: Change): number {
   return a.object < b.object ? -1 : a.object > b.object ? 1 : 0
 }
@@ -143,12 +146,12 @@ function decide(context: PlanContext, looked: Looked, inventory: Inventory): Dec
   const entry = inventory.entries.get(desired.key)
   const { id, name, key } = desired
   if (failure !== undefined) return { kind: 'failed', refusal: failure }
-  const deferred = looked.deferred !== undefined
+  const deferred = looked.deferred === undefined ? {} : { deferred: looked.deferred }
   if (live === undefined) {
     if (refusal !== undefined) return { kind: 'refused', refusal }
     return {
       kind: 'change',
-      planned: { action: 'create', desired, deferred },
+      planned: { action: 'create', desired, ...deferred },
       change: { action: 'create', object: name },
       entry: { ...id, state: 'pending' },
     }
@@ -160,11 +163,11 @@ function decide(context: PlanContext, looked: Looked, inventory: Inventory): Dec
   if (refusal !== undefined) return { kind: 'refused', refusal }
   const kept: InventoryEntry = { ...id, uid, state: ours && entry?.state !== 'adopted' ? 'created' : 'adopted' }
   const difference = dryRun === undefined ? { fields: [] } : differenceOf(live, dryRun)
-  if (ours && !deferred && difference.fields.length === 0) return { kind: 'unchanged', entry: kept }
+  if (ours && looked.deferred === undefined && difference.fields.length === 0) return { kind: 'unchanged', entry: kept }
   const action = ours ? 'configure' : 'adopt'
   return {
     kind: 'change',
-    planned: { action, desired, uid, deferred },
+    planned: { action, desired, uid, ...deferred },
     change: { action, object: name, ...difference, fields: [...difference.fields] },
     entry: kept,
   }

@@ -1,18 +1,12 @@
-import { WaybillError } from '../contract/errors.ts'
-import type { Clock } from './clock.ts'
+import { type Clock, systemClock } from './clock.ts'
 import type { Cluster } from './cluster-port.ts'
 import type { DesiredObject } from './desired.ts'
+import { follow, watchGroups } from './follow.ts'
+import { isStatic } from './health.ts'
+import { type Health, HealthBoard } from './health-board.ts'
 import type { PlanContext } from './plan-context.ts'
 
-/** `Deployment.apps shop/api`, and why in our own words. */
-export type HealthNote = { readonly object: string; readonly message: string }
-
-export type Health = {
-  /** Nothing failed and nothing is waited for. */
-  readonly healthy: boolean
-  readonly failed: readonly HealthNote[]
-  readonly waiting: readonly HealthNote[]
-}
+export type { Health, HealthNote } from './health-board.ts'
 
 export type WaitOptions = {
   readonly signal?: AbortSignal
@@ -28,10 +22,38 @@ export type WaitOptions = {
  * @throws WaybillError CLUSTER_UNREACHABLE, CLUSTER_AUTH
  */
 export async function waitHealthy(
-  _context: PlanContext,
-  _objects: readonly DesiredObject[],
-  _cluster: Cluster,
-  _options: WaitOptions,
+  context: PlanContext,
+  objects: readonly DesiredObject[],
+  cluster: Cluster,
+  { signal, timeoutMs, clock = systemClock, onProgress }: WaitOptions,
 ): Promise<Health> {
-  throw new WaybillError('INTERNAL', 'not yet')
+  const watched = objects.filter(({ resource }) => resource !== undefined && !isStatic(resource))
+  const board = new HealthBoard(watched)
+  if (watched.length === 0) return board.health()
+  const stop = new AbortController()
+  const ending = signal === undefined ? stop.signal : AbortSignal.any([stop.signal, signal])
+  const settled = new Promise<void>((resolve) => {
+    ending.addEventListener('abort', () => resolve(), { once: true })
+    if (ending.aborted) resolve()
+    board.onChange = () => {
+      const health = board.health()
+      onProgress?.({ ...health, ready: board.ready(), total: watched.length })
+      if (health.healthy || health.failed.length > 0) resolve()
+    }
+  })
+  const followers = watchGroups(watched).map((group) => follow(context, cluster, group, board, ending, clock))
+  try {
+    await Promise.race([settled, clock.sleep(timeoutMs, ending), untilOneThrows(followers)])
+  } finally {
+    stop.abort()
+    await Promise.allSettled(followers)
+  }
+  return board.health()
+}
+
+/** Never resolves; rejects with the first error. */
+function untilOneThrows(running: readonly Promise<void>[]): Promise<never> {
+  return new Promise((_, reject) => {
+    for (const one of running) one.catch(reject)
+  })
 }
