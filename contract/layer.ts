@@ -125,6 +125,7 @@ type ClaimedHeader = { readonly header: Buffer; readonly claim: TarClaim; readon
 /** A header block, or a pax header, its body and the header block that follows it. */
 async function readClaim(reader: ByteReader, first: Buffer): Promise<ClaimedHeader> {
   const claim = readTarHeader(first)
+  if (claim.damaged) throw invalid('a damaged tar header')
   if (claim.type !== 'ExtendedHeader') return { header: first, claim, path: claim.path }
   if (claim.size > LIMITS.pathBytesMax + TAR_BLOCK)
     throw new WaybillError('LIMIT_EXCEEDED', `the layer: a pax header of ${claim.size} bytes`)

@@ -43,12 +43,13 @@ export type TarClaim = {
 }
 
 export function readTarHeader(block: Buffer): TarClaim {
-  const header = new Header(block)
-  return {
-    type: header.type ?? 'unknown',
-    path: header.path ?? '',
-    size: header.size ?? 0,
-    damaged: header.cksumValid !== true,
+  try {
+    const { type, path, size = 0, cksumValid } = new Header(block)
+    const damaged = cksumValid !== true || !Number.isSafeInteger(size) || size < 0
+    return { type: type ?? 'unknown', path: path ?? '', size: damaged ? 0 : size, damaged }
+  } catch {
+    // Numbers in base 256 that are none.
+    return { type: 'unknown', path: '', size: 0, damaged: true }
   }
 }
 
