@@ -1,4 +1,4 @@
-import { mkdtempSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after } from 'node:test'
@@ -6,25 +6,24 @@ import { createRegistryReader } from '../../contract/registry-client.ts'
 import { createOras } from '../../packager/oras.ts'
 import { ensureTools } from '../../tools/build.ts'
 import { startFakeRegistry } from '../fakes/registry.ts'
-import { REGISTRY_KINDS, startRegistry } from '../real/registry.ts'
+import { startRegistry } from '../real/registry.ts'
 import { publishSuite } from './publish-suite.ts'
 
+// Everything is started before the first test: hooks may run as soon as no test is left.
 const { oras } = await ensureTools(['oras'])
 const home = mkdtempSync(join(tmpdir(), 'waybill-home-'))
 const reader = createRegistryReader({ plainHttp: true })
 const writer = createOras({ program: oras, env: { HOME: home, PATH: process.env.PATH }, plainHttp: true })
+const distribution = await startRegistry({ kind: 'distribution' })
+const referrers = await startRegistry({ kind: 'referrers' })
+const fake = await startFakeRegistry({ referrersApi: false })
 
-for (const kind of REGISTRY_KINDS) {
-  const registry = await startRegistry({ kind })
-  after(() => registry.stop())
-  publishSuite(`${kind} registry, oras`, async () => ({ host: registry.host, reader, writer }))
-}
+after(async () => {
+  await reader.close()
+  await Promise.all([distribution.stop(), referrers.stop(), fake.close()])
+  rmSync(home, { recursive: true, force: true })
+})
 
-for (const referrersApi of [true, false]) {
-  const registry = await startFakeRegistry({ referrersApi })
-  after(() => registry.close())
-  const how = referrersApi ? 'with' : 'without'
-  publishSuite(`fake registry ${how} the referrers API, oras`, async () => ({ host: registry.host, reader, writer }))
-}
-
-after(() => reader.close())
+publishSuite('distribution, oras', async () => ({ host: distribution.host, reader, writer }))
+publishSuite('a registry with referrers, oras', async () => ({ host: referrers.host, reader, writer }))
+publishSuite('the fake registry, oras', async () => ({ host: fake.host, reader, writer }))
