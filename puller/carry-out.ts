@@ -133,7 +133,7 @@ async function unchanged(job: Job, context: PlanContext, plan: Plan): Promise<Re
   const result = ofHealth(health, undefined)
   if (result.kind === 'healthy')
     await job.ledger.append({
-      ...factsAbout(job.delivery, job.fetched),
+      ...factsAbout(job.delivery, { verified: job.fetched.verified, fetched: job.fetched }),
       kind: 'Unchanged',
       trigger: job.trigger,
       startedAt,
@@ -147,7 +147,7 @@ async function writeIntent(job: Job, plan: Plan, settled: boolean): Promise<Reco
   await supersedeOpen(job)
   const trigger: RecordFacts['trigger'] = settled ? { type: 'drift', generation: delivery.generation } : job.trigger
   await ledger.append({
-    ...factsAbout(delivery, job.fetched),
+    ...factsAbout(delivery, { verified: job.fetched.verified, fetched: job.fetched }),
     kind: 'Intent',
     trigger,
     changes: changeList(plan.changes),

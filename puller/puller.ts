@@ -28,6 +28,8 @@ export type PullerOptions = {
   readonly parallel?: number
   /** Only the Deliveries of these namespaces. Default: all. */
   readonly onlyNamespaces?: readonly string[]
+  /** Silence before a registry counts as down. Default: LIMITS.registryIdleMs. */
+  readonly registryIdleMs?: number
   readonly proxy?: { readonly http?: string; readonly https?: string; readonly no?: string }
   /** SIGTERM: finish or abandon the write in flight, then return. */
   readonly signal?: AbortSignal
@@ -57,6 +59,7 @@ export async function runPuller(options: PullerOptions): Promise<PullerSummary> 
     {
       ...(options.plainHttp === undefined ? {} : { plainHttp: options.plainHttp }),
       ...(options.proxy === undefined ? {} : { proxy: options.proxy }),
+      ...(options.registryIdleMs === undefined ? {} : { idleMs: options.registryIdleMs }),
     },
     clock,
   )
