@@ -147,20 +147,27 @@ function batches<T extends { readonly sizeBytes: number }>(entries: readonly T[]
 async function openRepository(repo: string, parent: Env): Promise<SimpleGit> {
   if (!existsSync(repo)) throw new WaybillError('GIT_REPOSITORY', `${repo}: there is no such folder`)
   const env = gitEnvironment(parent)
-  const git = simpleGit({ baseDir: repo, trimmed: true, allowEnvironment: Object.keys(env) }).env(env)
+  const git = simpleGit({
+    baseDir: repo,
+    trimmed: true,
+    allowEnvironment: Object.keys(env),
+    // Where the user's own settings stand is the user's to say; none of them changes what the objects say.
+    unsafe: { allowUnsafeConfigPaths: true },
+  }).env(env)
   try {
     await git.raw(['rev-parse', '--git-dir'])
     return git
   } catch (cause) {
     const message = words(cause)
-    if (/ENOENT|not found/.test(message) && !/not a git repository/i.test(message))
-      throw new WaybillError('TOOL_MISSING', 'git: there is no such program', { cause })
+    if (/\bENOENT\b/.test(message)) throw new WaybillError('TOOL_MISSING', 'git: there is no such program', { cause })
     if (/dubious ownership/.test(message))
       throw new WaybillError('GIT_REPOSITORY', `${repo}: it belongs to another user, so Git does not read it`, {
         cause,
         hint: `If you trust it: git config --global --add safe.directory ${repo}`,
       })
-    throw new WaybillError('GIT_REPOSITORY', `${repo}: not a Git repository`, { cause })
+    if (/not a git repository/i.test(message))
+      throw new WaybillError('GIT_REPOSITORY', `${repo}: not a Git repository`, { cause })
+    throw new WaybillError('GIT_FAILED', `git rev-parse: ${message}`, { cause })
   }
 }
 
