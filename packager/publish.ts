@@ -16,16 +16,17 @@ import { packageUrl, provenancePredicateSchema, releasePredicateSchema } from '.
 import { evaluateTrust } from '../contract/trust.ts'
 import { type Attestation, attest } from './attest.ts'
 import type { SigningKey } from './keys.ts'
+import type { Packed } from './pack.ts'
 import { promote } from './promote.ts'
 import { type BuildFacts, provenancePredicate, sameBuild } from './provenance.ts'
-import { type Pushable, push } from './push.ts'
+import { push } from './push.ts'
 import type { RegistryWriter } from './registry-writer.ts'
 import { type Claim, ownPolicy } from './sign.ts'
 
 export type { Attestation } from './attest.ts'
 
-/** An artifact's bytes, as `pack` makes them. */
-export type Publishable = Pushable & { readonly release: ReleaseConfig }
+/** An artifact's bytes, as `pack` makes them, and what they say. */
+export type Publishable = Packed
 
 export type PublishOptions = {
   readonly writer: RegistryWriter
@@ -145,7 +146,7 @@ function claimsOf({ release, digest }: Publishable, build: BuildFacts, version: 
 
 /** Reads everything as a puller will, before anybody can find it by name. */
 async function readBack(
-  { release, digest, configBytes, layerBytes }: Publishable,
+  { release, digest, config, layer }: Publishable,
   repository: Reference,
   { reader, key }: PublishOptions,
   version: string | undefined,
@@ -153,8 +154,8 @@ async function readBack(
   try {
     await reader.fetchManifest(repository, digest)
     for (const [bytes, bytesMax] of [
-      [configBytes, LIMITS.configBytesMax],
-      [layerBytes, LIMITS.layerBytesMax],
+      [config, LIMITS.configBytesMax],
+      [layer, LIMITS.layerBytesMax],
     ] as const)
       await reader.fetchBlob(repository, { digest: digestOf(bytes), size: bytes.length }, bytesMax)
     const canonical = release.package.repository

@@ -3,6 +3,7 @@ import { assertDigest, type Digest } from '../contract/digest.ts'
 import { hasCode } from '../contract/errors.ts'
 import { byDigest, type Reference } from '../contract/reference.ts'
 import type { RegistryReader } from '../contract/registry.ts'
+import type { Packed } from './pack.ts'
 import type { RegistryWriter } from './registry-writer.ts'
 
 /** An artifact's bytes in a registry, by digest, with no name yet. */
@@ -15,12 +16,8 @@ export type Pushed = {
   readonly written: boolean
 }
 
-export type Pushable = {
-  readonly manifestBytes: Uint8Array
-  readonly configBytes: Uint8Array
-  readonly layerBytes: Uint8Array
-  readonly digest: Digest
-}
+/** The bytes of an artifact; `digest` is that of the manifest. */
+export type Pushable = Pick<Packed, 'manifest' | 'config' | 'layer' | 'digest'>
 
 /**
  * Blobs first, the manifest last, nothing when the manifest is there.
@@ -31,13 +28,13 @@ export async function push(
   repository: Reference,
   { writer, reader }: { readonly writer: RegistryWriter; readonly reader: RegistryReader },
 ): Promise<Pushed> {
-  const { manifestBytes, configBytes, layerBytes, digest } = artifact
-  assertDigest(byDigest(repository, digest), manifestBytes, digest)
-  const pushed = { repository, digest, size: manifestBytes.length }
+  const { manifest, config, layer, digest } = artifact
+  assertDigest(byDigest(repository, digest), manifest, digest)
+  const pushed = { repository, digest, size: manifest.length }
   if (await isThere(reader, repository, digest)) return { ...pushed, written: false }
-  await writer.pushBlob(repository, configBytes, MEDIA.config)
-  await writer.pushBlob(repository, layerBytes, MEDIA.layer)
-  await writer.pushManifest(repository, manifestBytes, MEDIA.manifest)
+  await writer.pushBlob(repository, config, MEDIA.config)
+  await writer.pushBlob(repository, layer, MEDIA.layer)
+  await writer.pushManifest(repository, manifest, MEDIA.manifest)
   return { ...pushed, written: true }
 }
 

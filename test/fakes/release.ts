@@ -19,8 +19,8 @@ export function makeRelease(repository: string, content = 'one'): Publishable {
     kubernetes: { version: '1.36' },
     environments: { production: { treeDigest: treeDigest(objects), objects, images: [] } },
   }
-  const configBytes = writeConfig(release)
-  const layerBytes = Buffer.from(`layer of ${content}`)
-  const manifestBytes = writeManifest(release, configBytes, layerBytes)
-  return { manifestBytes, configBytes, layerBytes, digest: digestOf(manifestBytes), release }
+  const config = writeConfig(release)
+  const layer = Buffer.from(`layer of ${content}`)
+  const manifest = writeManifest(release, config, layer)
+  return { manifest, config, layer, digest: digestOf(manifest), release }
 }

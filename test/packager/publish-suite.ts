@@ -110,7 +110,7 @@ export function publishSuite(where: string, open: OpenPlace): void {
     const trusted = evaluateTrust([policyFor(name, key)], asked, await bundles(packed))
     assert.deepEqual(trusted.releases, ['1.0.0'])
     assert.equal(trusted.provenance?.revision, packed.release.source.revision)
-    assert.equal((await reader.fetchManifest(repository, packed.digest)).length, packed.manifestBytes.length)
+    assert.equal((await reader.fetchManifest(repository, packed.digest)).length, packed.manifest.length)
   })
 
   test(`${where}: publishing the same again succeeds and writes nothing`, async (t) => {
@@ -185,10 +185,10 @@ export function publishSuite(where: string, open: OpenPlace): void {
 
   test(`${where}: what nobody signed, or somebody else did, cannot be promoted`, async (t) => {
     const { release, options, writer, repository, resolve, key } = await settle(t, open)
-    const { configBytes, layerBytes, manifestBytes, digest } = release()
-    await writer.pushBlob(repository, configBytes, 'application/octet-stream')
-    await writer.pushBlob(repository, layerBytes, 'application/octet-stream')
-    await writer.pushManifest(repository, manifestBytes, 'application/vnd.oci.image.manifest.v1+json')
+    const { config, layer, manifest, digest } = release()
+    await writer.pushBlob(repository, config, 'application/octet-stream')
+    await writer.pushBlob(repository, layer, 'application/octet-stream')
+    await writer.pushManifest(repository, manifest, 'application/vnd.oci.image.manifest.v1+json')
     const target = { ...repository, digest }
     await fails(promote(target, { ...options(), channel: 'production' }), 'NOT_PUBLISHED')
     const promoter = makeKey()
@@ -216,12 +216,12 @@ export function publishSuite(where: string, open: OpenPlace): void {
     await publish(foreign, options())
     const copied = makeRelease(repository.repository)
     await publish(copied, options())
-    await writer.pushBlob(repository, foreign.configBytes, 'application/octet-stream')
-    await writer.pushBlob(repository, foreign.layerBytes, 'application/octet-stream')
-    await writer.pushManifest(repository, foreign.manifestBytes, 'application/vnd.oci.image.manifest.v1+json')
+    await writer.pushBlob(repository, foreign.config, 'application/octet-stream')
+    await writer.pushBlob(repository, foreign.layer, 'application/octet-stream')
+    await writer.pushManifest(repository, foreign.manifest, 'application/vnd.oci.image.manifest.v1+json')
     await attach(
       { role: 'signature', predicate: {}, holds: () => true },
-      { repository, digest: foreign.digest, size: foreign.manifestBytes.length },
+      { repository, digest: foreign.digest, size: foreign.manifest.length },
       { key, writer, now },
     )
     await fails(

@@ -54,8 +54,8 @@ test('a registry that loses what was attached gets no name moved', async (t) => 
 test('a registry that gives back other layer bytes gets no name moved', async (t) => {
   const { release, options, host, resolve } = await settle(t, openFake)
   const packed = release()
-  const layer = digestOf(packed.layerBytes)
-  registries.get(host)?.when('GET', new RegExp(layer)).lie(Buffer.alloc(packed.layerBytes.length))
+  const layer = digestOf(packed.layer)
+  registries.get(host)?.when('GET', new RegExp(layer)).lie(Buffer.alloc(packed.layer.length))
   await fails(publish(packed, options({ version: '1.0.0' })), 'READ_BACK_FAILED', /expected sha256/)
   assert.equal(await resolve('1.0.0'), undefined)
 })
