@@ -51,7 +51,7 @@ function readNode(reading: Reading, node: ParsedNode | null | undefined, depth: 
   }
   if (isAlias(node)) return readAlias(reading, node, line, depth)
   if (node.anchor !== undefined) reading.anchors.set(node.anchor, node)
-  if (isScalar(node)) return { value: readScalar(reading, node, line), lines: [line] }
+  if (isScalar(node)) return { value: readScalar(reading, node, line) ?? null, lines: [line] }
   if (node.tag !== undefined && !/^tag:yaml\.org,2002:(?:map|seq)$/.test(node.tag)) reportTag(reading, line)
   if (isSeq(node)) return readItems(reading, node.items, line, depth)
   return readMapping(reading, node, line, depth)
@@ -149,6 +149,7 @@ function readKey(reading: Reading, node: ParsedNode | undefined, around: number)
   }
   if (target.anchor !== undefined) reading.anchors.set(target.anchor, target)
   const value = readScalar(reading, target, line)
+  if (value === undefined) return undefined
   if (value === null || (typeof value === 'number' && String(value) !== target.source)) {
     reading.report('YAML_AMBIGUOUS', line, 'a key that readers write differently; quote it')
     return undefined
@@ -156,7 +157,8 @@ function readKey(reading: Reading, node: ParsedNode | undefined, around: number)
   return String(value)
 }
 
-function readScalar(reading: Reading, node: Scalar.Parsed, line: number): null | boolean | number | string {
+/** undefined where it was reported. */
+function readScalar(reading: Reading, node: Scalar.Parsed, line: number): null | boolean | number | string | undefined {
   const text = String(node.value)
   if (node.tag === 'tag:yaml.org,2002:str') return text
   if (node.tag !== undefined) reportTag(reading, line)
@@ -164,7 +166,7 @@ function readScalar(reading: Reading, node: Scalar.Parsed, line: number): null |
   const value = readKubectl(text)
   if (!sameReading(value, readCore(text))) {
     reading.report('YAML_AMBIGUOUS', line, difference(text, value, readCore(text)))
-    return null
+    return undefined
   }
   if (reading.reader === 'kustomize' && TIME.test(text))
     reading.report(
@@ -178,11 +180,11 @@ function readScalar(reading: Reading, node: Scalar.Parsed, line: number): null |
       line,
       'an integer that JSON readers round (beyond ±9007199254740991); quote it if it is text',
     )
-    return null
+    return undefined
   }
   if (typeof value === 'number' && !Number.isFinite(value)) {
     reading.report('YAML_INVALID', line, 'infinity, or no number at all: JSON has neither')
-    return null
+    return undefined
   }
   return value
 }
