@@ -8,6 +8,10 @@ export type CatalogueEntry = {
 
 /** Every verb, in the order in which --help lists them. A verb's file, and all that it needs, is read only when it is asked for. */
 export const CATALOGUE: readonly CatalogueEntry[] = [
+  entry('render', 'print what a commit renders to, environment by environment', () => import('./verbs/render.ts')),
+  entry('check', 'find every fault of a commit, each with file, line and object', () => import('./verbs/check.ts')),
+  entry('pack', 'pack a commit into an OCI layout on disk; no registry needed', () => import('./verbs/pack.ts')),
+  entry('publish', 'pack a commit, push, sign and name it', () => import('./verbs/publish.ts')),
   entry('promote', 'point a channel at a published release', () => import('./verbs/promote.ts')),
   entry('verify', 'hold a release against a TrustPolicy, as the puller does', () => import('./verbs/verify.ts')),
   entry('show', 'show what a release holds', () => import('./verbs/show.ts')),

@@ -89,3 +89,12 @@ export function ago(then: string | undefined, now: Date): string {
 export function shorten(digest: string | undefined): string {
   return digest === undefined ? '-' : shortDigest(digest)
 }
+
+/** A line for each environment of a release. */
+export function environmentLines(
+  environments: Readonly<Record<string, { readonly treeDigest: string; readonly objects: number }>>,
+): readonly string[] {
+  return Object.entries(environments).map(
+    ([name, { treeDigest, objects }]) => `  ${name}: ${objects} objects, ${shortDigest(treeDigest)}`,
+  )
+}

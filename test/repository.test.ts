@@ -18,12 +18,20 @@ const read = (file: string) => readFileSync(join(ROOT, file), 'utf8')
 test('no file names a host of package registries: who builds says where packages come from', () => {
   const hosts =
     /\b(?:registry\.(?:npmjs|yarnpkg)\.(?:org|com)|npm\.pkg\.github\.com|proxy\.golang\.org|deb\.debian\.org|goproxy\.[a-z]+)\b/
-  assert.deepEqual(offences(hosts), [])
+  assert.deepEqual(
+    offences((line) => hosts.test(line)),
+    [],
+  )
 })
 
 test('no file names the folder of this checkout, or the home of who made it', () => {
-  const folders = [ROOT, homedir()].map((folder) => RegExp.escape(folder.replace(/\/$/, '')))
-  assert.deepEqual(offences(new RegExp(`(?<![\\w.~/-])(?:${folders.join('|')})/`)), [])
+  const folders = [ROOT, homedir()].map((folder) => `${folder.replace(/\/$/, '')}/`)
+  assert.deepEqual(
+    offences((line) =>
+      folders.some((folder) => ` ${line}`.split(/[\s'"`(=:]/).some((word) => word.startsWith(folder))),
+    ),
+    [],
+  )
 })
 
 test('every link in the docs leads to a file that is there', () => {
@@ -38,12 +46,12 @@ test('every link in the docs leads to a file that is there', () => {
   assert.deepEqual(broken, [])
 })
 
-function offences(pattern: RegExp): readonly string[] {
+function offences(isOffence: (line: string) => boolean): readonly string[] {
   return files
     .filter((file) => !/\.(?:png|gz|tgz|bin)$/.test(file) && file !== 'test/repository.test.ts')
     .flatMap((file) =>
       read(file)
         .split('\n')
-        .flatMap((line, index) => (pattern.test(line) ? [`${file}:${index + 1}`] : [])),
+        .flatMap((line, index) => (isOffence(line) ? [`${file}:${index + 1}`] : [])),
     )
 }

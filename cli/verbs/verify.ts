@@ -12,6 +12,7 @@ import { fetchEnvironment, fetchRelease, type Release } from '../../puller/fetch
 import { trustQuery, type VerifyTarget, verify } from '../../puller/verify.ts'
 import { examples, type Flags, registryFlags } from '../flags.ts'
 import { toWaybillError } from '../output.ts'
+import { rebuildCheck } from '../rebuild.ts'
 import { type OpenRelease, openRelease } from '../release-source.ts'
 import { readPolicies } from '../signing.ts'
 import type { Verb } from '../verb.ts'
@@ -48,6 +49,7 @@ export const verb: Verb = {
       try {
         const release = await fetchRelease(verify(target, policies, bundles), opened.source)
         verdicts.push(await readEverything(release, opened))
+        if (flags.on('rebuild')) verdicts.push(await rebuildCheck(release.config, opened.digest, flags, context))
       } catch (thrown) {
         error = toWaybillError(thrown)
         verdicts.push({

@@ -1,0 +1,19 @@
+import type { ReleaseConfig } from '../contract/artifact.ts'
+import type { Digest } from '../contract/digest.ts'
+import { WaybillError } from '../contract/errors.ts'
+import { packCommit } from '../packager/pack-commit.ts'
+import { commitOptions } from './commit.ts'
+import type { Flags } from './flags.ts'
+import type { Context } from './verb.ts'
+
+/**
+ * Packs the commit that a release says it comes from again, and compares the digests.
+ * @throws WaybillError REBUILD_DIFFERS, and those of packing
+ */
+export async function rebuildCheck(config: ReleaseConfig, expected: Digest, flags: Flags, context: Context) {
+  const { revision } = config.source
+  const { digest } = await packCommit(commitOptions(flags, context, revision.slice(revision.indexOf(':') + 1)))
+  if (digest !== expected)
+    throw new WaybillError('REBUILD_DIFFERS', `packing ${revision} again gives ${digest}, not ${expected}`)
+  return { check: 'rebuild', ok: true, detail: `packing ${revision} again gives the same digest` }
+}

@@ -1,0 +1,91 @@
+import { WaybillError } from '../../contract/errors.ts'
+import { createOras } from '../../packager/oras.ts'
+import { packCommit } from '../../packager/pack-commit.ts'
+import { type BuildFacts, LOCAL_BUILDER_ID } from '../../packager/provenance.ts'
+import { publish } from '../../packager/publish.ts'
+import { commitOptions } from '../commit.ts'
+import { commitFlags, examples, type Flags, registryFlags } from '../flags.ts'
+import { environmentLines } from '../output.ts'
+import { openReader, orasOptions } from '../registry.ts'
+import { readSigningKey } from '../signing.ts'
+import type { Context, Verb } from '../verb.ts'
+
+export const verb: Verb = {
+  define: (command) => {
+    commitFlags(command)
+      .requiredOption('--key <file>', 'ECDSA P-256: a PEM file, or a cosign.key with its password in COSIGN_PASSWORD')
+      .option('--version <version>', 'default: the version tag on the commit; with neither, no version')
+      .option('--channel <name>', 'promote into this channel as well')
+      .option('--reason <text>', 'why it is promoted; it is signed')
+      .option('--builder-id <uri>', 'who builds', LOCAL_BUILDER_ID)
+      .option('--ref <ref>', 'the Git ref that is built, as refs/heads/main (default: what --rev names)')
+      .option('--workflow <file>', 'the workflow that runs')
+      .option('--invocation-id <id>', 'the run, as the CI names it')
+      .option('--if-changed', 'not built yet')
+      .option('--to-layout <dir>', 'not built yet')
+    registryFlags(command)
+    examples(
+      command,
+      'waybill publish --key release.pem --version 1.4.2',
+      'waybill publish --key release.pem --channel staging --builder-id https://ci.example.com/runner --ref refs/heads/main',
+    )
+  },
+  run: async (_args, flags, context) => {
+    refuseUnbuilt(flags)
+    const key = await readSigningKey(flags, context)
+    context.progress('packing')
+    const packed = await packCommit(commitOptions(flags, context))
+    const version = flags.text('version')
+    const channel = flags.text('channel')
+    const reason = flags.text('reason')
+    await using opened = await openReader(flags, context)
+    const published = await publish(packed, {
+      writer: createOras(orasOptions(flags, context)),
+      reader: opened.reader,
+      key,
+      gitTags: packed.commit.tags,
+      build: buildFacts(flags, context, packed),
+      now: context.now,
+      onStep: context.progress,
+      ...(version === undefined ? {} : { version }),
+      ...(channel === undefined ? {} : { channel }),
+      ...(reason === undefined ? {} : { reason }),
+    })
+    const did = published.changed ? 'published' : 'was there already'
+    const named = [published.version, published.channel?.name].filter((name) => name !== undefined)
+    return {
+      data: published,
+      text: [
+        `${published.reference} ${did}${named.length === 0 ? '' : `, as ${named.join(' and ')}`}`,
+        ...environmentLines(published.environments),
+      ].join('\n'),
+    }
+  },
+}
+
+function refuseUnbuilt(flags: Flags): void {
+  if (flags.on('ifChanged')) throw new WaybillError('FIELD_UNSUPPORTED', '--if-changed is not built yet')
+  if (flags.text('toLayout') !== undefined)
+    throw new WaybillError('FIELD_UNSUPPORTED', '--to-layout is not built yet', {
+      hint: 'waybill pack --out DIR writes a layout, without signatures.',
+    })
+}
+
+/** What no clone can say of itself: who builds, and what for. */
+function buildFacts(
+  flags: Flags,
+  { version, now }: Context,
+  { commit, tools }: { readonly commit: { readonly ref?: string }; readonly tools: Readonly<Record<string, string>> },
+): BuildFacts {
+  const ref = flags.text('ref') ?? commit.ref
+  const workflow = flags.text('workflow')
+  const invocationId = flags.text('invocationId')
+  return {
+    builderId: flags.need('builderId'),
+    tools: { waybill: version, ...tools },
+    startedOn: now,
+    ...(ref === undefined ? {} : { ref }),
+    ...(workflow === undefined ? {} : { workflow }),
+    ...(invocationId === undefined ? {} : { invocationId }),
+  }
+}
