@@ -30,7 +30,6 @@ export function readKubectl(text: string): Scalar {
   if (infinity !== undefined) return infinity
   // The first character decides whether it is looked at as a number at all, before underscores are taken out.
   if (!/^[-+.0-9]/.test(text)) return text
-  if (text.startsWith('.')) return finite(readFloat(text)) ?? text
   const plain = text.replaceAll('_', '')
   return readGoInteger(plain) ?? finite(readFloat(plain)) ?? text
 }
