@@ -30,6 +30,9 @@ export function readKubectl(text: string): Scalar {
   if (infinity !== undefined) return infinity
   // The first character decides whether it is looked at as a number at all, before underscores are taken out.
   if (!/^[-+.0-9]/.test(text)) return text
+  // Go's ParseFloat, which takes single underscores between digits.
+  if (text.startsWith('.'))
+    return /(?<!\d)_|_(?!\d)/.test(text) ? text : (finite(readFloat(text.replaceAll('_', ''))) ?? text)
   const plain = text.replaceAll('_', '')
   return readGoInteger(plain) ?? finite(readFloat(plain)) ?? text
 }
