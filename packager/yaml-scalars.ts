@@ -49,7 +49,8 @@ const MIN_INT64 = -(2n ** 63n)
 /** strconv.ParseInt, then ParseUint, with base 0; what neither takes is undefined. */
 function readGoInteger(text: string): Scalar | undefined {
   const match = /^([-+]?)(?:(0[xX][0-9a-fA-F]+)|(0[bB][01]+)|0[oO]?([0-7]+)|([1-9][0-9]*|0))$/.exec(text)
-  if (match === null) return undefined
+  // goyaml takes 0b off, and has the rest parsed with its sign.
+  if (match === null) return /^0b[-+][01]+$/.test(text) ? readGoInteger(`${text[2]}0b${text.slice(3)}`) : undefined
   const [, sign, hex, binary, octal, decimal] = match
   const digits = hex ?? binary ?? (octal === undefined ? decimal : `0o${octal}`)
   if (digits === undefined) return undefined

@@ -27,7 +27,8 @@ function assertSameScalars(scalars: readonly string[]): void {
   const found = kubectlReads(`${HEAD}values:\n${scalars.map((scalar) => `  - ${scalar}\n`).join('')}`).values
   assert.ok(Array.isArray(found))
   scalars.forEach((scalar, i) => {
-    const ours = readKubectl(scalar)
+    const read = readKubectl(scalar)
+    const ours = read === 0 ? 0 : read
     assert.deepEqual(
       [scalar, typeof ours === 'bigint' ? Number(ours) : ours],
       [scalar, Object.is(found[i], -0) ? 0 : found[i]],
