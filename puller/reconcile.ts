@@ -75,7 +75,7 @@ async function ask(observed: Observed): Promise<Asked> {
   const { delivery, ledger, site, access, turn } = observed
   const found: { resolved?: Resolved; verified?: Verified } = {}
   try {
-    const sinceMs = Math.min(turn.askedAtMs, site.clock.nowMs() - durationMs(delivery.spec.interval) / 2)
+    const sinceMs = Math.max(turn.askedAtMs, site.clock.nowMs() - durationMs(delivery.spec.interval) / 2)
     const resolved = await resolve(delivery.spec, {
       resolveTag: (repository, tag) => site.registries.resolveTag(access, repository, tag, sinceMs),
     })
