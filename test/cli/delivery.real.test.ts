@@ -1,0 +1,249 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { makeKey } from '../fakes/keys.ts'
+import { type ControlPlane, startControlPlane } from '../real/control-plane.ts'
+import { type Registry, startRegistry } from '../real/registry.ts'
+import { useTools } from '../real/tools.ts'
+import { assertFails, assertNoStack, jsonError, type Ran, waybill } from './command.ts'
+import { makeRepository, type Repository, settings, shopFiles } from './repository.ts'
+
+/** A commit's whole way, by the command line alone: a real registry, a real API server, the puller as its service account. */
+const folder = mkdtempSync(join(tmpdir(), 'waybill-cli-real-'))
+let plane: ControlPlane
+let registry: Registry
+let repository: Repository
+let pullerConfig: string
+const key = makeKey()
+const keyFile = join(folder, 'release.pem')
+const policyFile = join(folder, 'trust.yaml')
+const env = () => ({ PATH: process.env.PATH ?? '' })
+const reference = () => `${registry.host}/acme/shop`
+
+before(async () => {
+  await useTools('oras')
+  registry = await startRegistry({ kind: 'distribution' })
+  plane = await startControlPlane({ controllers: true, scheduler: false, kwok: false })
+  writeFileSync(keyFile, key.pem)
+  writeFileSync(policyFile, JSON.stringify(trustPolicy()))
+  await apply((await done(['install', '--crds-only'])).stdout)
+  await plane.runKubectl(['wait', '--for=condition=Established', '--timeout=30s', 'crd', '--all'])
+  await apply((await done(['tenant', 'shop'])).stdout)
+  await apply(JSON.stringify(trustPolicy()))
+  pullerConfig = await plane.serviceAccountKubeconfig('waybill-system', 'waybill-puller')
+  repository = makeRepository(join(folder, 'shop'))
+  repository.commit(shopFiles(reference()))
+})
+after(async () => {
+  await registry?.stop()
+  await plane?.stop()
+  rmSync(folder, { recursive: true })
+})
+
+function trustPolicy() {
+  const by = ['ci']
+  return {
+    apiVersion: 'waybill.dev/v1alpha1',
+    kind: 'TrustPolicy',
+    metadata: { name: 'shop' },
+    spec: {
+      repositories: [`${registry.host}/acme/**`],
+      authorities: [{ name: 'ci', key: { pem: key.publicKeyPem } }],
+      require: { signature: { by }, provenance: { by }, release: { by }, promotion: { by } },
+    },
+  }
+}
+
+async function done(args: readonly string[]): Promise<Ran> {
+  const ran = await waybill(args, { env: env() })
+  assert.equal(ran.status, 0, `waybill ${args.join(' ')}\n${ran.stderr}${ran.stdout}`)
+  return ran
+}
+
+async function document(args: readonly string[]) {
+  return JSON.parse((await done([...args, '--output', 'json'])).stdout)
+}
+
+const apply = (input: string) => plane.runKubectl(['apply', '--server-side', '-f', '-'], { input })
+const publish = (...args: readonly string[]) =>
+  document(['publish', '--repo', repository.folder, '--key', keyFile, '--plain-http', ...args])
+const pull = (cache = 'cache') =>
+  waybill(
+    [
+      'puller',
+      '--once',
+      '--plain-http',
+      '--kubeconfig',
+      pullerConfig,
+      '--cache-dir',
+      join(folder, cache),
+      '--output',
+      'json',
+    ],
+    {
+      env: env(),
+    },
+  )
+const inCluster = (verb: string, ...args: readonly string[]) => [
+  verb,
+  ...args,
+  '-n',
+  'shop',
+  '--kubeconfig',
+  plane.kubeconfig,
+]
+const greeting = () =>
+  plane.runKubectl(['get', 'configmap', 'settings', '-n', 'shop', '-o', 'jsonpath={.data.greeting}'])
+
+let first: string
+let second: string
+
+test('a commit is published under a version, and published again changes nothing', async () => {
+  const published = await publish('--version', '1.0.0')
+  first = published.digest
+  assert.deepEqual([published.changed, published.version], [true, '1.0.0'])
+  assert.equal(published.reference, `${reference()}@${first}`)
+  assert.equal((await publish('--version', '1.0.0')).changed, false)
+})
+
+test('it is promoted, verified as the puller does, and shown', async () => {
+  const promoted = await document([
+    'promote',
+    `${reference()}:1.0.0`,
+    '--to',
+    'production',
+    '--key',
+    keyFile,
+    '--plain-http',
+  ])
+  assert.deepEqual([promoted.channel, promoted.digest, promoted.changed], ['production', first, true])
+  const args = ['--policy', policyFile, '--plain-http', '--rebuild', '--repo', repository.folder]
+  const verified = await document(['verify', `${reference()}:production`, ...args])
+  assert.equal(verified.ok, true)
+  assert.deepEqual([...new Set(verified.checks.map(({ check }: { check: string }) => check))].sort(), [
+    'content',
+    'promotion',
+    'provenance',
+    'rebuild',
+    'signature',
+  ])
+  const shown = await done(['show', `${reference()}:1.0.0`, '--plain-http'])
+  assert.match(shown.stdout, /promotion: channel production/)
+  assert.match(shown.stdout, /release: version 1\.0\.0/)
+})
+
+test('an artifact of another key is refused by verify, which says what was checked and exits 3', async () => {
+  const other = makeRepository(join(folder, 'other'))
+  other.commit(shopFiles(`${registry.host}/acme/other`))
+  const otherKey = join(folder, 'other.pem')
+  writeFileSync(otherKey, makeKey().pem)
+  const args = ['publish', '--repo', other.folder, '--key', otherKey, '--plain-http']
+  const { reference: published } = await document(args)
+  const ran = await waybill(['verify', published, '--policy', policyFile, '--plain-http'], { env: env() })
+  assertFails(ran, 3, 'SIGNER_UNTRUSTED')
+  assert.match(ran.stdout, /^refused signature/m)
+  const json = await waybill(['verify', published, '--policy', policyFile, '--plain-http', '--output', 'json'])
+  assert.equal(jsonError(json).code, 'SIGNER_UNTRUSTED')
+  assert.equal(JSON.parse(json.stdout).ok, false)
+})
+
+test('the puller applies what the channel names, and get says what runs here', async () => {
+  const source = { repository: reference(), channel: 'production' }
+  await apply(
+    JSON.stringify({
+      apiVersion: 'waybill.dev/v1alpha1',
+      kind: 'Delivery',
+      metadata: { name: 'shop', namespace: 'shop' },
+      spec: { source, interval: '1s' },
+    }),
+  )
+  const pulled = await pull()
+  assert.equal(pulled.status, 0, pulled.stderr + pulled.stdout)
+  assert.equal(JSON.parse(pulled.stdout).deliveries[0].ready, true)
+  assert.equal(await greeting(), 'Hello')
+  const { deliveries } = await document(inCluster('get'))
+  assert.deepEqual([deliveries[0].name, deliveries[0].ready, deliveries[0].applied], ['shop', 'True', first])
+  assert.match((await done(inCluster('get', 'shop'))).stdout, new RegExp(`Runs: +${first}`))
+})
+
+test('a second release arrives, and the history has both', async () => {
+  repository.commit({ 'deploy/settings.yaml': settings('Bonjour') })
+  second = (await publish('--version', '1.1.0', '--channel', 'production')).digest
+  assert.equal((await pull()).status, 0)
+  assert.equal(await greeting(), 'Bonjour')
+  const { records } = await document(inCluster('history', 'shop'))
+  const applied = records.filter(({ kind }: { kind: string }) => kind === 'Applied')
+  assert.deepEqual(
+    applied.map(({ digest }: { digest: string }) => digest),
+    [second, first],
+  )
+  const text = (await done(inCluster('history', 'shop', '--limit', '1'))).stdout
+  assert.match(text, /^# +WHEN .*\n\d+ .*Applied/)
+})
+
+test('a rollback with the registry stopped holds the first release until it is lifted', async () => {
+  await registry.stop()
+  const rolled = await document(inCluster('rollback', 'shop', '--steps', '1', '--reason', 'checkout fails'))
+  assert.equal(rolled.held.digest, first)
+  const pulled = await pull()
+  assert.equal(pulled.status, 0, pulled.stderr + pulled.stdout)
+  assert.equal(await greeting(), 'Hello')
+  await registry.start()
+  assert.equal((await document(inCluster('unhold', 'shop'))).lifted, first)
+  assert.equal((await pull()).status, 0)
+  assert.equal(await greeting(), 'Bonjour')
+  assertFails(await waybill(inCluster('unhold', 'shop')), 2, 'HOLD_MISSING')
+})
+
+test('audit finds the records whole, and exits 3 when one is gone', async () => {
+  const report = await document(inCluster('audit', 'shop'))
+  assert.deepEqual([report.ok, report.faults, report.keyFromCluster], [true, [], true])
+  const publicKey = await plane.runKubectl([
+    ...['get', 'configmap', 'waybill-records', '-n', 'waybill-system'],
+    ...['-o', 'jsonpath={.data.puller\\.pub}'],
+  ])
+  const pem = join(folder, 'puller.pub')
+  writeFileSync(pem, publicKey)
+  const head = `${report.head.sequence}:${report.head.hash}`
+  assert.equal((await document(inCluster('audit', 'shop', '--key', pem, '--head', head))).keyFromCluster, false)
+  const wrong = join(folder, 'wrong.pub')
+  writeFileSync(wrong, makeKey().publicKeyPem)
+  assertFails(await waybill(inCluster('audit', 'shop', '--key', wrong)), 3, 'RECORD_CHAIN_BROKEN')
+  const { records } = await document(inCluster('history', 'shop'))
+  await removeRecord(records[1].name)
+  const ran = await waybill(inCluster('audit', 'shop', '--key', pem))
+  assertFails(ran, 3, 'RECORD_CHAIN_BROKEN')
+  assert.match(ran.stdout, /^removed #/m)
+})
+
+/** As somebody who can take the guard away can: the admission policy denies it to everybody else. */
+async function removeRecord(name: string): Promise<void> {
+  await plane.runKubectl(['delete', 'validatingadmissionpolicybinding', '--all'])
+  await plane.eventually('the record to be gone', async () => {
+    const path = `/apis/waybill.dev/v1alpha1/namespaces/shop/deliveryrecords/${name}`
+    return [200, 404].includes((await plane.api('DELETE', path)).status)
+  })
+}
+
+test('a rollback to what never ran here, a Delivery that is not there, and a person without rights are told apart', async () => {
+  const never = `sha256:${'0'.repeat(64)}`
+  assertFails(await waybill(inCluster('rollback', 'shop', '--to', never)), 2, 'ROLLBACK_TARGET')
+  assertFails(await waybill(inCluster('history', 'nothing')), 1, 'CLUSTER_NOT_FOUND')
+  const mallory = plane.userKubeconfig('mallory')
+  for (const verb of ['get', 'history', 'audit', 'unhold']) {
+    const ran = await waybill([verb, 'shop', '-n', 'shop', '--kubeconfig', mallory])
+    assertFails(ran, 1, 'CLUSTER_FORBIDDEN')
+    assertNoStack(ran)
+  }
+})
+
+test('a cluster without Waybill’s kinds says how to install them', async () => {
+  const bare = await startControlPlane({ controllers: false, scheduler: false, kwok: false })
+  try {
+    assertFails(await waybill(['get', '--kubeconfig', bare.kubeconfig]), 1, 'CLUSTER_NOT_INSTALLED')
+  } finally {
+    await bare.stop()
+  }
+})

@@ -1,0 +1,186 @@
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import { makeKey } from '../fakes/keys.ts'
+import { startFakeRegistry } from '../fakes/registry.ts'
+import { assertFails, assertNoStack, jsonError, waybill } from './command.ts'
+import { makeRepository, settings, shopFiles } from './repository.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'waybill-cli-'))
+after(() => rmSync(folder, { recursive: true }))
+
+const SECRET = 'aHVudGVyMi10aGUtc2VjcmV0'
+const secret = `apiVersion: v1
+kind: Secret
+metadata: { name: login }
+data: { password: ${SECRET} }
+`
+
+let made = 0
+function repositoryWith(files: Readonly<Record<string, string>>): string {
+  const repository = makeRepository(join(folder, `repository-${++made}`))
+  repository.commit(files)
+  return repository.folder
+}
+const shop = repositoryWith(shopFiles('registry.example.com/acme/shop'))
+const withSecret = repositoryWith({
+  ...shopFiles('registry.example.com/acme/shop', { secrets: 'allow' }),
+  'deploy/login.yaml': secret,
+})
+
+test('what pack writes is one JSON document, and show reads it back from the folder', async () => {
+  const out = join(folder, 'packed')
+  const packed = await waybill(['pack', '--repo', shop, '--out', out, '--output', 'json'])
+  assert.deepEqual([packed.status, packed.stderr], [0, ''])
+  const { digest, environments } = JSON.parse(packed.stdout)
+  assert.match(digest, /^sha256:[0-9a-f]{64}$/)
+  assert.equal(environments.production.objects, 1)
+  const shown = await waybill(['show', out, '--output', 'json'])
+  const document = JSON.parse(shown.stdout)
+  assert.deepEqual([document.digest, document.verified, document.statements], [digest, false, []])
+  const yaml = await waybill(['show', `${out}@${digest}`, '--env', 'production'])
+  assert.match(yaml.stdout, /kind: ConfigMap[\s\S]*greeting: Hello/)
+})
+
+test('packing in the repository itself does not change what is packed', async () => {
+  const inside = await waybill(['pack', '--out', 'packed', '--output', 'json'], { cwd: shop })
+  const again = await waybill(['pack', '--repo', shop, '--out', join(folder, 'again'), '--output', 'json'])
+  assert.equal(JSON.parse(inside.stdout).digest, JSON.parse(again.stdout).digest)
+})
+
+test('a Secret is printed without its values unless they are asked for', async () => {
+  const out = join(folder, 'with-secret')
+  await waybill(['pack', '--repo', withSecret, '--out', out])
+  for (const args of [
+    ['render', '--repo', withSecret],
+    ['render', '--repo', withSecret, '--output', 'json'],
+    ['show', out, '--env', 'production'],
+    ['show', out, '--env', 'production', '--output', 'json'],
+  ]) {
+    const hidden = await waybill(args)
+    assert.equal(hidden.status, 0, hidden.stderr)
+    assert.match(hidden.stdout, /password.*redacted/)
+    assert.doesNotMatch(hidden.stdout, new RegExp(SECRET))
+    const shown = await waybill([...args, '--show-secrets'])
+    assert.match(shown.stdout, new RegExp(SECRET))
+  }
+})
+
+test('check names every fault with its file, line and object, and no value of a Secret', async () => {
+  const repository = repositoryWith({
+    ...shopFiles('registry.example.com/acme/shop'),
+    'deploy/login.yaml': secret,
+    'deploy/again.yaml': settings('Again'),
+    'deploy/pod.yaml':
+      'apiVersion: v1\nkind: Pod\nmetadata: { name: p }\nspec:\n  containers:\n    - { name: c, image: nginx }\n',
+  })
+  const ran = await waybill(['check', '--repo', repository])
+  assertFails(ran, 3, 'CHECK_FAILED')
+  assert.match(ran.stderr, /deploy\/login\.yaml:\d+ Secret .*login/)
+  assert.match(ran.stderr, /deploy\/pod\.yaml:6 Pod .*p.*nginx/)
+  assert.match(ran.stderr, /ConfigMap .*settings/)
+  assert.doesNotMatch(ran.stderr, new RegExp(SECRET))
+  const json = await waybill(['check', '--repo', repository, '--output', 'json'])
+  assert.equal(jsonError(json).code, 'CHECK_FAILED')
+  assert.equal(json.status, 3)
+  assert.ok(JSON.parse(json.stdout).error.faults.length >= 3)
+})
+
+const broken: readonly (readonly [string, () => string, readonly string[], number, string])[] = [
+  ['a folder that is no Git repository', () => folder, [], 2, 'GIT_REPOSITORY'],
+  ['a repository without a commit', () => makeRepository(join(folder, 'empty')).folder, [], 2, 'GIT_EMPTY'],
+  ['a revision that the clone does not have', () => shop, ['--rev', 'no-such-ref'], 2, 'GIT_REVISION'],
+  ['a commit without waybill.yaml', () => repositoryWith({ 'README.md': 'Shop' }), [], 2, 'PACKAGE_FILE_MISSING'],
+  ['a waybill.yaml that is no YAML', () => repositoryWith({ 'waybill.yaml': 'a: [' }), [], 2, 'PACKAGE_FILE_INVALID'],
+  [
+    'a waybill.yaml of unknown fields',
+    () => repositoryWith({ 'waybill.yaml': 'spec: {}\nx: 1\n' }),
+    [],
+    2,
+    'PACKAGE_FILE_INVALID',
+  ],
+  ['an environment that is not declared', () => shop, ['--env', 'moon'], 2, 'ENVIRONMENT_MISSING'],
+]
+for (const [what, repository, args, status, code] of broken)
+  test(`${what} is one clear error: ${code}`, async () => {
+    const ran = await waybill(['render', '--repo', repository(), ...args])
+    assertFails(ran, status, code)
+    assert.equal(ran.stdout, '')
+  })
+
+test('without oras, and with one that is too old, publishing says so and writes nothing', async () => {
+  const registry = await startFakeRegistry()
+  try {
+    const repository = repositoryWith(shopFiles(`${registry.host}/acme/shop`))
+    const key = join(folder, 'release.pem')
+    writeFileSync(key, makeKey().pem)
+    const bin = join(folder, 'bin')
+    mkdirSync(bin)
+    symlinkSync(execFileSync('sh', ['-c', 'command -v git'], { encoding: 'utf8' }).trim(), join(bin, 'git'))
+    const args = ['publish', '--repo', repository, '--key', key, '--version', '1.0.0', '--plain-http']
+    const missing = await waybill(args, { env: { PATH: bin } })
+    assertFails(missing, 1, 'TOOL_MISSING')
+    assert.match(missing.stderr, /oras/)
+    const old = join(bin, 'old-oras')
+    writeFileSync(old, '#!/bin/sh\necho "Version:        1.2.3"\n')
+    chmodSync(old, 0o755)
+    assertFails(await waybill(args, { env: { PATH: `${bin}:/bin:/usr/bin`, WAYBILL_ORAS: old } }), 3, 'TOOL_VERSION')
+    assert.deepEqual(
+      registry.requests.filter((request) => !/^(?:GET|HEAD) /.test(request)),
+      [],
+    )
+  } finally {
+    await registry.close()
+  }
+})
+
+test('what is not built yet is refused before anything else happens', async () => {
+  for (const flags of [['--if-changed'], ['--to-layout', 'x']])
+    assertFails(await waybill(['publish', '--repo', shop, '--key', 'k', ...flags]), 3, 'FIELD_UNSUPPORTED')
+})
+
+const small = mountSmall(join(folder, 'small'))
+test('a disk that is full is DISK_FULL, for the layout and for the temporary folder', {
+  skip: small === undefined,
+}, async () => {
+  assert.ok(small !== undefined)
+  try {
+    for (const [args, env] of [
+      [['pack', '--repo', shop, '--out', join(small, 'packed')], {}],
+      [['render', '--repo', shop, '--out', join(small, 'rendered')], {}],
+      [['check', '--repo', shop], { TMPDIR: small }],
+    ] as const) {
+      writeFileSync(join(small, 'filler'), Buffer.alloc(0))
+      fill(join(small, 'filler'))
+      const ran = await waybill(args, { env })
+      assertFails(ran, 1, 'DISK_FULL')
+      assertNoStack(ran)
+      rmSync(join(small, 'filler'))
+      for (const name of readdirSync(small)) rmSync(join(small, name), { recursive: true })
+    }
+  } finally {
+    execFileSync('umount', [small])
+  }
+})
+
+/** A file system of 64 KiB, where we may mount one. */
+function mountSmall(at: string): string | undefined {
+  mkdirSync(at)
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'none', at], { stdio: 'ignore' })
+    return at
+  } catch {
+    return undefined
+  }
+}
+
+function fill(path: string): void {
+  try {
+    writeFileSync(path, Buffer.alloc(1 << 20))
+  } catch {
+    // It is full now, which was the point.
+  }
+}
