@@ -15,6 +15,7 @@ export interface ClusterAccess {
 
 const FRESH_MS = 10_000
 const CONNECT_MS = 10_000
+const CLOSE_MS = 1_000
 
 /**
  * Credentials and connections from a kubeconfig. Files, mounted tokens and exec plug-ins are asked again every ten seconds
@@ -45,8 +46,13 @@ export class Access implements ClusterAccess {
     this.#pending = undefined
   }
 
+  /** Lets what is in flight end, for a second; watches that nobody ended are cut. */
   async close(): Promise<void> {
-    await this.#dispatcher?.pool.destroy()
+    const pool = this.#dispatcher?.pool
+    if (pool === undefined) return
+    const ended = pool.close().then(() => true)
+    const late = new Promise<false>((resolve) => setTimeout(resolve, CLOSE_MS, false).unref())
+    if (!(await Promise.race([ended, late]))) await pool.destroy()
   }
 
   async #load(): Promise<CurrentAccess> {
@@ -85,9 +91,10 @@ export class Access implements ClusterAccess {
 }
 
 function openPool(proxy: string | undefined, tls: buildConnector.BuildOptions): Dispatcher {
-  const connect = { ...tls, timeout: CONNECT_MS, keepAlive: true, keepAliveInitialDelay: 30_000 }
-  if (proxy === undefined || proxy === '') return new Agent({ connect, keepAliveTimeout: 30_000 })
+  // HTTP/1.1: undici's HTTP/2 leaves streams of aborted watches behind, which later take the process down.
+  const connect = { ...tls, allowH2: false, timeout: CONNECT_MS, keepAlive: true, keepAliveInitialDelay: 30_000 }
+  if (proxy === undefined || proxy === '') return new Agent({ connect, allowH2: false, keepAliveTimeout: 30_000 })
   if (!/^https?:/.test(proxy))
     throw new WaybillError('CLUSTER_CONFIG', 'the kubeconfig names a proxy that is neither http nor https')
-  return new ProxyAgent({ uri: proxy, requestTls: connect })
+  return new ProxyAgent({ uri: proxy, requestTls: connect, allowH2: false })
 }
