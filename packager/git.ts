@@ -61,15 +61,18 @@ function gitEnvironment(parent: Env): Record<string, string> {
 export async function resolveCommit(repo: string, rev: string | undefined, parent: Env): Promise<Commit> {
   const git = await openRepository(repo, parent)
   const sha = await resolveSha(git, repo, rev ?? 'HEAD')
-  const ref = await tryRaw(git, ['rev-parse', '--symbolic-full-name', '--end-of-options', rev ?? 'HEAD'])
-  const origin = await tryRaw(git, ['config', '--get', 'remote.origin.url'])
-  const tags = await raw(git, ['tag', '--points-at', sha])
+  const [ref, origin, tags, content] = await Promise.all([
+    tryRaw(git, ['rev-parse', '--symbolic-full-name', '--end-of-options', rev ?? 'HEAD']),
+    tryRaw(git, ['config', '--get', 'remote.origin.url']),
+    raw(git, ['tag', '--points-at', sha]),
+    raw(git, ['cat-file', 'commit', sha]),
+  ])
   const fullName = ref?.split('\n').at(-1)
   return {
     repo,
     sha,
     revision: `${sha.length === 40 ? 'sha1' : 'sha256'}:${sha}`,
-    committedAt: committerTime(await raw(git, ['cat-file', 'commit', sha])),
+    committedAt: committerTime(content),
     tags: tags.split('\n').filter(Boolean).sort(),
     ...(fullName?.startsWith('refs/') ? { ref: fullName } : {}),
     ...(origin ? { origin: withoutCredentials(origin) } : {}),

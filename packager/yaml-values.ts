@@ -7,7 +7,7 @@ import { readCore, readKubectl, sameReading } from './yaml-scalars.ts'
 /** One document of a YAML file. */
 export type YamlDocument = {
   readonly value: Json
-  /** The line, from 1, of every value in it: of a container before what it holds, members in the order of Object.keys. */
+  /** The line, from 1, of every value in it (for a field: of its key): a container before what it holds, in the order of Object.keys. */
   readonly lines: readonly number[]
 }
 
@@ -97,7 +97,9 @@ function readMapping(reading: Reading, node: YAMLMap.Parsed, line: number, depth
     const read = readNode(reading, parseNode(value), depth + 1)
     if (name === undefined) continue
     explicit.add(name)
-    members.set(name, value === null ? { value: null, lines: [lineOfNode(reading, keyNode, line)] } : read)
+    // A field's line is that of its key, also where its value begins below it.
+    const [, ...inside] = read.lines
+    members.set(name, { value: read.value, lines: [lineOfNode(reading, keyNode, line), ...inside] })
   }
   const value = Object.fromEntries([...members].map(([name, read]) => [name, read.value]))
   const lines = [line]

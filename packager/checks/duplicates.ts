@@ -18,6 +18,6 @@ export function checkDuplicates(objects: readonly RenderedObject[]): readonly Fa
 }
 
 function placeOf(rendered: RenderedObject): string {
-  const { file, line } = faultAt(rendered, 'OBJECT_DUPLICATE', '')
+  const { file, line } = faultAt(rendered, 'OBJECT_DUPLICATE', '', ['metadata', 'name'])
   return line === undefined ? String(file) : `${file}:${line}`
 }
