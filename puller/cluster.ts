@@ -137,6 +137,8 @@ async function sendAuthenticated(
         ...(limits.signal === undefined ? {} : { signal: limits.signal }),
       }),
     )
+    // Who reads the body gets its error; a stream that is let go of early must not end the process with one.
+    response.body.on('error', () => undefined)
     if (response.statusCode !== 401) return response
     await response.body.dump()
     access.renew()
