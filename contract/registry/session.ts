@@ -78,8 +78,6 @@ export function createSession(options: SessionOptions): RegistrySession {
       if (hop === LIMITS.registryRedirectsMax)
         throw new WaybillError('REGISTRY_REDIRECT', `${where(first.url)}: redirects more than ${hop} times`)
       const url = new URL(location, answer.url)
-      if (url.protocol !== 'https:' && url.protocol !== 'http:')
-        throw new WaybillError('REGISTRY_REDIRECT', `${where(answer.url)}: redirects to ${url.protocol}`)
       // Judged from the registry, not from the last hop: what it may not do in one step it may not do in two.
       const dispatcher = connections.toward(first.url, url)
       answer = await ask({ method, url, dispatcher, signal, ...(accept === undefined ? {} : { headers: { accept } }) })

@@ -200,6 +200,22 @@ export function publishSuite(where: string, open: OpenPlace): void {
     assert.equal(await resolve('production'), digest)
   })
 
+  test(`${where}: a signature by somebody else does not spare us our own`, async (t) => {
+    const { release, options, repository, bundles, key } = await settle(t, open)
+    const packed = release()
+    await publish(packed, options({ key: makeKey() }))
+    const { attestations } = await publish(packed, options())
+    assert.deepEqual(
+      attestations.map(({ role, written }) => [role, written]),
+      [
+        ['signature', true],
+        ['provenance', true],
+      ],
+    )
+    const query = { repository: repository.repository, canonical: repository.repository, digest: packed.digest }
+    evaluateTrust([policyFor(repository.repository, key)], { ...query, ranBefore: false }, await bundles(packed))
+  })
+
   test(`${where}: a tag that was moved by hand does not make a number be used twice`, async (t) => {
     const { release, options, repository, writer } = await settle(t, open)
     const [one, two] = [release('one'), release('two')]
