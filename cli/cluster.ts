@@ -1,9 +1,9 @@
 import type { Json, JsonObject } from '../contract/canonical-json.ts'
-import { WaybillError } from '../contract/errors.ts'
+import { hasCode, WaybillError } from '../contract/errors.ts'
 import { connectCluster } from '../puller/cluster.ts'
 import type { Cluster, ClusterAnswer } from '../puller/cluster-port.ts'
-import { API_VERSION } from '../puller/kinds.ts'
-import { DELIVERIES_PATH, deliveryPath } from '../puller/observe.ts'
+import { API_VERSION, type Delivery } from '../puller/kinds.ts'
+import { DELIVERIES_PATH, deliveryPath, parseDelivery } from '../puller/observe.ts'
 import { type Flags, pathFrom } from './flags.ts'
 import type { Context } from './verb.ts'
 
@@ -37,6 +37,34 @@ export async function openCluster(flags: Flags, { cwd }: Context): Promise<OpenC
 export async function readDelivery(cluster: Cluster, namespace: string, name: string): Promise<JsonObject> {
   const answer = await cluster.request('puller', { method: 'GET', path: deliveryPath(namespace, name) })
   return expectOk(answer, `Delivery ${namespace}/${name}`)
+}
+
+const editsMax = 8
+
+/**
+ * Reads a Delivery and edits it with `edit`, which is guarded by the resourceVersion that was read. The puller writes its
+ * status into the same object, so an edit that comes too late is made again on what is there now, a few times; not when
+ * somebody else edited the spec meanwhile.
+ * @throws WaybillError as `readDelivery` and `edit` do
+ */
+export async function editDelivery<T>(
+  cluster: Cluster,
+  namespace: string,
+  name: string,
+  edit: (delivery: Delivery) => Promise<T>,
+): Promise<T> {
+  const read = async () => parseDelivery(await readDelivery(cluster, namespace, name))
+  let delivery = await read()
+  for (let left = editsMax; ; left--) {
+    try {
+      return await edit(delivery)
+    } catch (error) {
+      if (left <= 1 || !hasCode(error, 'CLUSTER_CONFLICT')) throw error
+      const { uid, generation } = delivery
+      delivery = await read()
+      if (delivery.uid !== uid || delivery.generation !== generation) throw error
+    }
+  }
 }
 
 /** The Deliveries of one namespace, or of all. Errors as `readDelivery`. */

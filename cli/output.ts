@@ -95,6 +95,11 @@ export function environmentLines(
   environments: Readonly<Record<string, { readonly treeDigest: string; readonly objects: number }>>,
 ): readonly string[] {
   return Object.entries(environments).map(
-    ([name, { treeDigest, objects }]) => `  ${name}: ${objects} objects, ${shortDigest(treeDigest)}`,
+    ([name, { treeDigest, objects }]) => `  ${name}: ${counted(objects, 'object')}, ${shortDigest(treeDigest)}`,
   )
+}
+
+/** `1 object`, `2 objects`. */
+export function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`
 }

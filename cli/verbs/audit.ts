@@ -8,6 +8,7 @@ import { listRecords } from '../../puller/record.ts'
 import { openCluster, readDelivery } from '../cluster.ts'
 import { readText } from '../disk.ts'
 import { clusterFlags, examples, type Flags, namespaceFlag } from '../flags.ts'
+import { counted } from '../output.ts'
 import type { Outcome, Verb } from '../verb.ts'
 
 export const verb: Verb = {
@@ -64,10 +65,12 @@ function outcomeOf(what: string, report: AuditReport, keyFromCluster: boolean): 
     ...(head === undefined ? [] : [`head: ${head.sequence}:${head.hash}`]),
     ...(keyFromCluster ? ['The key came from the cluster itself; keep it elsewhere and give it with --key.'] : []),
   ]
-  const verdict = ok ? `${what}: ${records} records, whole and in order` : `${what}: ${records} records`
+  const verdict = ok
+    ? `${what}: ${counted(records, 'record')}, whole and in order`
+    : `${what}: ${counted(records, 'record')}`
   return {
     data: { ok, records, faults, head, keyFromCluster },
     text: [verdict, ...lines].join('\n'),
-    ...(ok ? {} : { error: new WaybillError('RECORD_CHAIN_BROKEN', `${what}: ${faults.length} faults`) }),
+    ...(ok ? {} : { error: new WaybillError('RECORD_CHAIN_BROKEN', `${what}: ${counted(faults.length, 'fault')}`) }),
   }
 }

@@ -3,7 +3,7 @@ import { deliveryRows } from '../../puller/history.ts'
 import { parseHeader } from '../../puller/observe.ts'
 import { openCluster, readDeliveries, readDelivery } from '../cluster.ts'
 import { clusterFlags, examples, namespaceFlag } from '../flags.ts'
-import { ago, shorten, table } from '../output.ts'
+import { ago, counted, shorten, table } from '../output.ts'
 import type { Outcome, Verb } from '../verb.ts'
 
 export const verb: Verb = {
@@ -49,7 +49,10 @@ function oneOf(object: JsonObject): Outcome {
     ['Since', status.applied?.at],
     ['Resolved', status.resolved?.digest],
     ['Held at', row?.hold],
-    ['Drift', status.drift === undefined ? undefined : `${status.drift.objects} objects, seen ${status.drift.at}`],
+    [
+      'Drift',
+      status.drift === undefined ? undefined : `${counted(status.drift.objects, 'object')}, seen ${status.drift.at}`,
+    ],
     ['Record', status.lastRecord && `${status.lastRecord.sequence} ${status.lastRecord.hash}`],
   ]
   const text = lines.flatMap(([key, value]) => (value === undefined ? [] : [`${`${key}:`.padEnd(10)} ${value}`]))

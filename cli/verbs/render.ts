@@ -4,6 +4,7 @@ import { printYaml } from '../../puller/install/print.ts'
 import { commitOptions } from '../commit.ts'
 import { writeFiles } from '../disk.ts'
 import { collect, commitFlags, examples, pathFrom } from '../flags.ts'
+import { counted } from '../output.ts'
 import { redactSecret } from '../redact.ts'
 import type { Verb } from '../verb.ts'
 
@@ -41,7 +42,7 @@ export const verb: Verb = {
     const files = environments.map(({ name, objects }) => ({ file: `${out}/${name}.yaml`, objects: objects.length }))
     return {
       data: { revision: commit.revision, files },
-      text: files.map(({ file, objects }) => `${file}: ${objects} objects`).join('\n'),
+      text: files.map(({ file, objects }) => `${file}: ${counted(objects, 'object')}`).join('\n'),
     }
   },
 }

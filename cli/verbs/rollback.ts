@@ -1,8 +1,7 @@
 import { parseDigest } from '../../contract/digest.ts'
 import { WaybillError } from '../../contract/errors.ts'
 import { type RollbackTarget, rollback } from '../../puller/hold.ts'
-import { parseDelivery } from '../../puller/observe.ts'
-import { openCluster, readDelivery } from '../cluster.ts'
+import { editDelivery, openCluster } from '../cluster.ts'
 import { clusterFlags, examples, type Flags, namespaceFlag, positive } from '../flags.ts'
 import type { Verb } from '../verb.ts'
 
@@ -25,8 +24,9 @@ export const verb: Verb = {
     await using opened = await openCluster(flags, context)
     const { cluster, namespace } = opened
     const reason = flags.text('reason')
-    const delivery = parseDelivery(await readDelivery(cluster, namespace, name))
-    const held = await rollback(cluster, delivery, target, reason === undefined ? {} : { reason })
+    const held = await editDelivery(cluster, namespace, name, (delivery) =>
+      rollback(cluster, delivery, target, reason === undefined ? {} : { reason }),
+    )
     const version = held.version === undefined ? '' : ` (${held.version})`
     return {
       data: { namespace, name, held },

@@ -8,6 +8,7 @@ import { objectName } from '../../contract/objects.ts'
 import { PREDICATES, type StatementRole } from '../../contract/statements.ts'
 import { examples, registryFlags } from '../flags.ts'
 import { printObjects } from '../objects.ts'
+import { counted } from '../output.ts'
 import { redactSecret } from '../redact.ts'
 import { type OpenRelease, openRelease } from '../release-source.ts'
 import type { Outcome, Verb } from '../verb.ts'
@@ -59,7 +60,7 @@ function overview(
     `Kubernetes: ${kubernetes.version}`,
     ...Object.entries(environments).flatMap(([environment, { treeDigest, objects, images }]) => [
       '',
-      `Environment ${environment}: ${objects.length} objects, ${shortDigest(treeDigest)}`,
+      `Environment ${environment}: ${counted(objects.length, 'object')}, ${shortDigest(treeDigest)}`,
       ...objects.map(({ apiVersion, kind, namespace = '', name }) => {
         const group = apiVersion.includes('/') ? apiVersion.slice(0, apiVersion.indexOf('/')) : ''
         return `  ${objectName({ group, kind, namespace, name })}`

@@ -1,6 +1,5 @@
 import { unhold } from '../../puller/hold.ts'
-import { parseDelivery } from '../../puller/observe.ts'
-import { openCluster, readDelivery } from '../cluster.ts'
+import { editDelivery, openCluster } from '../cluster.ts'
 import { clusterFlags, examples, namespaceFlag } from '../flags.ts'
 import type { Verb } from '../verb.ts'
 
@@ -13,7 +12,7 @@ export const verb: Verb = {
   run: async ([name = ''], flags, context) => {
     await using opened = await openCluster(flags, context)
     const { cluster, namespace } = opened
-    const { lifted } = await unhold(cluster, parseDelivery(await readDelivery(cluster, namespace, name)))
+    const { lifted } = await editDelivery(cluster, namespace, name, (delivery) => unhold(cluster, delivery))
     return {
       data: { namespace, name, lifted },
       text: `${namespace}/${name} is no longer held at ${lifted}; it follows its source again.`,

@@ -11,7 +11,7 @@ import { explainTrust } from '../../contract/trust.ts'
 import { fetchEnvironment, fetchRelease, type Release } from '../../puller/fetch.ts'
 import { trustQuery, type VerifyTarget, verify } from '../../puller/verify.ts'
 import { examples, type Flags, registryFlags } from '../flags.ts'
-import { toWaybillError } from '../output.ts'
+import { counted, toWaybillError } from '../output.ts'
 import { rebuildCheck } from '../rebuild.ts'
 import { type OpenRelease, openRelease } from '../release-source.ts'
 import { readPolicies } from '../signing.ts'
@@ -95,6 +95,6 @@ async function readEverything(release: Release, { source, reference, digest }: O
   const names = Object.keys(release.config.environments)
   let objects = 0
   for (const name of names) objects += (await fetchEnvironment(release, name, source)).objects.length
-  const detail = `${objects} objects in ${names.length} environments are what ${byDigest(reference, digest)} lists`
+  const detail = `${counted(objects, 'object')} in ${counted(names.length, 'environment')} are what ${byDigest(reference, digest)} lists`
   return { check: 'content', ok: true, detail }
 }
