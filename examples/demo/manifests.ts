@@ -17,6 +17,7 @@ export function trustPolicy(artifacts: string, publicKeyPem: string): string {
       require: {
         signature: { by },
         provenance: { by, builderId, sourceRepository: source, sourceRefs: ['refs/heads/main'] },
+        release: { by },
         promotion: { by },
       },
     },

@@ -6,7 +6,7 @@ import { field, startControlPlane } from '../real/control-plane.ts'
 import { startRegistry } from '../real/registry.ts'
 
 const demo = join(import.meta.dirname, '..', '..', 'examples', 'demo', 'demo.ts')
-const steps = 8
+const steps = 9
 
 async function runDemo(args: readonly string[]): Promise<{ readonly code: number | null; readonly output: string }> {
   const child = spawn(process.execPath, [demo, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })

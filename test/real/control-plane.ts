@@ -224,6 +224,8 @@ async function startKwok(tools: Tools<'kwok'>, cluster: Cluster): Promise<Servic
       `--kubeconfig=${kubeconfigOf(directory, 'kwok')}`,
       `--config=${join(import.meta.dirname, 'kwok-stages.yaml')}`,
       '--manage-all-nodes',
+      // Without a lease the node counts as lost after 40 s, and its Pods as not ready.
+      '--node-lease-duration-seconds=40',
       '--node-ip=127.0.0.1',
     ],
     log: join(directory, 'kwok.log'),
