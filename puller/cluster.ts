@@ -69,6 +69,8 @@ function loadConfig({ kubeconfig, context, inCluster = false }: ClusterOptions):
       throw new WaybillError('CLUSTER_CONFIG', `the kubeconfig has no context "${context.slice(0, 253)}"`)
     config.setCurrentContext(context)
   }
+  // As `kubectl proxy` gives it: there is no TLS to verify, and the library asks for the flag.
+  config.clusters = config.clusters.map((one) => (/^http:/.test(one.server) ? { ...one, skipTLSVerify: true } : one))
   const cluster = config.getCurrentCluster()
   if (cluster === null || config.getCurrentContext() === 'loaded-context')
     throw new WaybillError('CLUSTER_CONFIG', 'no kubeconfig names a cluster to use')
