@@ -4,8 +4,8 @@ import { type Clock, withJitter } from './clock.ts'
 export type NextRun =
   /** Look again after this time, give or take a tenth. */
   | { readonly kind: 'after'; readonly ms: number }
-  /** It failed: look again soon, then less and less often. At least `ms`, where the other side asked for it. */
-  | { readonly kind: 'backoff'; readonly ms?: number }
+  /** It failed: look again soon, then less and less often, but at least every `maxMs`; and not before `ms`, where the other side asked for that. */
+  | { readonly kind: 'backoff'; readonly ms?: number; readonly maxMs?: number }
   /** Not again, unless asked. */
   | { readonly kind: 'never' }
 
@@ -128,12 +128,12 @@ export function createQueue(options: QueueOptions): Queue {
     entry.failures = next.kind === 'backoff' ? entry.failures + 1 : 0
     if (entry.again) start(key, entry)
     else if (next.kind !== 'never') {
-      const ms = next.kind === 'after' ? next.ms : backoffMs(entry.failures, next.ms ?? 0)
+      const ms = next.kind === 'after' ? next.ms : backoffMs(entry.failures, next)
       schedule(key, entry, withJitter(ms, clock))
     }
   }
-  const backoffMs = (failures: number, atLeastMs: number) =>
-    Math.max(atLeastMs, Math.min(backoffMaxMs, backoffMinMs * 2 ** Math.min(failures - 1, 20)))
+  const backoffMs = (failures: number, { ms = 0, maxMs = backoffMaxMs }: { ms?: number; maxMs?: number }) =>
+    Math.max(ms, Math.min(maxMs, backoffMaxMs, backoffMinMs * 2 ** Math.min(failures - 1, 20)))
   const entryOf = (key: string): Entry => {
     const known = entries.get(key)
     if (known !== undefined && !known.dropped) return known

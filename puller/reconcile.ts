@@ -41,6 +41,8 @@ export type Ending = {
   readonly result?: Result
   /** `result` is about what ran before. */
   readonly kept: boolean
+  /** How long the registry asked to be left alone. */
+  readonly retryAfterMs?: number
 }
 
 /** One reconcile: Observe was done; Resolve → Verify → Fetch → Plan → Apply → Wait → Record. Errors: CLUSTER_*, DISK_*, RECORD_*. */
@@ -56,7 +58,7 @@ export async function reconcile(observed: Observed): Promise<Ending> {
     return { ...about, refusal: result.said, ...(await keep(observed, asked.resolved.digest)) }
   }
   const { resolved, said } = asked
-  const about = resolved === undefined ? {} : { resolved }
+  const about = { ...(resolved === undefined ? {} : { resolved }), ...patience(asked) }
   if (resolved !== undefined && resolved.digest === ledger.summary.current && isDistrust(said.code)) {
     await recordDistrust(observed, resolved.digest, said)
     return { ...about, refusal: said, kept: false }
@@ -68,7 +70,17 @@ export async function reconcile(observed: Observed): Promise<Ending> {
 
 type Asked =
   | { readonly kind: 'fetched'; readonly resolved: Resolved; readonly verified: Verified; readonly fetched: Fetched }
-  | { readonly kind: 'not'; readonly said: Said; readonly resolved?: Resolved; readonly verified?: Verified }
+  | {
+      readonly kind: 'not'
+      readonly said: Said
+      readonly retryAfterMs: number
+      readonly resolved?: Resolved
+      readonly verified?: Verified
+    }
+
+function patience({ retryAfterMs }: { readonly retryAfterMs: number }): Pick<Ending, 'retryAfterMs'> {
+  return retryAfterMs > 0 ? { retryAfterMs } : {}
+}
 
 /** Resolve → Verify → Fetch of what the Delivery asks for. What is refused is an answer; faults of ours and of the disk are thrown. */
 async function ask(observed: Observed): Promise<Asked> {
@@ -85,7 +97,8 @@ async function ask(observed: Observed): Promise<Asked> {
     found.verified = verified
     return { kind: 'fetched', resolved, verified, fetched: await fetchHere(observed, verified) }
   } catch (error) {
-    return { kind: 'not', said: refusalOf(error), ...found }
+    const seconds = error instanceof WaybillError ? (error.retryAfterSeconds ?? 0) : 0
+    return { kind: 'not', said: refusalOf(error), retryAfterMs: seconds * 1000, ...found }
   }
 }
 

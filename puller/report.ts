@@ -157,13 +157,14 @@ export function findingOfError(generation: number, said: Said, summary: LedgerSu
   }
 }
 
-/** When to look again. */
-export function nextRunOf(delivery: Delivery, { refusal, result }: Ending): NextRun {
-  const every: NextRun = { kind: 'after', ms: durationMs(delivery.spec.interval) }
+/** When to look again: at the interval, or sooner after a failure; not before the registry wants to be asked again. */
+export function nextRunOf(delivery: Delivery, { refusal, result, retryAfterMs = 0 }: Ending): NextRun {
+  const intervalMs = durationMs(delivery.spec.interval)
+  const every: NextRun = { kind: 'after', ms: Math.max(intervalMs, retryAfterMs) }
   if (result?.kind === 'interrupted') return { kind: 'after', ms: 0 }
-  if (result?.kind === 'failed') return { kind: 'backoff' }
+  if (result?.kind === 'failed') return { kind: 'backoff', maxMs: intervalMs }
   const said = refusal ?? (result?.kind === 'refused' ? result.said : undefined)
   // What is kept is compared at the usual pace, however long the source is away.
   if (said === undefined || result !== undefined || new WaybillError(said.code, '').retry !== 'later') return every
-  return { kind: 'backoff' }
+  return { kind: 'backoff', ms: retryAfterMs, maxMs: intervalMs }
 }

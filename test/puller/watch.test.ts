@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import type { JsonObject } from '../../contract/canonical-json.ts'
 import { WaybillError } from '../../contract/errors.ts'
 import type { Cluster, ClusterAnswer, WatchEvent } from '../../puller/cluster-port.ts'
-import { follow } from '../../puller/watch.ts'
+import { follow, listAll } from '../../puller/watch.ts'
 import { FakeClock } from './fake-clock.ts'
 
 type Step = { list: JsonObject[]; at: string } | { watch: (WatchEvent | Error)[] }
@@ -79,4 +79,19 @@ test('a server that ends every watch at once is not asked more than about twice 
   ])
   assert.equal(asked.length, 12)
   assert.ok(clock.nowMs() >= 5_000)
+})
+
+test('a cluster without Waybill’s kinds is said as such', async () => {
+  for (const [status, code] of [
+    [404, 'CLUSTER_NOT_INSTALLED'],
+    [403, 'CLUSTER_FORBIDDEN'],
+    [500, 'CLUSTER_FAILED'],
+  ] as const) {
+    const cluster: Cluster = {
+      request: async () => ({ status, body: {} }),
+      watch: async function* () {},
+      resource: async () => undefined,
+    }
+    await assert.rejects(listAll(cluster, '/apis/x'), { code })
+  }
 })

@@ -1,0 +1,282 @@
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { after, afterEach, before, test } from 'node:test'
+import { pino } from 'pino'
+import type { KubeObject } from '../../contract/objects.ts'
+import { type PullerOptions, runPuller } from '../../puller/puller.ts'
+import { startFakeRegistry } from '../fakes/registry.ts'
+import { writeKubeconfig } from '../real/cluster.ts'
+import { field } from '../real/control-plane.ts'
+import { bundlesFor, configMap, newSigningKey, policySpec, release } from './release-fixture.ts'
+import { startWorld, type Tenant, type World, writesToUsersObjects } from './world.ts'
+
+let world: World
+before(async () => {
+  world = await startWorld()
+})
+after(() => world?.stop())
+
+const channel = 'production'
+const greeting = (hello: string) => configMap('greeting', { hello })
+const running: { end: AbortController; over: Promise<unknown> }[] = []
+afterEach(async () => {
+  for (const { end, over } of running.splice(0)) {
+    end.abort()
+    await over
+  }
+})
+
+/** A puller that runs until the test is over. */
+function start(tenants: readonly Tenant[], options: Partial<PullerOptions> = {}): AbortController {
+  const end = new AbortController()
+  const over = runPuller({
+    kubeconfig: world.kubeconfig,
+    cacheDir: tenants[0]?.cacheDir ?? '',
+    plainHttp: true,
+    onlyNamespaces: tenants.map(({ namespace }) => namespace),
+    log: pino({ level: process.env.WAYBILL_TEST_LOG ?? 'silent' }),
+    signal: end.signal,
+    ...options,
+  })
+  running.push({ end, over })
+  return end
+}
+
+const at = (tenant: Tenant) => `/api/v1/namespaces/${tenant.namespace}/configmaps/greeting`
+const hello = async (tenant: Tenant) => field((await tenant.get(at(tenant))).body, 'data', 'hello')
+const until = (tenant: Tenant, wanted: string) =>
+  world.plane.eventually(`hello ${wanted}`, async () => (await hello(tenant)) === wanted)
+const untilReason = (tenant: Tenant, reason: string) =>
+  world.plane.eventually(`Ready says ${reason}`, async () => (await tenant.condition('Ready'))?.reason === reason)
+const kindsBecome = (tenant: Tenant, kinds: string) =>
+  world.plane
+    .eventually(`records ${kinds}`, async () => (await tenant.kinds()) === kinds)
+    .catch(async () => assert.equal(await tenant.kinds(), kinds))
+
+async function edit(tenant: Tenant, data: Record<string, string>): Promise<void> {
+  const contentType = 'application/merge-patch+json'
+  await world.plane.api('PATCH', `${at(tenant)}?fieldManager=somebody`, { body: { data }, contentType })
+}
+
+/** Never healthy here: no controller runs. */
+const deployment = (name: string): KubeObject => ({
+  apiVersion: 'apps/v1',
+  kind: 'Deployment',
+  metadata: { name },
+  spec: {
+    replicas: 1,
+    selector: { matchLabels: { app: name } },
+    template: { metadata: { labels: { app: name } }, spec: { containers: [{ name: 'c', image: 'example.com/c:1' }] } },
+  },
+})
+
+test('a puller that runs sees a new Delivery, an edited one, and one that it is asked to look at, at once', async () => {
+  const tenant = await world.tenant()
+  tenant.publish(tenant.release('1', [greeting('world')]), { promotion: { channel, sequence: 1 } })
+  start([tenant])
+  await tenant.deliver()
+  await until(tenant, 'world')
+  await untilReason(tenant, 'Applied')
+  const second = tenant.release('2', [greeting('mars')])
+  tenant.publish(second, { promotion: { channel, sequence: 2 } })
+  await tenant.annotate({ 'waybill.dev/reconcile': 'now' })
+  await until(tenant, 'mars')
+  await kindsBecome(tenant, 'Intent Applied Intent Applied')
+  const [first] = await tenant.records()
+  await tenant.deliver({ hold: { digest: first?.digest } })
+  await until(tenant, 'world')
+  await kindsBecome(tenant, 'Intent Applied Intent Applied Intent RolledBack')
+})
+
+test('the channel is polled and drift is put back at the interval, and a poll costs one request', async () => {
+  const tenant = await world.tenant()
+  tenant.publish(tenant.release('1', [greeting('world')]), { promotion: { channel, sequence: 1 } })
+  await tenant.deliver({ interval: '1s' })
+  start([tenant])
+  await until(tenant, 'world')
+  await untilReason(tenant, 'Applied')
+  await edit(tenant, { hello: 'nobody' })
+  await until(tenant, 'world')
+  await kindsBecome(tenant, 'Intent Applied Intent DriftCorrected')
+  const before = world.registry.requests.length
+  await world.plane.eventually('three polls', async () => world.registry.requests.length >= before + 3)
+  const polls = world.registry.requests.slice(before)
+  assert.deepEqual([...new Set(polls)], [`HEAD /v2/${tenant.namespace}/shop/manifests/production`])
+  tenant.publish(tenant.release('2', [greeting('mars')]), { promotion: { channel, sequence: 2 } })
+  await until(tenant, 'mars')
+})
+
+test('an interval with nothing to do writes nothing', async () => {
+  const tenant = await world.tenant()
+  tenant.publish(tenant.release('1', [greeting('world')]), { promotion: { channel, sequence: 1 } })
+  await tenant.deliver({ interval: '1s' })
+  start([tenant])
+  await untilReason(tenant, 'Applied')
+  await tenant.run()
+  const mark = await world.plane.auditMark()
+  const before = world.registry.requests.length
+  await world.plane.eventually('three polls', async () => world.registry.requests.length >= before + 3)
+  const writes = (await world.plane.auditSince(mark)).filter(
+    ({ verb, requestURI }) => /create|patch|update|delete/.test(verb) && !/dryRun=All|selfsubject/.test(requestURI),
+  )
+  assert.deepEqual(writes, [])
+})
+
+test('a newer verified release takes the place of one that does not become healthy, which is recorded', async () => {
+  const tenant = await world.tenant()
+  const stuck = tenant.release('1', [greeting('world'), deployment('api')])
+  tenant.publish(stuck, { promotion: { channel, sequence: 1 } })
+  await tenant.deliver({ interval: '1s', prune: { enabled: true, maxPercent: 100 } })
+  start([tenant], { waitTimeoutMs: 60_000 })
+  await until(tenant, 'world')
+  await world.plane.eventually('Reconciling', async () => (await tenant.condition('Reconciling'))?.status === 'True')
+  assert.notEqual((await tenant.condition('Ready'))?.status, 'True')
+  tenant.publish(tenant.release('unsigned', [greeting('evil')]), {
+    key: newSigningKey(),
+    promotion: { channel, sequence: 2 },
+  })
+  const before = world.registry.requests.length
+  await world.plane.eventually('more polls', async () => world.registry.requests.length > before + 4)
+  assert.equal(await tenant.kinds(), 'Intent', 'what is not verified takes nobody’s place')
+  tenant.publish(tenant.release('2', [greeting('mars')]), { promotion: { channel, sequence: 3 } })
+  await until(tenant, 'mars')
+  await kindsBecome(tenant, 'Intent Failed Intent Applied')
+  const failed = (await tenant.records())[1]
+  assert.deepEqual([failed?.error?.code, failed?.intent, failed?.digest], ['SUPERSEDED', 1, stuck.digest])
+})
+
+test('an edit ends a wait at once', async () => {
+  const tenant = await world.tenant()
+  const well = tenant.release('0', [greeting('world')])
+  tenant.publish(well, { promotion: { channel, sequence: 1 } })
+  await tenant.deliver({ prune: { enabled: true, maxPercent: 100 } })
+  await tenant.run()
+  tenant.publish(tenant.release('1', [greeting('stuck'), deployment('api')]), { promotion: { channel, sequence: 2 } })
+  start([tenant], { waitTimeoutMs: 60_000 })
+  await until(tenant, 'stuck')
+  await tenant.deliver({ prune: { enabled: true, maxPercent: 100 }, hold: { digest: well.digest } })
+  await until(tenant, 'world')
+  await kindsBecome(tenant, 'Intent Applied Intent Failed Intent RolledBack')
+  await untilReason(tenant, 'Held')
+})
+
+test('one that waits, and one that fails, hold nobody up', async () => {
+  const [waits, fails, well] = [await world.tenant(), await world.tenant(), await world.tenant()]
+  waits.publish(waits.release('1', [deployment('api')]), { promotion: { channel, sequence: 1 } })
+  fails.publish(fails.release('1', [greeting('world')]))
+  well.publish(well.release('1', [greeting('world')]), { promotion: { channel, sequence: 1 } })
+  await waits.deliver()
+  await fails.deliver()
+  start([waits, fails, well], { parallel: 1, waitTimeoutMs: 60_000 })
+  await untilReason(fails, 'PROMOTION_MISSING')
+  await well.deliver()
+  await until(well, 'world')
+})
+
+test('a release that does not become healthy in time is not Ready, is recorded once as failed, and goes on when it is', async () => {
+  const tenant = await world.tenant()
+  tenant.publish(tenant.release('1', [deployment('api')]), { promotion: { channel, sequence: 1 } })
+  await tenant.deliver()
+  start([tenant], { waitTimeoutMs: 500 })
+  await untilReason(tenant, 'HEALTH_TIMEOUT')
+  await tenant.annotate({ 'waybill.dev/reconcile': 'again' })
+  await new Promise((resolve) => setTimeout(resolve, 3_000))
+  assert.equal(await tenant.kinds(), 'Intent Failed')
+  const path = `/apis/apps/v1/namespaces/${tenant.namespace}/deployments/api/status`
+  const status = { observedGeneration: 1, replicas: 1, updatedReplicas: 1, readyReplicas: 1, availableReplicas: 1 }
+  const available = { type: 'Available', status: 'True', reason: 'x', message: '' }
+  await world.plane.api('PATCH', path, {
+    body: { status: { ...status, conditions: [available] } },
+    contentType: 'application/merge-patch+json',
+  })
+  await kindsBecome(tenant, 'Intent Failed Applied')
+  await untilReason(tenant, 'Applied')
+})
+
+test('a key that is revoked while the puller runs is noticed without any poll', async () => {
+  const tenant = await world.tenant()
+  tenant.publish(tenant.release('1', [greeting('world')]), { promotion: { channel, sequence: 1 } })
+  await tenant.deliver()
+  start([tenant])
+  await untilReason(tenant, 'Applied')
+  const mark = await world.plane.auditMark()
+  await tenant.setPolicy({ state: 'revoked' })
+  await untilReason(tenant, 'SIGNER_REVOKED')
+  assert.deepEqual(writesToUsersObjects(await world.plane.auditSince(mark), tenant.namespace), [])
+  await tenant.setPolicy({})
+  await untilReason(tenant, 'Applied')
+  assert.equal(await tenant.kinds(), 'Intent Applied TrustChanged Unchanged')
+})
+
+test('Deliveries that follow the same tag with the same login share the poll, and a wrong login is no login', async (t) => {
+  const login = { scheme: 'basic', username: 'puller', password: 'correct-horse' } as const
+  const registry = await startFakeRegistry({ auth: login })
+  t.after(() => registry.close())
+  const tenants = [
+    await world.tenant({ policy: null }),
+    await world.tenant({ policy: null }),
+    await world.tenant({ policy: null }),
+  ]
+  const repository = `${registry.host}/acme/shared`
+  const packed = release(repository, '1', [greeting('world')])
+  registry.putBlob('acme/shared', packed.config)
+  registry.putBlob('acme/shared', packed.layer)
+  registry.putManifest('acme/shared', packed.manifest, { tag: channel })
+  for (const bundle of bundlesFor(packed, world.key, { promotion: { channel, sequence: 1 } }))
+    registry.attachBundle('acme/shared', packed.digest, bundle)
+  const spec = policySpec(registry.host, world.key)
+  const body = { apiVersion: 'waybill.dev/v1alpha1', kind: 'TrustPolicy', metadata: { name: 'shared' }, spec }
+  await world.plane.api('POST', '/apis/waybill.dev/v1alpha1/trustpolicies', { body })
+  for (const [i, tenant] of tenants.entries()) {
+    const password = i === 2 ? 'wrong-horse' : login.password
+    const auth = Buffer.from(`puller:${password}`).toString('base64')
+    const config = JSON.stringify({ auths: { [registry.host]: { auth } } })
+    await world.plane.api('POST', `/api/v1/namespaces/${tenant.namespace}/secrets`, {
+      body: {
+        metadata: { name: 'pull' },
+        type: 'kubernetes.io/dockerconfigjson',
+        stringData: { '.dockerconfigjson': config },
+      },
+    })
+    await tenant.deliver({ source: { repository, channel, pullSecret: { name: 'pull' } }, interval: '2s' })
+  }
+  start(tenants)
+  const [one, two, wrong] = tenants
+  assert.ok(one && two && wrong)
+  await until(one, 'world')
+  await until(two, 'world')
+  await untilReason(wrong, 'REGISTRY_AUTH')
+  assert.equal(await hello(wrong), undefined, 'what the others fetched with their login is not for him')
+  const said = JSON.stringify(await wrong.delivery())
+  assert.ok(!said.includes('horse') && !said.includes('auth":'), said)
+  const good = `Basic ${Buffer.from('puller:correct-horse').toString('base64')}`
+  const heads = () => registry.seen.filter(({ method, headers }) => method === 'HEAD' && headers.authorization === good)
+  await untilReason(two, 'Applied')
+  const before = heads().length
+  await new Promise((resolve) => setTimeout(resolve, 6_500))
+  const polls = heads().length - before
+  assert.ok(polls >= 2 && polls <= 5, `${polls} polls of two Deliveries in three intervals`)
+})
+
+test('a puller that is told to end does so in good time, in the middle of a wait', async () => {
+  const tenant = await world.tenant()
+  tenant.publish(tenant.release('1', [deployment('api')]), { promotion: { channel, sequence: 1 } })
+  await tenant.deliver()
+  const end = start([tenant], { waitTimeoutMs: 60_000 })
+  await kindsBecome(tenant, 'Intent')
+  end.abort()
+  const begun = Date.now()
+  await running.at(-1)?.over
+  assert.ok(Date.now() - begun < 5_000)
+  assert.equal(await tenant.kinds(), 'Intent')
+})
+
+test('a puller without rights, and one whose API server does not answer, say so and end', async () => {
+  const tenant = await world.tenant()
+  const options = { cacheDir: tenant.cacheDir, once: true, log: pino({ level: 'silent' }) }
+  const nobody = world.plane.userKubeconfig('mallory')
+  await assert.rejects(runPuller({ ...options, kubeconfig: nobody }), { code: 'CLUSTER_FORBIDDEN' })
+  const closed = join(world.plane.directory, 'closed.kubeconfig')
+  writeKubeconfig(closed, { server: 'https://127.0.0.1:1', caFile: world.plane.caFile }, 'nobody', 'none')
+  await assert.rejects(runPuller({ ...options, kubeconfig: closed }), { code: 'CLUSTER_UNREACHABLE' })
+})
