@@ -57,3 +57,24 @@ export async function mayDo(
   if (answer.status === 201 && isJsonObject(status)) return status.allowed === true
   throw new WaybillError('CLUSTER_FAILED', `asking what the account may do: ${answerReason(answer)}`)
 }
+
+/** Asks each question once: a right that holds for all names is asked for without one first. */
+export class AccessReviews {
+  readonly #cluster: Cluster
+  readonly #account: Account
+  readonly #answers = new Map<string, Promise<boolean>>()
+
+  constructor(cluster: Cluster, account: Account) {
+    this.#cluster = cluster
+    this.#account = account
+  }
+
+  /** @throws WaybillError CLUSTER_FAILED */
+  async may(verb: AccessVerb, resource: Resource, namespace: string, name?: string): Promise<boolean> {
+    const key = [verb, resource.group, resource.plural, namespace].join(' ')
+    const all = this.#answers.get(key) ?? mayDo(this.#cluster, this.#account, verb, resource, { namespace })
+    this.#answers.set(key, all)
+    if (await all) return true
+    return name !== undefined && mayDo(this.#cluster, this.#account, verb, resource, { namespace, name })
+  }
+}

@@ -1,5 +1,5 @@
 import { type KubeObject, objectKey } from '../contract/objects.ts'
-import { mayDo } from './access.ts'
+import { AccessReviews } from './access.ts'
 import { claimOf } from './claim.ts'
 import type { Cluster } from './cluster-port.ts'
 import { deferralOf, isRoleAbsent, type SetFacts, setFacts } from './deferral.ts'
@@ -53,6 +53,7 @@ type Asking = {
   readonly inventory: Inventory
   readonly cluster: Cluster
   readonly schemas: SchemaCheck
+  readonly reviews: AccessReviews
   readonly signal: AbortSignal | undefined
 }
 
@@ -68,7 +69,14 @@ export async function gather(
   cluster: Cluster,
   { signal }: { readonly signal?: AbortSignal } = {},
 ): Promise<Gathered> {
-  const asking: Asking = { context, inventory, cluster, schemas: new SchemaCheck(cluster), signal }
+  const asking: Asking = {
+    context,
+    inventory,
+    cluster,
+    schemas: new SchemaCheck(cluster),
+    reviews: new AccessReviews(cluster, context.account),
+    signal,
+  }
   const { resources, broken } = await resolveResources(cluster, objects)
   const desired = prepare(objects, context, resources)
   const lives = await inParallel(desired, AT_ONCE, (one) => lookAt(cluster, context.account, one, broken, signal))
@@ -148,7 +156,7 @@ async function foresee(
 
 /** All that can be said of an object before what it needs is there. */
 async function review(asking: Asking, desired: DesiredObject, deferred: Deferral): Promise<Foreseen> {
-  const { cluster, context, schemas } = asking
+  const { reviews, schemas } = asking
   const { resource, id, name } = desired
   const refuse = (code: Refusal['code'], message: string): Foreseen => ({
     dryRun: undefined,
@@ -157,10 +165,9 @@ async function review(asking: Asking, desired: DesiredObject, deferred: Deferral
   })
   if (resource === undefined) return refuse('KIND_UNKNOWN', 'the cluster does not know its kind')
   const denied: string[] = []
-  // A create has no name yet for the server, an apply has.
-  if (!(await mayDo(cluster, context.account, 'create', resource, { namespace: id.namespace }))) denied.push('create')
-  if (!(await mayDo(cluster, context.account, 'patch', resource, { namespace: id.namespace, name: id.name })))
-    denied.push('patch')
+  // RBAC sees no name in a create, and one in an apply.
+  if (!(await reviews.may('create', resource, id.namespace))) denied.push('create')
+  if (!(await reviews.may('patch', resource, id.namespace, id.name))) denied.push('patch')
   if (denied.length > 0) return refuse('OBJECT_FORBIDDEN', `the service account may not ${denied.join(' and ')} it`)
   const faults = await schemas.faultsOf(desired)
   if (faults !== undefined && faults.length > 0) return refuse('OBJECT_REFUSED', faults.join('; '))
