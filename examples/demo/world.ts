@@ -1,4 +1,4 @@
-import { copyFileSync, mkdirSync } from 'node:fs'
+import { copyFileSync, existsSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { WaybillError } from '../../contract/errors.ts'
 import { startControlPlane } from '../../test/real/control-plane.ts'
@@ -56,7 +56,7 @@ export async function createWorld(options: DemoOptions, narrator: Narrator, prog
   const directory = scratchDirectory('demo')
   const kubeconfig = join(directory, 'kubeconfig')
   if (given === undefined) await bringUpCluster(kubeconfig, narrator, progress)
-  else copyFileSync(resolve(given), kubeconfig)
+  else await reachCluster(resolve(given), kubeconfig, createShell({ ...process.env, PATH: pathWith(tools) }, narrator))
   const { host, registry } = await registryFor(givenRegistry, narrator, progress)
   const plainHttp = givenRegistry?.plainHttp ?? true
   const env = { ...process.env, PATH: pathWith(tools), KUBECONFIG: kubeconfig }
@@ -82,6 +82,19 @@ async function requireGit(narrator: Narrator): Promise<void> {
       hint,
     })
   })
+}
+
+/** Writes a self-contained copy of a given kubeconfig. Throws CLUSTER_CONFIG or CLUSTER_UNREACHABLE with kubectl's words. */
+async function reachCluster(given: string, kubeconfig: string, shell: Shell): Promise<void> {
+  const explain = (code: 'CLUSTER_CONFIG' | 'CLUSTER_UNREACHABLE') => (cause: unknown) => {
+    const words = cause instanceof Error ? cause.message.split('\n').slice(1).join(' ') : String(cause)
+    throw new WaybillError(code, `the cluster of ${given}: ${words}`, { cause })
+  }
+  if (!existsSync(given)) throw new WaybillError('CLUSTER_CONFIG', `there is no kubeconfig ${given}`)
+  const view = ['config', 'view', '--raw', '--minify', '--flatten', '-o', 'json', '--kubeconfig', given]
+  writeFileSync(kubeconfig, await shell.quiet('kubectl', view).catch(explain('CLUSTER_CONFIG')), { mode: 0o600 })
+  const ask = ['get', '--raw', '/version', '--request-timeout=10s', '--kubeconfig', kubeconfig]
+  await shell.quiet('kubectl', ask).catch(explain('CLUSTER_UNREACHABLE'))
 }
 
 async function bringUpCluster(kubeconfig: string, narrator: Narrator, progress: Progress): Promise<void> {
@@ -130,11 +143,4 @@ async function unreachable(): Promise<DemoRegistry> {
     },
     pullerEnv: () => (on ? {} : proxied),
   }
-}
-
-/** A new folder inside the world's. */
-export function folder(world: World, name: string): string {
-  const path = join(world.directory, name)
-  mkdirSync(path, { recursive: true })
-  return path
 }

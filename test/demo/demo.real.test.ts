@@ -2,7 +2,9 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { writeKubeconfig } from '../real/cluster.ts'
 import { field, startControlPlane } from '../real/control-plane.ts'
+import { scratchDirectory } from '../real/process.ts'
 import { startRegistry } from '../real/registry.ts'
 
 const demo = join(import.meta.dirname, '..', '..', 'examples', 'demo', 'demo.ts')
@@ -54,4 +56,16 @@ test('the demo on a given cluster and registry sees the same, and leaves the clu
     crds.filter((name) => name.endsWith('waybill.dev')),
     [],
   )
+})
+
+test('the demo on a cluster that is not there says so, and how to go on', async () => {
+  const missing = await runDemo(['--kubeconfig', '/nonexistent/kubeconfig'])
+  assert.equal(missing.code, 1)
+  assert.match(missing.output, /CLUSTER_CONFIG: there is no kubeconfig \/nonexistent\/kubeconfig\n +\S/)
+  const kubeconfig = join(scratchDirectory('demo'), 'kubeconfig')
+  writeKubeconfig(kubeconfig, { server: 'https://127.0.0.1:1', caFile: '' }, 'nobody', 'token')
+  const unreachable = await runDemo(['--kubeconfig', kubeconfig])
+  assert.equal(unreachable.code, 1)
+  assert.match(unreachable.output, /CLUSTER_UNREACHABLE: .*refused.*\n +\S/)
+  assert.doesNotMatch(`${missing.output}${unreachable.output}`, /\n\s+at /)
 })
