@@ -84,6 +84,26 @@ test('an object that appears between the look and the write is not taken over', 
   assert.equal((await inventory()).entries.size, 0)
 })
 
+test('an object that is replaced or deleted between the look and the write is neither changed nor made again', async () => {
+  const { run, plan, context, namespace, inventory } = await deliver(plane, puller)
+  const { applyPlan } = await import('../../puller/apply.ts')
+  await run([configMap('replaced'), configMap('deleted')])
+  const looked = await plan([configMap('replaced', { a: '2' }), configMap('deleted', { a: '2' })])
+  await plane.api('DELETE', mapPath(namespace, 'replaced'))
+  await plane.api('DELETE', mapPath(namespace, 'deleted'))
+  const maps = `/api/v1/namespaces/${namespace}/configmaps`
+  await plane.api('POST', maps, { body: configMap('replaced', { hand: 'made' }) })
+  const applied = await applyPlan(context, looked, await inventory(), puller)
+  assert.deepEqual(results(applied), [
+    `failed ConfigMap ${namespace}/deleted CLUSTER_CONFLICT`,
+    `failed ConfigMap ${namespace}/replaced CLUSTER_CONFLICT`,
+  ])
+  assert.deepEqual(field((await get(mapPath(namespace, 'replaced'))).body, 'data'), { hand: 'made' })
+  assert.equal((await get(mapPath(namespace, 'deleted'))).status, 404)
+  const again = await run([configMap('deleted', { a: '2' })])
+  assert.ok(results(again.applied).includes(`created ConfigMap ${namespace}/deleted`))
+})
+
 test('adopt if-unowned takes what nobody has, and not what has an owner', async () => {
   const { run, namespace } = await deliver(plane, puller)
   const make = (name: string, more: object, query = '') =>

@@ -4,6 +4,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { checkAccount } from '../../puller/access.ts'
 import { type ConnectedCluster, connectCluster } from '../../puller/cluster.ts'
 
 type Answer = (request: IncomingMessage, response: ServerResponse, count: number) => void
@@ -154,4 +155,21 @@ test('a group that does not answer is not the same as a kind that is not there',
 
 test('a kubeconfig that is not there, or lacks the context, is named', () => {
   assert.throws(() => connectCluster({ kubeconfig: '/nowhere/config' }), { code: 'CLUSTER_CONFIG' })
+})
+
+test('an account is refused that the puller may not act as, or whose requests arrive as somebody else’s', async () => {
+  const answers: readonly (readonly [number, unknown, string | undefined])[] = [
+    [403, {}, 'ACCOUNT_FORBIDDEN'],
+    [201, { status: { userInfo: { username: 'the-puller' } } }, 'ACCOUNT_FORBIDDEN'],
+    [500, {}, 'CLUSTER_FAILED'],
+    [201, { status: { userInfo: { username: 'system:serviceaccount:team:waybill' } } }, undefined],
+  ]
+  for (const [status, body, code] of answers)
+    await withServer(
+      ({ method }, response) => (method === 'GET' ? json(response, 200) : json(response, status, body)),
+      async (cluster) => {
+        const checked = checkAccount(cluster, account)
+        await (code === undefined ? checked : assert.rejects(checked, { code }))
+      },
+    )
 })
