@@ -214,6 +214,7 @@ function isOrder(code: ErrorCode): boolean {
 const DISTRUST: ReadonlySet<ErrorCode> = new Set([
   'POLICY_MISSING',
   'POLICY_INVALID',
+  'FIELD_UNSUPPORTED',
   'SIGNATURE_MISSING',
   'SIGNER_UNTRUSTED',
   'SIGNER_RETIRED',

@@ -248,6 +248,16 @@ describe('when trust changes', () => {
     })
 })
 
+test('with nothing trusted any more, the new release is refused, and the one that runs is not touched either', async () => {
+  const { tenant } = await delivered()
+  tenant.publish(tenant.release('2', [greeting('mars')]), { promotion: { channel, sequence: 2 } })
+  await tenant.deletePolicy()
+  await editByHand(tenant, { hello: 'nobody' })
+  for (let i = 0; i < 2; i++) assert.equal((await tenant.run()).reason, 'POLICY_MISSING')
+  assert.equal(await hello(tenant), 'nobody')
+  assert.equal(await tenant.kinds(), 'Intent Applied Refused TrustChanged')
+})
+
 test('a release that the plan refuses leaves the one before in place, and drift in it is still put back', async () => {
   const { tenant } = await delivered()
   const theirs = `/api/v1/namespaces/${tenant.namespace}/configmaps`
@@ -325,6 +335,59 @@ test('a layer with more in it than the config lists is refused whole, though it 
   assert.equal(said.reason, 'LAYER_INVALID', said.message)
   assert.equal(await tenant.kinds(), 'Refused')
   assert.equal((await tenant.get(at(tenant))).status, 404)
+})
+
+test('a cache folder that cannot be written is one clear error, and nothing is applied', async () => {
+  const tenant = await world.tenant()
+  tenant.publish(tenant.release('1', [greeting('world')]), { promotion: { channel, sequence: 1 } })
+  await tenant.deliver()
+  const said = await tenant.run({ cacheDir: '/dev/null/cache' })
+  assert.equal(said.reason, 'DISK_FAILED', said.message)
+  assert.equal(await tenant.kinds(), '')
+  assert.equal((await tenant.get(at(tenant))).status, 404)
+  assert.equal((await tenant.run()).ready, true)
+})
+
+test('records that somebody removed stop all writes, until a person accepts what is left', async () => {
+  const { tenant } = await delivered()
+  const records = `/apis/waybill.dev/v1alpha1/namespaces/${tenant.namespace}/deliveryrecords`
+  const newest = String(field(await tenant.delivery(), 'status', 'lastRecord', 'name'))
+  // Not even a cluster admin may, while the admission policy stands; one who takes it away can.
+  const policies = '/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings'
+  const bindings = field((await world.plane.api('GET', policies)).body, 'items')
+  assert.notEqual((await world.plane.api('DELETE', `${records}/${newest}`)).status, 200)
+  for (const binding of Array.isArray(bindings) ? bindings : [])
+    await world.plane.api('DELETE', `${policies}/${field(binding, 'metadata', 'name')}`)
+  await world.plane.eventually(
+    'the record can be removed',
+    async () => (await world.plane.api('DELETE', `${records}/${newest}`)).status === 200,
+  )
+  for (const binding of Array.isArray(bindings) ? bindings : []) {
+    const body = { ...Object(binding), metadata: { name: field(binding, 'metadata', 'name') } }
+    await world.plane.api('POST', policies, { body })
+  }
+  await editByHand(tenant, { hello: 'nobody' })
+  const said = await tenant.run()
+  assert.deepEqual([said.ready, said.reason], [false, 'RECORD_CHAIN_BROKEN'])
+  assert.equal(await hello(tenant), 'nobody')
+  const head = String(field(await tenant.delivery(), 'status', 'lastRecord', 'hash'))
+  await tenant.annotate({ 'waybill.dev/confirm': head })
+  assert.equal((await tenant.run()).ready, true)
+  assert.equal(await hello(tenant), 'world')
+})
+
+test('looking at a Delivery with nothing to do costs few requests, and two for each object', async () => {
+  const { tenant } = await delivered()
+  await tenant.run()
+  const mark = await world.plane.auditMark()
+  await tenant.run()
+  const account = `system:serviceaccount:${tenant.namespace}:waybill`
+  const events = (await world.plane.auditSince(mark)).filter(
+    ({ requestURI, impersonatedUser }) =>
+      requestURI.includes(tenant.namespace) || impersonatedUser?.username === account,
+  )
+  const requests = events.map(({ verb, requestURI }) => `${verb} ${requestURI}`)
+  assert.ok(requests.length <= 6 + 2 * 2, requests.join('\n'))
 })
 
 test('every request about what is not the puller’s own was made as the Delivery’s service account', async () => {

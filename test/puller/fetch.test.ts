@@ -70,6 +70,22 @@ test('a delivery may not use what only another one fetched, unless its records s
   assert.equal((await fetchAll('someone else', { ran: true })).objects.length, 1)
 })
 
+test('neither bundles nor content that others fetched are taken from the cache for one who did not', async () => {
+  registry.put(packed, bundlesFor(packed, key))
+  await fetchAll('me')
+  const verified = await look('me')
+  registry.down = true
+  await assert.rejects(look('someone else'), { code: 'REGISTRY_UNREACHABLE' })
+  const source = cachedSource(registry, cache, access('someone else'))
+  await assert.rejects(fetchRelease(verified, source), { code: 'REGISTRY_UNREACHABLE' })
+})
+
+test('only what was verified can be fetched at all', () => {
+  // @ts-expect-error: verify is the only maker of Verified
+  const unverified: Parameters<typeof fetchRelease>[0] = target()
+  assert.ok(unverified)
+})
+
 test('a key that was revoked is noticed with the registry down, from the bundles that are kept', async () => {
   registry.put(packed, bundlesFor(packed, key))
   await fetchAll('me')

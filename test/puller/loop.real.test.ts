@@ -191,6 +191,14 @@ test('a release that does not become healthy in time is not Ready, is recorded o
   })
   await kindsBecome(tenant, 'Intent Failed Applied')
   await untilReason(tenant, 'Applied')
+  await world.plane.api('PATCH', path, {
+    body: { status: { readyReplicas: 0, availableReplicas: 0, conditions: [{ ...available, status: 'False' }] } },
+    contentType: 'application/merge-patch+json',
+  })
+  await tenant.annotate({ 'waybill.dev/reconcile': 'and again' })
+  await untilReason(tenant, 'HEALTH_TIMEOUT')
+  assert.equal((await tenant.condition('Ready'))?.status, 'False', 'what was well and no longer is, is not Ready')
+  assert.equal(await tenant.kinds(), 'Intent Failed Applied')
 })
 
 test('a key that is revoked while the puller runs is noticed without any poll', async () => {
@@ -256,6 +264,18 @@ test('Deliveries that follow the same tag with the same login share the poll, an
   await new Promise((resolve) => setTimeout(resolve, 6_500))
   const polls = heads().length - before
   assert.ok(polls >= 2 && polls <= 5, `${polls} polls of two Deliveries in three intervals`)
+})
+
+test('an API server that goes away and comes back is followed again', async () => {
+  const tenant = await world.tenant()
+  tenant.publish(tenant.release('1', [greeting('world')]), { promotion: { channel, sequence: 1 } })
+  await tenant.deliver()
+  start([tenant])
+  await untilReason(tenant, 'Applied')
+  await world.plane.restartApiserver()
+  tenant.publish(tenant.release('2', [greeting('mars')]), { promotion: { channel, sequence: 2 } })
+  await tenant.annotate({ 'waybill.dev/reconcile': 'after the restart' })
+  await until(tenant, 'mars')
 })
 
 test('a puller that is told to end does so in good time, in the middle of a wait', async () => {
