@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
+import { mkdir, open, readdir, readFile, rename, rm, stat, utimes } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { parseJson } from '../contract/canonical-json.ts'
 import { type Digest, digestHex, digestOf, isDigest } from '../contract/digest.ts'
@@ -19,6 +19,8 @@ export interface ArtifactCache {
   /** Remembers that `reader` (a delivery with its credentials) fetched this artifact itself. */
   grant(reader: string, digest: Digest): Promise<void>
   granted(reader: string, digest: Digest): Promise<boolean>
+  /** Removes what was read longest ago until at most `bytesMax` of blobs are left. What runs is read at every look, so it stays. */
+  tidy(bytesMax: number): Promise<void>
 }
 
 /** A cache in `folder`, which is made when needed. Errors: DISK_FULL, DISK_FAILED. Nothing is opened before the first call. */
@@ -30,7 +32,12 @@ export function openCache(folder: string): ArtifactCache {
 
   const readBlob = async (digest: Digest): Promise<Uint8Array | undefined> => {
     const bytes = await readIfThere(blobPath(digest))
-    if (bytes === undefined || digestOf(bytes) === digest) return bytes
+    if (bytes === undefined) return undefined
+    if (digestOf(bytes) === digest) {
+      const now = new Date()
+      await utimes(blobPath(digest), now, now).catch(() => undefined)
+      return bytes
+    }
     await rm(blobPath(digest), { force: true })
     return undefined
   }
@@ -58,6 +65,27 @@ export function openCache(folder: string): ArtifactCache {
       if (!(await exists(path))) await writeWhole(folder, path, new Uint8Array())
     },
     granted: (reader, digest) => exists(grantPath(reader, digest)),
+    tidy: (bytesMax) => tidyFolder(join(folder, 'blobs', 'sha256'), bytesMax),
+  }
+}
+
+async function tidyFolder(folder: string, bytesMax: number): Promise<void> {
+  try {
+    const names = (await exists(folder)) ? await readdir(folder) : []
+    const files = await Promise.all(
+      names.map(async (name) => {
+        const { size, mtimeMs } = await stat(join(folder, name))
+        return { path: join(folder, name), size, mtimeMs }
+      }),
+    )
+    let left = files.reduce((sum, { size }) => sum + size, 0)
+    for (const { path, size } of files.sort((a, b) => a.mtimeMs - b.mtimeMs)) {
+      if (left <= bytesMax) return
+      await rm(path, { force: true })
+      left -= size
+    }
+  } catch (error) {
+    throw error instanceof WaybillError ? error : diskError(folder, error)
   }
 }
 

@@ -130,12 +130,20 @@ async function endAll(queue: Queue, followed: readonly Followed[]): Promise<void
   await Promise.all(followed.map(({ ended }) => ended))
 }
 
-const TIDY_MS = 60_000
+const TIDY_MS = 600_000
 
+/** Lets go of connections and cached artifacts that nobody needs, now and then, until the signal. */
 async function tidyUntil(site: Site, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     await site.clock.sleep(TIDY_MS, signal)
-    await site.registries.tidy()
+    if (signal.aborted) return
+    try {
+      await site.registries.tidy()
+      await site.cache.tidy(site.cacheBytesMax)
+    } catch (error) {
+      const { code, message } = sayError(error)
+      site.log.warn({ code }, message)
+    }
   }
 }
 

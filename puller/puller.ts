@@ -18,6 +18,8 @@ export type PullerOptions = {
   readonly namespace?: string
   /** Made when needed; survives restarts. */
   readonly cacheDir: string
+  /** Bytes of artifacts that are kept; what was used longest ago goes first. Default: 10 GiB. */
+  readonly cacheBytesMax?: number
   /** Speak HTTP to every registry. */
   readonly plainHttp?: boolean
   /** Reconcile every Delivery until it is settled, then return. */
@@ -68,9 +70,10 @@ export async function runPuller(options: PullerOptions): Promise<PullerSummary> 
     for (const path of [DELIVERIES_PATH, TRUST_POLICIES_PATH]) await listAll(cluster, path, options.signal)
     const keys = await loadPullerKeys(cluster, namespace)
     const cache = openCache(options.cacheDir)
+    const { cacheBytesMax = CACHE_BYTES_MAX } = options
     log.info({ server: cluster.server, namespace, key: keys.keyDigest }, 'the puller is at work')
     const standings = await runLoop({
-      site: { cluster, clock, keys, cache, registries, namespace, waitTimeoutMs, log },
+      site: { cluster, clock, keys, cache, cacheBytesMax, registries, namespace, waitTimeoutMs, log },
       parallel,
       signal: options.signal ?? new AbortController().signal,
       ...(once ? { once: { attempts: ONCE_ATTEMPTS } } : {}),
@@ -85,6 +88,7 @@ export async function runPuller(options: PullerOptions): Promise<PullerSummary> 
 
 const WAIT_MS = 300_000
 const PARALLEL = 8
+const CACHE_BYTES_MAX = 10 * 1024 ** 3
 /** How often a Delivery that failed is tried with `once`. */
 const ONCE_ATTEMPTS = 3
 

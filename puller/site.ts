@@ -12,6 +12,7 @@ export type Site = {
   readonly clock: Clock
   readonly keys: PullerKeys
   readonly cache: ArtifactCache
+  readonly cacheBytesMax: number
   readonly registries: Registries
   /** As the watch has them now. */
   readonly policies: () => PolicySet

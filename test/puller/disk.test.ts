@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, test } from 'node:test'
@@ -61,6 +61,23 @@ test('a folder that may not be written is one clear error', async () => {
   writeFileSync(join(folder, 'file'), '')
   await assert.rejects(openCache(join(folder, 'file')).writeBlob(digest, bytes), { code: 'DISK_FAILED' })
   assert.deepEqual(readdirSync(folder), ['file'])
+})
+
+test('the cache keeps to its bound, and what is read at every look stays', async () => {
+  const cache = openCache(folder)
+  const contents = ['first', 'second', 'third'].map((word) => Buffer.from(word.padEnd(1000)))
+  const digests = contents.map((content) => digestOf(content))
+  for (const [i, content] of contents.entries()) {
+    const of = digests[i] ?? digest
+    await cache.writeBlob(of, content)
+    const old = new Date(Date.now() - 60_000 + i * 1000)
+    utimesSync(join(folder, 'blobs', 'sha256', digestHex(of)), old, old)
+  }
+  await cache.readBlob(digests[0] ?? digest)
+  await cache.tidy(2000)
+  const kept = await Promise.all(digests.map(async (one) => (await cache.readBlob(one)) !== undefined))
+  assert.deepEqual(kept, [true, false, true])
+  await openCache(join(folder, 'none yet')).tidy(1)
 })
 
 test('who fetched something is remembered by who he is and what he fetched', async () => {
