@@ -1,3 +1,4 @@
+import { mkdtempSync, rmSync } from 'node:fs'
 import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { z } from 'zod'
@@ -26,10 +27,25 @@ export async function writeFiles(folder: string, files: ReadonlyMap<string, stri
       await mkdir(dirname(path), { recursive: true })
       await writeFile(path, text)
     } catch (cause) {
-      const full = codeOf(cause) === 'ENOSPC' || codeOf(cause) === 'EDQUOT'
-      throw new WaybillError(full ? 'DISK_FULL' : 'DISK_FAILED', `${path}: ${reason(cause)}`, { cause })
+      throw diskError(path, cause)
     }
   }
+}
+
+/** A folder of this process's own below `parent`, removed at the end. @throws WaybillError DISK_FULL, DISK_FAILED */
+export function makeTempFolder(parent: string, atEnd: (task: () => void) => void): string {
+  try {
+    const folder = mkdtempSync(join(parent, 'waybill-'))
+    atEnd(() => rmSync(folder, { recursive: true, force: true }))
+    return folder
+  } catch (cause) {
+    throw diskError(parent, cause)
+  }
+}
+
+function diskError(path: string, cause: unknown): WaybillError {
+  const full = codeOf(cause) === 'ENOSPC' || codeOf(cause) === 'EDQUOT'
+  return new WaybillError(full ? 'DISK_FULL' : 'DISK_FAILED', `${path}: ${reason(cause)}`, { cause })
 }
 
 /** True for the folder of an OCI image layout (image-spec 1.1, image-layout.md). */

@@ -39,6 +39,14 @@ async function runVerb(argv: readonly string[], form: OutputForm, version: strin
   return exitOf(outcome.error)
 }
 
+const ENVIRONMENT = `
+Environment:
+  COSIGN_PASSWORD     the password of a cosign.key
+  WAYBILL_ORAS        the oras to run (default: the one on the PATH)
+  WAYBILL_KUSTOMIZE   the kustomize to run (default: the one on the PATH)
+  WAYBILL_DEBUG=1     print stacks with errors
+  KUBECONFIG, DOCKER_CONFIG, HTTPS_PROXY, NO_PROXY and TMPDIR mean what they always mean`
+
 type Program = { readonly program: Command; readonly verb?: Verb; readonly command?: Command }
 
 /** All verbs by name; the one that argv asks for with its options. Only that one's file is loaded. */
@@ -48,6 +56,7 @@ async function buildProgram(argv: readonly string[], version: string): Promise<P
     .version(version, '--version', 'print the version')
     .enablePositionalOptions()
     .addHelpText('after', '\nRun `waybill <command> --help` for what a command takes, with examples.')
+    .addHelpText('after', ENVIRONMENT)
   for (const { name, summary } of CATALOGUE)
     program.addCommand(quiet(new Command(name)).description(summary).summary(summary))
   const words = argv.filter((word) => !word.startsWith('-'))
@@ -87,8 +96,9 @@ function contextFor(verb: Verb, version: string): Context {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.once(signal, () => {
       // A second one, or a verb that does not wait for the first, ends the process the way the signal does.
-      if (verb.stopsBySignal) abort.abort()
-      else process.kill(process.pid, signal)
+      if (verb.stopsBySignal) return abort.abort()
+      runEndTasks()
+      process.kill(process.pid, signal)
     })
   }
   return {
@@ -97,8 +107,16 @@ function contextFor(verb: Verb, version: string): Context {
     version,
     now: new Date(),
     progress: (line) => process.stderr.write(`${line}\n`),
+    atEnd: (task) => endTasks.add(task),
     signal: abort.signal,
   }
+}
+
+const endTasks = new Set<() => void>()
+
+function runEndTasks(): void {
+  for (const task of endTasks) task()
+  endTasks.clear()
 }
 
 /** Prints the error: as text on stderr, or as the one document on stdout. */
@@ -140,5 +158,7 @@ function write(stream: NodeJS.WriteStream, text: string): Promise<void> {
 
 /** Ends the process: the streams were flushed by `write`, and nothing that is still open may keep it. */
 async function end(status: Exit | Promise<Exit>): Promise<void> {
-  process.exit(await status)
+  const exit = await status
+  runEndTasks()
+  process.exit(exit)
 }

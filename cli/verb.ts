@@ -14,6 +14,8 @@ export type Context = {
   readonly now: Date
   /** Says on stderr what is being done; one line. */
   readonly progress: (line: string) => void
+  /** Has something done, at once and without waiting, when the process ends, Ctrl-C and SIGTERM included. */
+  readonly atEnd: (task: () => void) => void
   /** Aborted by Ctrl-C and SIGTERM. Only verbs with `stopsBySignal` wait for it; others are ended. */
   readonly signal: AbortSignal
 }

@@ -96,7 +96,7 @@ test('tar, find and sha256sum give the tree digest that FORMAT says they give', 
     )?.[1]
     assert.ok(formula !== undefined)
     for (const [name, { treeDigest }] of Object.entries(config.environments)) {
-      const said = execFileSync('sh', ['-c', formula], { cwd: join(folder, name), encoding: 'utf8' })
+      const said: string = execFileSync('sh', ['-c', formula], { cwd: join(folder, name), encoding: 'utf8' })
       assert.equal(`sha256:${said.split(' ')[0]}`, treeDigest)
     }
   } finally {

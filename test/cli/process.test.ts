@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, openSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { toWaybillError } from '../../cli/output.ts'
 import { assertFails, assertNoStack, runCommand, WAYBILL, waybill } from './command.ts'
+import { makeRepository, shopFiles } from './repository.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'waybill-cli-'))
 after(() => rmSync(folder, { recursive: true }))
@@ -54,6 +55,27 @@ test('Ctrl-C ends a command the way the signal does', { timeout: 30_000 }, async
   child.kill('SIGINT')
   assert.deepEqual(await ended, [null, 'SIGINT'])
   silent.close()
+})
+
+test('Ctrl-C while a commit is rendered leaves nothing behind', { timeout: 30_000 }, async () => {
+  const repository = makeRepository(join(folder, 'shop'))
+  const slow = shopFiles('registry.example.com/acme/shop')
+    ['waybill.yaml']?.replace('{ manifests: [deploy] }', '{ kustomize: deploy }')
+    .replace('  environments:', '  tools: { kustomize: 5.8.2 }\n  environments:')
+  repository.commit({ 'waybill.yaml': slow ?? '', 'deploy/kustomization.yaml': 'resources: []\n' })
+  const started = join(folder, 'started')
+  const kustomize = join(folder, 'slow-kustomize')
+  writeFileSync(kustomize, `#!/bin/sh\n: > ${started}\nexec /bin/sleep 3\n`, { mode: 0o755 })
+  const temp = join(folder, 'temp')
+  mkdirSync(temp)
+  const env = { ...process.env, TMPDIR: temp, WAYBILL_KUSTOMIZE: kustomize }
+  const child = spawn(process.execPath, [WAYBILL, 'check', '--repo', repository.folder], { env })
+  const ended = once(child, 'exit')
+  while (!existsSync(started)) await new Promise((resolve) => setTimeout(resolve, 50))
+  assert.equal(readdirSync(temp).length, 1)
+  child.kill('SIGINT')
+  assert.deepEqual(await ended, [null, 'SIGINT'])
+  assert.deepEqual(readdirSync(temp), [])
 })
 
 /** A program that says it is an older Node to waybill.js: it sets process.versions.node and runs the file. */
