@@ -1,11 +1,12 @@
+import { hasCode } from '../contract/errors.ts'
 import { isKubeObject, type KubeObject } from '../contract/objects.ts'
 import { answerReason } from './answer.ts'
-import type { Cluster } from './cluster-port.ts'
+import type { Cluster, ClusterAnswer } from './cluster-port.ts'
 import type { DesiredObject } from './desired.ts'
 import type { Account } from './plan-context.ts'
 import type { Refusal } from './refusal.ts'
 import { typeOf } from './resolve-resources.ts'
-import { objectUrl } from './resources.ts'
+import { objectUrl, resourceOfKind } from './resources.ts'
 
 /** An object as it is: `object`, or none of the three where there is none. */
 export type Live = { readonly object?: KubeObject; readonly refusal?: Refusal; readonly failure?: Refusal }
@@ -31,16 +32,26 @@ export async function lookAt(
   const set = SERVERS_OWN.filter((field) => object.metadata[field] !== undefined)
   if (set.length > 0)
     return refuse('OBJECT_REFUSED', `an artifact cannot set ${set.map((f) => `metadata.${f}`).join(', ')}`)
-  if (kindInSet) return {}
   if (id.name === '.' || id.name === '..') return refuse('OBJECT_REFUSED', 'not a name that Kubernetes takes')
-  const answer = await cluster.request(account, {
-    method: 'GET',
-    path: objectUrl(resource, id),
-    ...(signal !== undefined && { signal }),
-  })
+  try {
+    // A version that only the set's CRD will serve: the object may be there in one that is served now.
+    const served = kindInSet ? await resourceOfKind(cluster, id.group, id.kind) : resource
+    if (served === undefined) return {}
+    return judgeLook(desired, await getObject(cluster, account, objectUrl(served, id), signal))
+  } catch (error) {
+    if (hasCode(error, 'CLUSTER_FAILED')) return fail(error.message)
+    throw error
+  }
+}
+
+function getObject(cluster: Cluster, account: Account, path: string, signal: AbortSignal | undefined) {
+  return cluster.request(account, { method: 'GET', path, ...(signal !== undefined && { signal }) })
+}
+
+function judgeLook({ name }: DesiredObject, answer: ClusterAnswer): Live {
   if (answer.status === 200 && isKubeObject(answer.body)) return { object: answer.body }
   if (answer.status === 404) return {}
-  if (answer.status === 403)
-    return refuse('OBJECT_FORBIDDEN', `the service account may not get it: ${answerReason(answer)}`)
-  return fail(answerReason(answer))
+  const said = answerReason(answer)
+  if (answer.status !== 403) return { failure: { object: name, code: 'CLUSTER_FAILED', message: said } }
+  return { refusal: { object: name, code: 'OBJECT_FORBIDDEN', message: `the service account may not get it: ${said}` } }
 }

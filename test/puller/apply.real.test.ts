@@ -333,6 +333,29 @@ test('a Role and the RoleBinding to it, a namespace and what is in it, a CRD and
   assert.equal((await run(set)).plan.isNoop, true)
 })
 
+test('a CRD that brings a new version, and its objects in that version, come in one set', async () => {
+  const { run, grant, namespace, inventory } = await deliver(plane, puller)
+  const group = `${namespace}.example.com`
+  await grant([{ apiGroups: ['apiextensions.k8s.io', group], resources: ['*'], verbs: ['*'] }])
+  await run([widgetCrd(group), widget(group, 'w', { size: 1 })])
+  const old = widgetCrd(group)
+  const versions = [
+    { ...old.spec.versions[0], storage: false },
+    { ...old.spec.versions[0], name: 'v2' },
+  ]
+  const set = [
+    { ...old, spec: { ...old.spec, versions } },
+    { ...widget(group, 'w', { size: 2 }), apiVersion: `${group}/v2` },
+  ]
+  const { applied } = await run(set)
+  assert.deepEqual(results(applied), [
+    `configured CustomResourceDefinition.apiextensions.k8s.io widgets.${group}`,
+    `configured Widget.${group} ${namespace}/w`,
+  ])
+  assert.equal((await run(set)).plan.isNoop, true)
+  assert.equal((await inventory()).entries.size, 2)
+})
+
 test('a deferred object that the account may not make is refused before anything is written', async () => {
   const { plan, grant, namespace } = await deliver(plane, puller)
   await grant([
@@ -376,6 +399,40 @@ test('an API group that is broken does not stop the objects of others', async ()
     `created ConfigMap ${namespace}/fine`,
     `failed Widget.${group} ${namespace}/w CLUSTER_FAILED`,
   ])
+})
+
+test('a group whose server is down stops no others, and what it holds is not taken for gone', async () => {
+  const { run, context, inventory, namespace } = await deliver(plane, puller)
+  const { writeInventory } = await import('../../puller/inventory.ts')
+  const group = `down.${namespace}.example.com`
+  const service = `/apis/apiregistration.k8s.io/v1/apiservices/v1.${group}`
+  await plane.api('POST', '/apis/apiregistration.k8s.io/v1/apiservices', {
+    body: {
+      apiVersion: 'apiregistration.k8s.io/v1',
+      kind: 'APIService',
+      metadata: { name: `v1.${group}` },
+      spec: {
+        group,
+        version: 'v1',
+        groupPriorityMinimum: 10,
+        versionPriority: 10,
+        insecureSkipTLSVerify: true,
+        service: { name: 'nobody', namespace, port: 443 },
+      },
+    },
+  })
+  await plane.eventually('the group is down', async () => (await get(`/apis/${group}/v1`)).status === 503)
+  const held = { group, kind: 'Gadget', namespace, name: 'old', uid: 'u', state: 'created' } as const
+  await writeInventory(puller, context.delivery, await inventory(), [held])
+  const gadget = { apiVersion: `${group}/v1`, kind: 'Gadget', metadata: { name: 'new' } }
+  const { plan, applied } = await run([gadget, configMap('fine')])
+  assert.deepEqual(refusals(plan), [])
+  assert.deepEqual(results(applied), [
+    `created ConfigMap ${namespace}/fine`,
+    `failed Gadget.${group} new CLUSTER_FAILED`,
+  ])
+  assert.ok([...(await inventory()).entries.values()].some(({ name }) => name === 'old'))
+  await plane.api('DELETE', service)
 })
 
 function widgetCrd(group: string) {
