@@ -184,7 +184,9 @@ async function converge(
   intent: RecordSpec,
 ): Promise<Result> {
   const { site, turn } = job
-  await job.progress('Applying', `${plan.changes.length} changes for ${context.digest}`)
+  // Trying again what is applied already is no news: the status goes on saying what is wrong with it.
+  const isRetry = plan.isNoop && intent.sequence !== job.ledger.summary.head?.sequence
+  if (!isRetry) await job.progress('Applying', `${plan.changes.length} changes for ${context.digest}`)
   await labelParent(site.cluster, job.delivery)
   if (turn.signal.aborted) return { kind: 'interrupted' }
   const applied = await applyPlan(context, plan, inventory, site.cluster, { signal: turn.signal, clock: site.clock })

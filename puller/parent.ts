@@ -1,3 +1,4 @@
+import { answerError } from './answer-error.ts'
 import type { Cluster } from './cluster-port.ts'
 import { applySetId } from './desired.ts'
 import { LABELS } from './kinds.ts'
@@ -5,7 +6,10 @@ import { deliveryPath } from './observe.ts'
 
 const TOOLING = 'applyset.kubernetes.io/tooling'
 
-/** Marks the Delivery as the parent of its ApplySet, before its first member is written; once. */
+/**
+ * Marks the Delivery as the parent of its ApplySet, before its first member is written; once.
+ * @throws WaybillError CLUSTER_FORBIDDEN, CLUSTER_NOT_FOUND, CLUSTER_FAILED
+ */
 export async function labelParent(
   cluster: Cluster,
   delivery: {
@@ -15,7 +19,7 @@ export async function labelParent(
   },
 ): Promise<void> {
   if (delivery.annotations[TOOLING] !== undefined) return
-  await cluster.request('puller', {
+  const answer = await cluster.request('puller', {
     method: 'PATCH',
     path: deliveryPath(delivery.namespace, delivery.name),
     contentType: 'application/merge-patch+json',
@@ -26,4 +30,5 @@ export async function labelParent(
       },
     },
   })
+  if (answer.status !== 200) throw answerError(`Delivery ${delivery.namespace}/${delivery.name}`, answer)
 }

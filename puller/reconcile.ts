@@ -89,7 +89,7 @@ async function ask(observed: Observed): Promise<Asked> {
   try {
     const sinceMs = Math.max(turn.askedAtMs, site.clock.nowMs() - durationMs(delivery.spec.interval) / 2)
     const resolved = await resolve(delivery.spec, {
-      resolveTag: (repository, tag) => site.registries.resolveTag(access, repository, tag, sinceMs),
+      resolveTag: (repository, tag) => turn.outside(() => site.registries.resolveTag(access, repository, tag, sinceMs)),
     })
     found.resolved = resolved
     const target = verifyTarget(resolved, (digest) => ledger.summary.ran.has(parseDigest(digest)))
@@ -120,7 +120,7 @@ async function verifyHere(
   const policies = policiesFor(site.policies(), [target.repository.repository, target.canonical])
   const seen = how.ordered ? seenOf(ledger.summary, target.canonical, target.channel) : { versions: {} }
   return examine(target, policies, seen, {
-    registry: site.registries.reader(access),
+    registry: site.registries.reader(access, observed.turn.outside),
     cache: site.cache,
     access: cacheAccess(observed, target),
   })
@@ -134,7 +134,11 @@ function cacheAccess({ delivery, access }: Observed, target: VerifyTarget) {
 /** Fetch: takes what is verified and nothing else. */
 async function fetchHere(observed: Observed, verified: Verified, environment?: string): Promise<Fetched> {
   const { site, access, delivery } = observed
-  const source = cachedSource(site.registries.reader(access), site.cache, cacheAccess(observed, verified))
+  const source = cachedSource(
+    site.registries.reader(access, observed.turn.outside),
+    site.cache,
+    cacheAccess(observed, verified),
+  )
   const release = await fetchRelease(verified, source)
   return fetchEnvironment(release, environment ?? environmentOf(delivery.spec), source)
 }
@@ -144,11 +148,22 @@ function askedJob(observed: Observed, asked: Extract<Asked, { kind: 'fetched' }>
   const { resolved, verified, fetched } = asked
   const reason = verified.trusted.promotion?.reason
   const trigger = triggerOf(delivery, ledger.summary, { ...resolved, ...(reason === undefined ? {} : { reason }) })
-  return { ...observed, fetched, role: 'asked', trigger, newer: (signal) => watchForNewer(observed, resolved, signal) }
+  return {
+    ...observed,
+    fetched,
+    role: 'asked',
+    trigger,
+    newer: (signal) => watchForNewer(fromOutside(observed), resolved, signal),
+  }
 }
 
 function sequenceOf(verified: Verified): Pick<Ending, 'promotionSequence'> {
   return verified.promotion === undefined ? {} : { promotionSequence: verified.promotion.sequence }
+}
+
+/** For what runs beside a wait, which has given its place away already. */
+function fromOutside(observed: Observed): Observed {
+  return { ...observed, turn: { ...observed.turn, outside: (work) => work() } }
 }
 
 /** While a release is waited for, its channel is still polled: a newer verified digest takes its place. */

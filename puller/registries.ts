@@ -11,7 +11,8 @@ import type { PullAccess } from './secrets.ts'
 
 /** Connections to registries, shared by Deliveries that use the same credentials; those that follow the same tag share the poll. */
 export interface Registries {
-  reader(access: PullAccess): RegistryReader
+  /** Every request is made inside `outside`, so that a registry that stalls holds no place in the queue. */
+  reader(access: PullAccess, outside: Outside): RegistryReader
   /**
    * What a tag names: what another Delivery with the same credentials was told, when it asked no earlier than `sinceMs`; else one HEAD.
    */
@@ -21,7 +22,11 @@ export interface Registries {
   close(): Promise<void>
 }
 
+export type Outside = <T>(work: () => Promise<T>) => Promise<T>
+
 const IDLE_MS = 600_000
+/** Requests to one registry at a time. */
+const REQUESTS_MAX = 16
 
 type Line = {
   readonly connection: RegistryConnection
@@ -34,6 +39,12 @@ export function createRegistries(
   clock: Clock,
 ): Registries {
   const lines = new Map<string, Line>()
+  const gates = new Map<string, Outside>()
+  const gateOf = ({ registry }: Reference): Outside => {
+    const gate = gates.get(registry) ?? createGate(REQUESTS_MAX)
+    gates.set(registry, gate)
+    return gate
+  }
   const lineOf = (access: PullAccess): Line => {
     const { credentials, ca, shareKey } = access
     let line = lines.get(shareKey)
@@ -50,13 +61,26 @@ export function createRegistries(
     await Promise.all(those.map(([, line]) => line.connection.close()))
   }
   return {
-    reader: (access) => lineOf(access).connection,
+    reader: (access, outside) => {
+      const { connection } = lineOf(access)
+      const from = <T>(repository: Reference, ask: () => Promise<T>) => outside(() => gateOf(repository)(ask))
+      return {
+        resolveTag: (repository, tag) => from(repository, () => connection.resolveTag(repository, tag)),
+        fetchManifest: (repository, digest) => from(repository, () => connection.fetchManifest(repository, digest)),
+        fetchBundles: (repository, digest) => from(repository, () => connection.fetchBundles(repository, digest)),
+        fetchBlob: (repository, descriptor, bytesMax) =>
+          from(repository, () => connection.fetchBlob(repository, descriptor, bytesMax)),
+      }
+    },
     resolveTag: (access, repository, tag, sinceMs) => {
       const { connection, polls } = lineOf(access)
       const name = `${repository.repository}:${tag}`
       const known = polls.get(name)
       if (known !== undefined && known.askedAtMs >= sinceMs) return known.answer
-      const poll = { askedAtMs: clock.nowMs(), answer: connection.resolveTag(repository, tag) }
+      const poll = {
+        askedAtMs: clock.nowMs(),
+        answer: gateOf(repository)(() => connection.resolveTag(repository, tag)),
+      }
       polls.set(name, poll)
       // A failure is not shared with those who ask later.
       poll.answer.catch(() => polls.get(name) === poll && polls.delete(name))
@@ -64,5 +88,22 @@ export function createRegistries(
     },
     tidy: () => close([...lines].filter(([, line]) => clock.nowMs() - line.usedAtMs > IDLE_MS)),
     close: () => close([...lines]),
+  }
+}
+
+/** Lets at most `max` works run at a time, in the order in which they came. */
+function createGate(max: number): Outside {
+  const waiting: (() => void)[] = []
+  let running = 0
+  return async (work) => {
+    if (running >= max) await new Promise<void>((resolve) => waiting.push(resolve))
+    else running += 1
+    try {
+      return await work()
+    } finally {
+      const next = waiting.shift()
+      if (next === undefined) running -= 1
+      else next()
+    }
   }
 }

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { JsonObject } from '../contract/canonical-json.ts'
+import { answerError } from './answer-error.ts'
 import type { Cluster } from './cluster-port.ts'
 import type { Condition, DeliveryStatus } from './kinds.ts'
 import { boundedMessage } from './message.ts'
@@ -88,7 +89,8 @@ function nextDrift(before: DeliveryStatus['drift'], found: Finding['drift'], now
 
 /**
  * Writes the status with one PATCH of the status subresource, and nothing at all when it says what was said before.
- * True when it was written. A Delivery that is gone is no error.
+ * True when it was written. A Delivery that is gone, or another one by now, is no error.
+ * @throws WaybillError CLUSTER_FORBIDDEN, CLUSTER_FAILED
  */
 export async function writeStatus(
   cluster: Cluster,
@@ -98,12 +100,14 @@ export async function writeStatus(
 ): Promise<boolean> {
   if (isDeepStrictEqual(before, next)) return false
   const gone = Object.fromEntries(Object.keys(before).map((key) => [key, null]))
-  await cluster.request('puller', {
+  const answer = await cluster.request('puller', {
     method: 'PATCH',
     path: `${deliveryPath(delivery.namespace, delivery.name)}/status`,
     contentType: 'application/merge-patch+json',
     body: { metadata: { uid: delivery.uid }, status: parseStatusBody({ ...gone, ...next }) },
   })
+  if (answer.status !== 200 && answer.status !== 404 && answer.status !== 409)
+    throw answerError(`the status of Delivery ${delivery.namespace}/${delivery.name}`, answer)
   return true
 }
 

@@ -173,6 +173,20 @@ test('one that waits, and one that fails, hold nobody up', async () => {
   await until(well, 'world')
 })
 
+test('a registry that stalls holds nobody else up', async (t) => {
+  const dead = await startFakeRegistry()
+  t.after(() => dead.close())
+  for (const method of ['HEAD', 'GET']) dead.when(method, /./).stall()
+  const [stalled, well] = [await world.tenant(), await world.tenant()]
+  well.publish(well.release('1', [greeting('world')]), { promotion: { channel, sequence: 1 } })
+  await stalled.deliver({ source: { repository: `${dead.host}/acme/shop`, channel } })
+  start([stalled, well], { parallel: 1 })
+  await world.plane.eventually('it is asked', async () => dead.requests.length > 0)
+  await well.deliver()
+  await until(well, 'world')
+  assert.equal((await stalled.condition('Ready'))?.status, undefined, 'the other one still waits')
+})
+
 test('a release that does not become healthy in time is not Ready, is recorded once as failed, and goes on when it is', async () => {
   const tenant = await world.tenant()
   tenant.publish(tenant.release('1', [deployment('api')]), { promotion: { channel, sequence: 1 } })
