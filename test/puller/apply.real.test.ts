@@ -84,6 +84,48 @@ test('an object that appears between the look and the write is not taken over', 
   assert.equal((await inventory()).entries.size, 0)
 })
 
+test('the inventory is written before the first object, and objects in the order of their stages', async () => {
+  const { run, namespace } = await deliver(plane, puller)
+  const mark = await plane.auditMark()
+  await run([deployment('web'), configMap('a')])
+  const writes = (await plane.auditSince(mark))
+    .filter(
+      ({ verb, requestURI }) => ['create', 'update', 'patch'].includes(verb) && !requestURI.includes('dryRun=All'),
+    )
+    .filter(({ objectRef }) => objectRef?.namespace === namespace)
+    .map(({ objectRef }) => objectRef?.resource)
+  assert.deepEqual(writes, ['deliveryinventories', 'configmaps', 'deployments', 'deliveryinventories'])
+})
+
+test('a failure in one stage leaves out the later ones and the prune', async () => {
+  const { run, plan, context, inventory, namespace } = await deliver(plane, puller)
+  const { applyPlan } = await import('../../puller/apply.ts')
+  await run([configMap('old')])
+  const looked = await plan([configMap('race'), deployment('web')])
+  await plane.api('POST', `/api/v1/namespaces/${namespace}/configmaps`, { body: configMap('race') })
+  const applied = await applyPlan(context, looked, await inventory(), puller)
+  assert.deepEqual(results(applied), [`refused ConfigMap ${namespace}/race OBJECT_OWNED`])
+  assert.equal((await get(mapPath(namespace, 'old'))).status, 200)
+  assert.equal((await get(`/apis/apps/v1/namespaces/${namespace}/deployments/web`)).status, 404)
+})
+
+test('a plan with a refusal is never applied', async () => {
+  const { plan, context, inventory, namespace } = await deliver(plane, puller)
+  const { applyPlan } = await import('../../puller/apply.ts')
+  const looked = await plan([configMap('good'), deployment('typo', { imag: 'x' })])
+  await assert.rejects(applyPlan(context, looked, await inventory(), puller), { code: 'PLAN_REFUSED' })
+  assert.equal((await get(mapPath(namespace, 'good'))).status, 404)
+})
+
+test('told to stop, it writes down what it did and starts nothing more', async () => {
+  const { plan, context, inventory, namespace } = await deliver(plane, puller)
+  const { applyPlan } = await import('../../puller/apply.ts')
+  const looked = await plan([configMap('a')])
+  const stopped = await applyPlan(context, looked, await inventory(), puller, { signal: AbortSignal.abort() })
+  assert.deepEqual([stopped.aborted, stopped.outcomes], [true, []])
+  assert.equal((await get(mapPath(namespace, 'a'))).status, 404)
+})
+
 test('an object that is replaced or deleted between the look and the write is neither changed nor made again', async () => {
   const { run, plan, context, namespace, inventory } = await deliver(plane, puller)
   const { applyPlan } = await import('../../puller/apply.ts')
