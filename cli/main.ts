@@ -24,12 +24,14 @@ export async function main(version: string): Promise<void> {
 }
 
 async function runVerb(argv: readonly string[], form: OutputForm, version: string): Promise<Exit> {
-  const { program, verb, command } = await buildProgram(argv, version)
+  const { program, verb, command, told } = await buildProgram(argv, version)
   try {
     program.parse(argv, { from: 'user' })
   } catch (thrown) {
-    if (thrown instanceof CommanderError) return afterParsing(thrown, command?.name())
-    throw thrown
+    if (!(thrown instanceof CommanderError)) throw thrown
+    const exit = afterParsing(thrown, command?.name())
+    await write(process.stdout, told.join(''))
+    return exit
   }
   if (verb === undefined || command === undefined) throw new WaybillError('USAGE', 'no command was given')
   const outcome = await verb.run(command.args, readFlags(command), contextFor(verb, version))
@@ -47,10 +49,22 @@ Environment:
   WAYBILL_DEBUG=1     print stacks with errors
   KUBECONFIG, DOCKER_CONFIG, HTTPS_PROXY, NO_PROXY and TMPDIR mean what they always mean`
 
-type Program = { readonly program: Command; readonly verb?: Verb; readonly command?: Command }
+/** `told`: what --help or --version had to say. */
+type Program = {
+  readonly told: readonly string[]
+  readonly program: Command
+  readonly verb?: Verb
+  readonly command?: Command
+}
 
 /** All verbs by name; the one that argv asks for with its options. Only that one's file is loaded. */
 async function buildProgram(argv: readonly string[], version: string): Promise<Program> {
+  const told: string[] = []
+  const quiet = (command: Command) =>
+    command
+      .exitOverride()
+      .showSuggestionAfterError(true)
+      .configureOutput({ writeErr: () => {}, writeOut: (text) => told.push(text) })
   const program = quiet(new Command('waybill'))
     .description('Git commits in, signed OCI artifacts out; clusters pull, verify, apply, and keep the record.')
     .version(version, '--version', 'print the version')
@@ -62,22 +76,15 @@ async function buildProgram(argv: readonly string[], version: string): Promise<P
   const words = argv.filter((word) => !word.startsWith('-'))
   const asked = CATALOGUE.find(({ name }) => name === (words[0] === 'help' ? words[1] : words[0]))
   const command = program.commands.find((each) => each.name() === asked?.name)
-  if (asked === undefined || command === undefined) return { program }
+  if (asked === undefined || command === undefined) return { program, told }
   const verb = await asked.load()
   verb.define(command)
   // Parsing only parses: what the verb does comes after it.
   outputFlag(command).action(() => {})
-  return { program, verb, command }
+  return { program, told, verb, command }
 }
 
-function quiet(command: Command): Command {
-  return command
-    .exitOverride()
-    .showSuggestionAfterError(true)
-    .configureOutput({ writeErr: () => {}, writeOut: (text) => process.stdout.write(text) })
-}
-
-/** --help and --version were printed; all else is wrong usage, with the nearest name as a hint. */
+/** --help and --version have their say; all else is wrong usage, with the nearest name as a hint. */
 function afterParsing(error: CommanderError, command: string | undefined): Exit {
   if (error.code === 'commander.helpDisplayed' || error.code === 'commander.version') return EXIT.done
   if (error.code === 'commander.help') {
@@ -119,12 +126,17 @@ function runEndTasks(): void {
   endTasks.clear()
 }
 
-/** Prints the error: as text on stderr, or as the one document on stdout. */
+/** Prints the error: as text on stderr, or as the one document on stdout. The exit status is the error's, printed or not. */
 async function fail(form: OutputForm, thrown: unknown): Promise<Exit> {
   const error = toWaybillError(thrown)
-  if (form === 'json') await write(process.stdout, errorJson(error))
-  else await write(process.stderr, errorText(error))
-  if (process.env.WAYBILL_DEBUG === '1') await write(process.stderr, `${stacks(thrown)}\n`)
+  const debug = process.env.WAYBILL_DEBUG === '1' ? `${stacks(thrown)}\n` : ''
+  try {
+    if (form === 'json') await write(process.stdout, errorJson(error))
+    else await write(process.stderr, errorText(error))
+    await write(process.stderr, debug)
+  } catch {
+    // Nobody reads; who waits for us still learns from the exit status.
+  }
   return exitOf(error)
 }
 

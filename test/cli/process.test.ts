@@ -26,8 +26,12 @@ test('a reader that goes away early is not an error', () => {
 })
 
 test('output that does not fit on the disk is an error, not silence', { skip: !existsSync('/dev/full') }, async () => {
-  const ran = await waybill(['tenant', 'shop'], { stdout: openSync('/dev/full', 'w') })
-  assertFails(ran, 1, 'DISK_FULL')
+  for (const args of [['tenant', 'shop'], ['--help']]) {
+    const ran = await waybill(args, { stdout: openSync('/dev/full', 'w') })
+    assertFails(ran, 1, 'DISK_FULL')
+  }
+  const json = await waybill(['nope', '--output', 'json'], { stdout: openSync('/dev/full', 'w') })
+  assert.equal(json.status, 2)
 })
 
 test('an unexpected fault is INTERNAL with its message, and its stack only on request', () => {
