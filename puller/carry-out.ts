@@ -1,22 +1,21 @@
 import { isDigest } from '../contract/digest.ts'
-import { type ErrorCode, WaybillError } from '../contract/errors.ts'
-import { applyPlan } from './apply.ts'
+import type { ErrorCode } from '../contract/errors.ts'
+import { ofHealth, waited } from './await-health.ts'
 import { timestamp } from './clock.ts'
-import { errorKey, factsAbout, factsOfError, intentToContinue, isSettled, outcomeKind } from './facts.ts'
+import { converge, writeIntent } from './converge.ts'
+import { factsAbout, intentToContinue, isSettled, outcomeKind } from './facts.ts'
 import type { Fetched } from './fetch.ts'
 import { gather } from './gather.ts'
-import { type Inventory, readInventory } from './inventory.ts'
-import { ANNOTATION, type Delivery, type RecordFacts, type RecordSpec } from './kinds.ts'
+import { readInventory } from './inventory.ts'
+import { ANNOTATION, type Delivery, type RecordFacts } from './kinds.ts'
 import type { Ledger } from './ledger.ts'
 import { boundedMessage, type Said } from './message.ts'
-import { labelParent } from './parent.ts'
 import { type Plan, planChanges } from './plan.ts'
 import type { Account, PlanContext } from './plan-context.ts'
 import type { Turn } from './queue.ts'
-import { changeList } from './record.ts'
 import type { Refusal } from './refusal.ts'
 import type { Site } from './site.ts'
-import { type Health, waitHealthy } from './wait.ts'
+import { waitHealthy } from './wait.ts'
 
 /** One verified and fetched environment that the cluster is to be converged onto. */
 export type Job = {
@@ -140,156 +139,4 @@ async function unchanged(job: Job, context: PlanContext, plan: Plan): Promise<Re
       finishedAt: timestamp(job.site.clock),
     })
   return result
-}
-
-async function writeIntent(job: Job, plan: Plan, settled: boolean): Promise<RecordSpec> {
-  const { ledger, site, delivery } = job
-  await supersedeOpen(job)
-  const trigger: RecordFacts['trigger'] = settled ? { type: 'drift', generation: delivery.generation } : job.trigger
-  await ledger.append({
-    ...factsAbout(delivery, { verified: job.fetched.verified, fetched: job.fetched }),
-    kind: 'Intent',
-    trigger,
-    changes: changeList(plan.changes),
-    startedAt: timestamp(site.clock),
-  })
-  const intent = ledger.summary.openIntent
-  if (intent === undefined) throw new WaybillError('INTERNAL', 'an Intent was written and is not there')
-  return intent
-}
-
-/** An Intent that another one takes the place of gets its outcome first. */
-async function supersedeOpen({ ledger, site, delivery }: Job): Promise<void> {
-  const open = ledger.summary.openIntent
-  if (open === undefined) return
-  await ledger.append({
-    ...aboutIntent(open),
-    kind: 'Failed',
-    ...factsOfError({
-      code: 'SUPERSEDED',
-      message:
-        open.trigger.generation === delivery.generation
-          ? 'another release took its place before it was healthy'
-          : 'the Delivery was edited before it was healthy',
-    }),
-    finishedAt: timestamp(site.clock),
-  })
-}
-
-async function converge(
-  job: Job,
-  context: PlanContext,
-  plan: Plan,
-  inventory: Inventory,
-  intent: RecordSpec,
-): Promise<Result> {
-  const { site, turn } = job
-  // Trying again what is applied already is no news: the status goes on saying what is wrong with it.
-  const isRetry = plan.isNoop && intent.sequence !== job.ledger.summary.head?.sequence
-  if (!isRetry) await job.progress('Applying', `${plan.changes.length} changes for ${context.digest}`)
-  await labelParent(site.cluster, job.delivery)
-  if (turn.signal.aborted) return { kind: 'interrupted' }
-  const applied = await applyPlan(context, plan, inventory, site.cluster, { signal: turn.signal, clock: site.clock })
-  if (applied.aborted) return { kind: 'interrupted' }
-  const faults = [
-    ...applied.outcomes.filter(({ result }) => result === 'refused' || result === 'failed').map(refusalOf),
-    ...plan.failures.filter(({ object }) => !applied.outcomes.some((outcome) => outcome.object === object)),
-  ]
-  if (faults.length > 0) return failed(job, intent, applyError(faults), faults)
-  const health = await waited(job, context, plan)
-  if (health === 'interrupted') return { kind: 'interrupted' }
-  if (health === 'superseded') {
-    await supersedeOpen(job)
-    return { kind: 'interrupted' }
-  }
-  const result = ofHealth(health, intent.trigger.type === 'drift' ? plan : undefined)
-  if (result.kind === 'failed') return failed(job, intent, result.said, healthFaults(health))
-  await job.ledger.append({
-    ...aboutIntent(intent),
-    kind: outcomeKind(job.ledger.summary, context.digest, intent),
-    finishedAt: timestamp(site.clock),
-  })
-  return result
-}
-
-function refusalOf(outcome: { object: string; code?: ErrorCode; message?: string }): Refusal {
-  return {
-    object: outcome.object,
-    code: outcome.code ?? 'APPLY_FAILED',
-    message: outcome.message ?? 'it was not applied',
-  }
-}
-
-function applyError(faults: readonly Refusal[]): Said {
-  const listed = faults.slice(0, 5).map(({ object, message }) => `${object}: ${message}`)
-  return {
-    code: 'APPLY_FAILED',
-    message: boundedMessage(`${faults.length} objects were not applied: ${listed.join('; ')}`),
-  }
-}
-
-async function failed(job: Job, intent: RecordSpec, said: Said, objects: readonly Refusal[]): Promise<Result> {
-  const facts: RecordFacts = {
-    ...aboutIntent(intent),
-    kind: 'Failed',
-    ...factsOfError(
-      said,
-      objects.map(({ object, code, message }) => ({ object, code, message: boundedMessage(message, 512) })),
-    ),
-    finishedAt: timestamp(job.site.clock),
-  }
-  const last = job.ledger.summary.lastOutcome
-  const saidBefore =
-    job.ledger.summary.openIntent === undefined &&
-    last?.kind === 'Failed' &&
-    last.intent === facts.intent &&
-    errorKey(last) === errorKey(facts)
-  if (!saidBefore) await job.ledger.append(facts)
-  return { kind: 'failed', said }
-}
-
-/** What an outcome takes over from its Intent, so that it says the same whether or not the puller was restarted between. */
-function aboutIntent(intent: RecordSpec): RecordFacts {
-  const { delivery: _d, sequence, previous: _p, key: _k, signature: _s, ...facts } = intent
-  return { ...facts, intent: sequence }
-}
-
-/** Waits for health in nobody's way; ends early for an edited Delivery or a newer release. */
-async function waited(job: Job, context: PlanContext, plan: Plan): Promise<Health | 'interrupted' | 'superseded'> {
-  const { site, turn } = job
-  const stop = new AbortController()
-  const signal = AbortSignal.any([turn.signal, stop.signal])
-  let newer: string | undefined
-  const watching = job.newer(stop.signal).then((digest) => {
-    newer = digest
-    if (digest !== undefined) stop.abort()
-  })
-  try {
-    const health = await turn.outside(() =>
-      waitHealthy(context, plan.desired, site.cluster, { signal, timeoutMs: site.waitTimeoutMs, clock: site.clock }),
-    )
-    if (health.healthy) return health
-    if (turn.signal.aborted) return 'interrupted'
-    return newer === undefined ? health : 'superseded'
-  } finally {
-    stop.abort()
-    await watching
-  }
-}
-
-function ofHealth(health: Health, corrected: Plan | undefined): Result {
-  if (health.healthy) return { kind: 'healthy', corrected }
-  const broken = health.failed.length > 0
-  const notes = broken ? health.failed : health.waiting
-  const listed = notes.slice(0, 5).map(({ object, message }) => `${object}: ${message}`)
-  const more = notes.length > 5 ? `; and ${notes.length - 5} more` : ''
-  return {
-    kind: 'failed',
-    said: { code: broken ? 'HEALTH_FAILED' : 'HEALTH_TIMEOUT', message: boundedMessage(`${listed.join('; ')}${more}`) },
-  }
-}
-
-function healthFaults(health: Health): readonly Refusal[] {
-  const faults = (notes: Health['failed'], code: ErrorCode) => notes.map((note) => ({ ...note, code }))
-  return [...faults(health.failed, 'HEALTH_FAILED'), ...faults(health.waiting, 'HEALTH_TIMEOUT')]
 }

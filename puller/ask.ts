@@ -1,0 +1,132 @@
+import { parseDigest } from '../contract/digest.ts'
+import { type ErrorCode, WaybillError } from '../contract/errors.ts'
+import type { Job } from './carry-out.ts'
+import { durationMs, withJitter } from './clock.ts'
+import { examine } from './examine.ts'
+import { seenOf } from './facts.ts'
+import { cachedSource, type Fetched, fetchEnvironment, fetchRelease } from './fetch.ts'
+import type { Delivery } from './kinds.ts'
+import type { Ledger } from './ledger.ts'
+import { type Said, sayError } from './message.ts'
+import { policiesFor } from './observe.ts'
+import type { Account } from './plan-context.ts'
+import type { Turn } from './queue.ts'
+import { environmentOf, type Resolved, resolve, verifyTarget } from './resolve.ts'
+import type { PullAccess } from './secrets.ts'
+import type { Site } from './site.ts'
+import type { Verified, VerifyTarget } from './verify.ts'
+
+/** What Observe found: the Delivery as it asks, the account that everything is asked as, its access and its records. */
+export type Observed = {
+  readonly site: Site
+  readonly delivery: Delivery
+  readonly account: Account
+  readonly access: PullAccess
+  readonly ledger: Ledger
+  readonly turn: Turn
+  readonly progress: Job['progress']
+}
+
+/** What came of Resolve, Verify and Fetch. */
+export type Asked =
+  | { readonly kind: 'fetched'; readonly resolved: Resolved; readonly verified: Verified; readonly fetched: Fetched }
+  | {
+      readonly kind: 'not'
+      readonly said: Said
+      readonly retryAfterMs: number
+      readonly resolved?: Resolved
+      readonly verified?: Verified
+    }
+
+/** Resolve → Verify → Fetch of what the Delivery asks for. What is refused is an answer; faults of ours and of the disk are thrown. */
+export async function ask(observed: Observed): Promise<Asked> {
+  const { delivery, ledger, site, access, turn } = observed
+  const found: { resolved?: Resolved; verified?: Verified } = {}
+  try {
+    const sinceMs = Math.max(turn.askedAtMs, site.clock.nowMs() - durationMs(delivery.spec.interval) / 2)
+    const resolved = await resolve(delivery.spec, {
+      resolveTag: (repository, tag) => turn.outside(() => site.registries.resolveTag(access, repository, tag, sinceMs)),
+    })
+    found.resolved = resolved
+    const target = verifyTarget(resolved, (digest) => ledger.summary.ran.has(parseDigest(digest)))
+    const verified = await verifyHere(observed, target, { ordered: true })
+    found.verified = verified
+    return { kind: 'fetched', resolved, verified, fetched: await fetchHere(observed, verified) }
+  } catch (error) {
+    const seconds = error instanceof WaybillError ? (error.retryAfterSeconds ?? 0) : 0
+    return { kind: 'not', said: refusalOf(error), retryAfterMs: seconds * 1000, ...found }
+  }
+}
+
+const OURS: ReadonlySet<ErrorCode> = new Set(['INTERNAL', 'DISK_FULL', 'DISK_FAILED', 'RECORD_KEY'])
+
+/** @throws the error itself where it is no answer of the registry, the artifact or a policy */
+export function refusalOf(error: unknown): Said {
+  if (!(error instanceof WaybillError) || OURS.has(error.code) || error.code.startsWith('CLUSTER_')) throw error
+  return sayError(error)
+}
+
+/** Verify, by the policies as they are now and by what the records say was seen. */
+export async function verifyHere(
+  observed: Observed,
+  target: VerifyTarget,
+  how: { readonly ordered: boolean },
+): Promise<Verified> {
+  const { site, ledger, access } = observed
+  const policies = policiesFor(site.policies(), [target.repository.repository, target.canonical])
+  const seen = how.ordered ? seenOf(ledger.summary, target.canonical, target.channel) : { versions: {} }
+  return examine(target, policies, seen, {
+    registry: site.registries.reader(access, observed.turn.outside),
+    cache: site.cache,
+    access: cacheAccess(observed, target),
+  })
+}
+
+function cacheAccess({ delivery, access }: Observed, target: VerifyTarget) {
+  const reader = `${delivery.uid}\n${target.repository.repository}\n${access.credentialId}`
+  return { reader, ran: target.ranBefore }
+}
+
+/** Fetch: takes what is verified and nothing else. */
+export async function fetchHere(observed: Observed, verified: Verified, environment?: string): Promise<Fetched> {
+  const { site, access, delivery } = observed
+  const source = cachedSource(
+    site.registries.reader(access, observed.turn.outside),
+    site.cache,
+    cacheAccess(observed, verified),
+  )
+  const release = await fetchRelease(verified, source)
+  return fetchEnvironment(release, environment ?? environmentOf(delivery.spec), source)
+}
+
+/** For what runs beside a wait, which has given its place away already. */
+export function fromOutside(observed: Observed): Observed {
+  return { ...observed, turn: { ...observed.turn, outside: (work) => work() } }
+}
+
+/** While a release is waited for, its channel is still polled: a newer verified digest takes its place. */
+export async function watchForNewer(
+  observed: Observed,
+  resolved: Resolved,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const { site, delivery, access, ledger } = observed
+  const { channel, repository } = resolved
+  if (resolved.via !== 'channel' || channel === undefined) return undefined
+  const intervalMs = durationMs(delivery.spec.interval)
+  while (!signal.aborted) {
+    await site.clock.sleep(withJitter(intervalMs, site.clock), signal)
+    if (signal.aborted) return undefined
+    try {
+      const sinceMs = site.clock.nowMs() - intervalMs / 2
+      const digest = await site.registries.resolveTag(access, repository, channel, sinceMs)
+      if (digest === resolved.digest) continue
+      const target = verifyTarget({ ...resolved, digest }, (of) => ledger.summary.ran.has(parseDigest(of)))
+      await verifyHere(observed, target, { ordered: true })
+      return digest
+    } catch (error) {
+      site.log.debug({ err: error, delivery: delivery.name }, 'the source could not be asked during the wait')
+    }
+  }
+  return undefined
+}

@@ -1,0 +1,53 @@
+import type { ErrorCode } from '../contract/errors.ts'
+import type { Job, Result } from './carry-out.ts'
+import { boundedMessage } from './message.ts'
+import type { Plan } from './plan.ts'
+import type { PlanContext } from './plan-context.ts'
+import type { Refusal } from './refusal.ts'
+import { type Health, waitHealthy } from './wait.ts'
+
+/** Waits for health in nobody's way; ends early for an edited Delivery or a newer release. */
+export async function waited(
+  job: Job,
+  context: PlanContext,
+  plan: Plan,
+): Promise<Health | 'interrupted' | 'superseded'> {
+  const { site, turn } = job
+  const stop = new AbortController()
+  const signal = AbortSignal.any([turn.signal, stop.signal])
+  let newer: string | undefined
+  const watching = job.newer(stop.signal).then((digest) => {
+    newer = digest
+    if (digest !== undefined) stop.abort()
+  })
+  try {
+    const health = await turn.outside(() =>
+      waitHealthy(context, plan.desired, site.cluster, { signal, timeoutMs: site.waitTimeoutMs, clock: site.clock }),
+    )
+    if (health.healthy) return health
+    if (turn.signal.aborted) return 'interrupted'
+    return newer === undefined ? health : 'superseded'
+  } finally {
+    stop.abort()
+    await watching
+  }
+}
+
+/** What health makes of a Job; `corrected` is the plan that put drift back, where one did. */
+export function ofHealth(health: Health, corrected: Plan | undefined): Result {
+  if (health.healthy) return { kind: 'healthy', corrected }
+  const broken = health.failed.length > 0
+  const notes = broken ? health.failed : health.waiting
+  const listed = notes.slice(0, 5).map(({ object, message }) => `${object}: ${message}`)
+  const more = notes.length > 5 ? `; and ${notes.length - 5} more` : ''
+  return {
+    kind: 'failed',
+    said: { code: broken ? 'HEALTH_FAILED' : 'HEALTH_TIMEOUT', message: boundedMessage(`${listed.join('; ')}${more}`) },
+  }
+}
+
+/** Each object that failed or is still waited for, as a record lists it. */
+export function healthFaults(health: Health): readonly Refusal[] {
+  const faults = (notes: Health['failed'], code: ErrorCode) => notes.map((note) => ({ ...note, code }))
+  return [...faults(health.failed, 'HEALTH_FAILED'), ...faults(health.waiting, 'HEALTH_TIMEOUT')]
+}

@@ -1,0 +1,131 @@
+import { type ErrorCode, WaybillError } from '../contract/errors.ts'
+import { applyPlan } from './apply.ts'
+import { healthFaults, ofHealth, waited } from './await-health.ts'
+import type { Job, Result } from './carry-out.ts'
+import { timestamp } from './clock.ts'
+import { errorKey, factsAbout, factsOfError, outcomeKind } from './facts.ts'
+import type { Inventory } from './inventory.ts'
+import type { RecordFacts, RecordSpec } from './kinds.ts'
+import { boundedMessage, type Said } from './message.ts'
+import { labelParent } from './parent.ts'
+import type { Plan } from './plan.ts'
+import type { PlanContext } from './plan-context.ts'
+import { changeList } from './record.ts'
+import type { Refusal } from './refusal.ts'
+
+/** Says what is about to be done, before the first write; what another Intent had begun gets its outcome first. */
+export async function writeIntent(job: Job, plan: Plan, settled: boolean): Promise<RecordSpec> {
+  const { ledger, site, delivery } = job
+  await supersedeOpen(job)
+  const trigger: RecordFacts['trigger'] = settled ? { type: 'drift', generation: delivery.generation } : job.trigger
+  await ledger.append({
+    ...factsAbout(delivery, { verified: job.fetched.verified, fetched: job.fetched }),
+    kind: 'Intent',
+    trigger,
+    changes: changeList(plan.changes),
+    startedAt: timestamp(site.clock),
+  })
+  const intent = ledger.summary.openIntent
+  if (intent === undefined) throw new WaybillError('INTERNAL', 'an Intent was written and is not there')
+  return intent
+}
+
+/** An Intent that another one takes the place of gets its outcome first. */
+async function supersedeOpen({ ledger, site, delivery }: Job): Promise<void> {
+  const open = ledger.summary.openIntent
+  if (open === undefined) return
+  await ledger.append({
+    ...aboutIntent(open),
+    kind: 'Failed',
+    ...factsOfError({
+      code: 'SUPERSEDED',
+      message:
+        open.trigger.generation === delivery.generation
+          ? 'another release took its place before it was healthy'
+          : 'the Delivery was edited before it was healthy',
+    }),
+    finishedAt: timestamp(site.clock),
+  })
+}
+
+/**
+ * Apply → Wait → Record, under an Intent. Ends early, with nothing recorded, when the Delivery was edited.
+ * @throws WaybillError CLUSTER_*
+ */
+export async function converge(
+  job: Job,
+  context: PlanContext,
+  plan: Plan,
+  inventory: Inventory,
+  intent: RecordSpec,
+): Promise<Result> {
+  const { site, turn } = job
+  // Trying again what is applied already is no news: the status goes on saying what is wrong with it.
+  const isRetry = plan.isNoop && intent.sequence !== job.ledger.summary.head?.sequence
+  if (!isRetry) await job.progress('Applying', `${plan.changes.length} changes for ${context.digest}`)
+  await labelParent(site.cluster, job.delivery)
+  if (turn.signal.aborted) return { kind: 'interrupted' }
+  const applied = await applyPlan(context, plan, inventory, site.cluster, { signal: turn.signal, clock: site.clock })
+  if (applied.aborted) return { kind: 'interrupted' }
+  const faults = [
+    ...applied.outcomes.filter(({ result }) => result === 'refused' || result === 'failed').map(refusalOf),
+    ...plan.failures.filter(({ object }) => !applied.outcomes.some((outcome) => outcome.object === object)),
+  ]
+  if (faults.length > 0) return failed(job, intent, applyError(faults), faults)
+  const health = await waited(job, context, plan)
+  if (health === 'interrupted') return { kind: 'interrupted' }
+  if (health === 'superseded') {
+    await supersedeOpen(job)
+    return { kind: 'interrupted' }
+  }
+  const result = ofHealth(health, intent.trigger.type === 'drift' ? plan : undefined)
+  if (result.kind === 'failed') return failed(job, intent, result.said, healthFaults(health))
+  await job.ledger.append({
+    ...aboutIntent(intent),
+    kind: outcomeKind(job.ledger.summary, context.digest, intent),
+    finishedAt: timestamp(site.clock),
+  })
+  return result
+}
+
+function refusalOf(outcome: { object: string; code?: ErrorCode; message?: string }): Refusal {
+  return {
+    object: outcome.object,
+    code: outcome.code ?? 'APPLY_FAILED',
+    message: outcome.message ?? 'it was not applied',
+  }
+}
+
+function applyError(faults: readonly Refusal[]): Said {
+  const listed = faults.slice(0, 5).map(({ object, message }) => `${object}: ${message}`)
+  return {
+    code: 'APPLY_FAILED',
+    message: boundedMessage(`${faults.length} objects were not applied: ${listed.join('; ')}`),
+  }
+}
+
+async function failed(job: Job, intent: RecordSpec, said: Said, objects: readonly Refusal[]): Promise<Result> {
+  const facts: RecordFacts = {
+    ...aboutIntent(intent),
+    kind: 'Failed',
+    ...factsOfError(
+      said,
+      objects.map(({ object, code, message }) => ({ object, code, message: boundedMessage(message, 512) })),
+    ),
+    finishedAt: timestamp(job.site.clock),
+  }
+  const last = job.ledger.summary.lastOutcome
+  const saidBefore =
+    job.ledger.summary.openIntent === undefined &&
+    last?.kind === 'Failed' &&
+    last.intent === facts.intent &&
+    errorKey(last) === errorKey(facts)
+  if (!saidBefore) await job.ledger.append(facts)
+  return { kind: 'failed', said }
+}
+
+/** What an outcome takes over from its Intent, so that it says the same whether or not the puller was restarted between. */
+function aboutIntent(intent: RecordSpec): RecordFacts {
+  const { delivery: _d, sequence, previous: _p, key: _k, signature: _s, ...facts } = intent
+  return { ...facts, intent: sequence }
+}
