@@ -71,7 +71,7 @@ function wasHeld(summary: LedgerSummary): boolean {
 
 /**
  * What a success is called: going back is to a digest that was applied before and is not the newest that ever ran here.
- * `intent`: the outcome's, so that the answer is the same before and after a restart.
+ * Digests count in the order in which they first came, so that the answer is the same before and after a restart.
  */
 export function outcomeKind(
   summary: LedgerSummary,
@@ -79,8 +79,9 @@ export function outcomeKind(
   intent: RecordSpec | undefined,
 ): 'Applied' | 'RolledBack' | 'DriftCorrected' {
   if (intent?.trigger.type === 'drift') return 'DriftCorrected'
-  const before = summary.records.filter(({ sequence }) => intent === undefined || sequence < intent.sequence)
-  const ran = before.filter(({ kind, digest: of }) => of !== undefined && (kind === 'Intent' || APPLIED.has(kind)))
+  const ran = summary.records.filter(
+    ({ kind, digest: of }) => of !== undefined && (kind === 'Intent' || APPLIED.has(kind)),
+  )
   const inOrder = [...new Set(ran.map((record) => record.digest))]
   const appliedBefore = ran.some((record) => APPLIED.has(record.kind) && record.digest === digest)
   return appliedBefore && inOrder.at(-1) !== digest ? 'RolledBack' : 'Applied'
