@@ -1,10 +1,10 @@
 import type { ErrorCode } from '../contract/errors.ts'
 import type { Job, Result } from './carry-out.ts'
+import { type Health, waitHealthy } from './health/wait.ts'
 import { boundedMessage } from './message.ts'
-import type { Plan } from './plan.ts'
-import type { PlanContext } from './plan-context.ts'
-import type { Refusal } from './refusal.ts'
-import { type Health, waitHealthy } from './wait.ts'
+import type { Plan } from './plan/plan.ts'
+import type { PlanContext } from './plan/plan-context.ts'
+import type { Refusal } from './plan/refusal.ts'
 
 /** Waits for health in nobody's way; ends early for an edited Delivery or a newer release. */
 export async function waited(

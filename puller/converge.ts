@@ -1,17 +1,17 @@
 import { type ErrorCode, WaybillError } from '../contract/errors.ts'
-import { applyPlan } from './apply.ts'
+import { applyPlan } from './apply/apply.ts'
 import { healthFaults, ofHealth, waited } from './await-health.ts'
 import type { Job, Result } from './carry-out.ts'
 import { timestamp } from './clock.ts'
 import { errorKey, factsAbout, factsOfError, outcomeKind } from './facts.ts'
-import type { Inventory } from './inventory.ts'
 import type { RecordFacts, RecordSpec } from './kinds.ts'
 import { boundedMessage, type Said } from './message.ts'
 import { labelParent } from './parent.ts'
-import type { Plan } from './plan.ts'
-import type { PlanContext } from './plan-context.ts'
-import { changeList } from './record.ts'
-import type { Refusal } from './refusal.ts'
+import type { Inventory } from './plan/inventory.ts'
+import type { Plan } from './plan/plan.ts'
+import type { PlanContext } from './plan/plan-context.ts'
+import type { Refusal } from './plan/refusal.ts'
+import { changeList } from './records/record.ts'
 
 /** Says what is about to be done, before the first write; what another Intent had begun gets its outcome first. */
 export async function writeIntent(job: Job, plan: Plan, settled: boolean): Promise<RecordSpec> {

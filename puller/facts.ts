@@ -1,10 +1,10 @@
 import type { Digest } from '../contract/digest.ts'
-import type { Fetched } from './fetch.ts'
 import type { Delivery, RecordFacts, RecordKind, RecordSpec } from './kinds.ts'
-import type { LedgerSummary } from './ledger.ts'
 import type { Said } from './message.ts'
-import { environmentOf, type Resolved } from './resolve.ts'
-import type { Seen, Verified } from './verify.ts'
+import type { LedgerSummary } from './records/ledger.ts'
+import type { Fetched } from './source/fetch.ts'
+import { environmentOf, type Resolved } from './source/resolve.ts'
+import type { Seen, Verified } from './source/verify.ts'
 
 /** Everything here is pure: what the records lead to, and what is to be recorded. */
 

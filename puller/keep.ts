@@ -6,8 +6,8 @@ import { carryOut, type Job, type Result } from './carry-out.ts'
 import { triggerOf } from './facts.ts'
 import type { RecordSpec } from './kinds.ts'
 import { recordDistrust } from './record-refusal.ts'
-import { sourceOf } from './resolve.ts'
-import type { VerifyTarget } from './verify.ts'
+import { sourceOf } from './source/resolve.ts'
+import type { VerifyTarget } from './source/verify.ts'
 
 /** What became of what ran before; `kept` is false where there was nothing to keep. */
 export type Kept = { readonly result?: Result; readonly kept: boolean }

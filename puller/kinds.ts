@@ -25,7 +25,7 @@ export const ANNOTATION = {
   confirm: 'waybill.dev/confirm',
   /** On a Delivery: any new value makes the puller look sooner. Carries no facts. */
   reconcile: 'waybill.dev/reconcile',
-  /** On delivered objects: proves, to who holds the puller's claim key, that our create made them (puller/claim.ts). */
+  /** On delivered objects: proves, to who holds the puller's claim key, that our create made them (puller/plan/claim.ts). */
   claim: 'waybill.dev/claim',
 } as const
 

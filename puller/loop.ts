@@ -1,11 +1,11 @@
 import { isJsonObject, type JsonObject } from '../contract/canonical-json.ts'
+import { type Followed, follow } from './cluster/watch.ts'
 import { ANNOTATION } from './kinds.ts'
 import { type DeliveryKey, type Look, look } from './look.ts'
 import { sayError } from './message.ts'
 import { DELIVERIES_PATH, type PolicySet, parsePolicies, TRUST_POLICIES_PATH } from './observe.ts'
 import { createQueue, type NextRun, type Queue, type Turn } from './queue.ts'
 import type { Site } from './site.ts'
-import { type Followed, follow } from './watch.ts'
 
 export type LoopOptions = {
   readonly site: Omit<Site, 'policies'>

@@ -1,8 +1,8 @@
-import { answerError } from './answer-error.ts'
-import type { Cluster } from './cluster-port.ts'
-import { applySetId } from './desired.ts'
+import { answerError } from './cluster/answer-error.ts'
+import type { Cluster } from './cluster/cluster-port.ts'
 import { LABELS } from './kinds.ts'
 import { deliveryPath } from './observe.ts'
+import { applySetId } from './plan/desired.ts'
 
 const TOOLING = 'applyset.kubernetes.io/tooling'
 

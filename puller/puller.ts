@@ -1,12 +1,12 @@
 import type { Logger } from 'pino'
 import { systemClock } from './clock.ts'
-import { connectCluster } from './cluster.ts'
-import { openCache } from './disk.ts'
-import { DEFAULT_NAMESPACE, loadPullerKeys } from './keys.ts'
+import { connectCluster } from './cluster/cluster.ts'
+import { listAll } from './cluster/watch.ts'
 import { runLoop, type Standing } from './loop.ts'
 import { DELIVERIES_PATH, TRUST_POLICIES_PATH } from './observe.ts'
-import { createRegistries } from './registries.ts'
-import { listAll } from './watch.ts'
+import { DEFAULT_NAMESPACE, loadPullerKeys } from './records/keys.ts'
+import { openCache } from './source/disk.ts'
+import { createRegistries } from './source/registries.ts'
 
 export type PullerOptions = {
   /** Default: as kubectl finds it. */

@@ -1,17 +1,17 @@
 import { WaybillError } from '../contract/errors.ts'
-import { checkAccount } from './access.ts'
 import { type Asked, ask, fromOutside, type Observed, watchForNewer } from './ask.ts'
 import { carryOut, type Job, type Result } from './carry-out.ts'
+import { checkAccount } from './cluster/access.ts'
 import { triggerOf } from './facts.ts'
 import { isDistrust, isOrder, keep } from './keep.ts'
 import type { Delivery } from './kinds.ts'
 import type { Said } from './message.ts'
-import type { Account } from './plan-context.ts'
+import type { Account } from './plan/plan-context.ts'
 import { recordDistrust, recordRefusal } from './record-refusal.ts'
-import type { Resolved } from './resolve.ts'
-import { type PullAccess, readPullAccess } from './secrets.ts'
 import type { Site } from './site.ts'
-import type { Verified } from './verify.ts'
+import type { Resolved } from './source/resolve.ts'
+import { type PullAccess, readPullAccess } from './source/secrets.ts'
+import type { Verified } from './source/verify.ts'
 
 /** How one reconcile ended, for the status and the queue. */
 export type Ending = {

@@ -3,12 +3,12 @@ import { WaybillError } from '../contract/errors.ts'
 import type { Observed } from './ask.ts'
 import { timestamp } from './clock.ts'
 import { factsAbout, factsOfError, isSaid, triggerOf } from './facts.ts'
-import type { Fetched } from './fetch.ts'
 import type { RecordFacts } from './kinds.ts'
 import type { Said } from './message.ts'
-import type { Refusal } from './refusal.ts'
-import type { Resolved } from './resolve.ts'
-import type { Verified } from './verify.ts'
+import type { Refusal } from './plan/refusal.ts'
+import type { Fetched } from './source/fetch.ts'
+import type { Resolved } from './source/resolve.ts'
+import type { Verified } from './source/verify.ts'
 
 /** Says once that what runs is no longer trusted. Nothing is written to users' objects from then on, and nothing is deleted. */
 export async function recordDistrust(observed: Observed, digest: Digest, said: Said): Promise<void> {

@@ -2,10 +2,10 @@ import { shortDigest } from '../contract/digest.ts'
 import { type ErrorCode, WaybillError } from '../contract/errors.ts'
 import { durationMs } from './clock.ts'
 import type { Delivery, DeliveryStatus, RecordSpec } from './kinds.ts'
-import type { LedgerSummary } from './ledger.ts'
 import type { Said } from './message.ts'
 import type { NextRun } from './queue.ts'
 import type { Ending } from './reconcile.ts'
+import type { LedgerSummary } from './records/ledger.ts'
 import type { Finding } from './status.ts'
 
 /** Pure: what the ending of a reconcile means for the status, and when to look again. */

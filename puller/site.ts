@@ -1,10 +1,10 @@
 import type { Logger } from 'pino'
 import type { Clock } from './clock.ts'
-import type { Cluster } from './cluster-port.ts'
-import type { ArtifactCache } from './disk.ts'
-import type { PullerKeys } from './keys.ts'
+import type { Cluster } from './cluster/cluster-port.ts'
 import type { PolicySet } from './observe.ts'
-import type { Registries } from './registries.ts'
+import type { PullerKeys } from './records/keys.ts'
+import type { ArtifactCache } from './source/disk.ts'
+import type { Registries } from './source/registries.ts'
 
 /** What every reconcile of this puller works with. Made once, by puller.ts. */
 export type Site = {

@@ -33,8 +33,8 @@ const ADAPTER_PARTS: Readonly<Record<string, string>> = {
   'packager/attest.ts': 'waits between attempts to read back',
   'packager/checkout.ts': 'the folder that a commit is laid out in',
   'packager/pack-commit.ts': 'the temporary folder around it all',
-  'puller/cluster-access.ts': 'kubeconfig, tokens and the pool of connections to an API server',
-  'puller/discovery.ts': 'the age of what it remembers',
+  'puller/cluster/cluster-access.ts': 'kubeconfig, tokens and the pool of connections to an API server',
+  'puller/cluster/discovery.ts': 'the age of what it remembers',
 }
 const ENTRIES = ['cli/main.ts', 'cli/waybill.js']
 

@@ -1,6 +1,6 @@
 import type { JsonObject } from '../../contract/canonical-json.ts'
-import { deliveryRows } from '../../puller/history.ts'
 import { parseHeader } from '../../puller/observe.ts'
+import { deliveryRows } from '../../puller/records/history.ts'
 import { openCluster, readDeliveries, readDelivery } from '../cluster.ts'
 import { clusterFlags, examples, namespaceFlag } from '../flags.ts'
 import { ago, counted, shorten, table } from '../output.ts'

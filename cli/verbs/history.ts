@@ -1,6 +1,6 @@
-import { historyRows } from '../../puller/history.ts'
 import { parseHeader } from '../../puller/observe.ts'
-import { listRecords } from '../../puller/record.ts'
+import { historyRows } from '../../puller/records/history.ts'
+import { listRecords } from '../../puller/records/record.ts'
 import { openCluster, readDelivery } from '../cluster.ts'
 import { clusterFlags, examples, namespaceFlag, positive } from '../flags.ts'
 import { shorten, table } from '../output.ts'

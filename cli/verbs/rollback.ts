@@ -1,6 +1,6 @@
 import { parseDigest } from '../../contract/digest.ts'
 import { WaybillError } from '../../contract/errors.ts'
-import { type RollbackTarget, rollback } from '../../puller/hold.ts'
+import { type RollbackTarget, rollback } from '../../puller/records/hold.ts'
 import { editDelivery, openCluster } from '../cluster.ts'
 import { clusterFlags, examples, type Flags, namespaceFlag, positive } from '../flags.ts'
 import type { Verb } from '../verb.ts'

@@ -1,4 +1,4 @@
-import { unhold } from '../../puller/hold.ts'
+import { unhold } from '../../puller/records/hold.ts'
 import { editDelivery, openCluster } from '../cluster.ts'
 import { clusterFlags, examples, namespaceFlag } from '../flags.ts'
 import type { Verb } from '../verb.ts'

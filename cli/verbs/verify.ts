@@ -8,8 +8,8 @@ import {
   parseVersion,
 } from '../../contract/reference.ts'
 import { explainTrust } from '../../contract/trust.ts'
-import { fetchEnvironment, fetchRelease, type Release } from '../../puller/fetch.ts'
-import { trustQuery, type VerifyTarget, verify } from '../../puller/verify.ts'
+import { fetchEnvironment, fetchRelease, type Release } from '../../puller/source/fetch.ts'
+import { trustQuery, type VerifyTarget, verify } from '../../puller/source/verify.ts'
 import { examples, type Flags, registryFlags } from '../flags.ts'
 import { counted, toWaybillError } from '../output.ts'
 import { rebuildCheck } from '../rebuild.ts'

@@ -1,7 +1,7 @@
 import type { JsonObject } from '../../contract/canonical-json.ts'
 import type { KubeObject } from '../../contract/objects.ts'
-import { KEY_SECRET, RECORDS_CONFIG_MAP } from '../keys.ts'
 import { GROUP } from '../kinds.ts'
+import { KEY_SECRET, RECORDS_CONFIG_MAP } from '../records/keys.ts'
 
 const ADMISSION = 'admissionregistration.k8s.io/v1'
 const CONTROLLER = 'system:serviceaccount:kube-system'

@@ -1,5 +1,5 @@
 import type { KubeObject } from '../../contract/objects.ts'
-import { DEFAULT_NAMESPACE } from '../keys.ts'
+import { DEFAULT_NAMESPACE } from '../records/keys.ts'
 import { admissionObjects } from './admission.ts'
 import { crdObjects } from './crds.ts'
 import { pullerIdentity } from './identity.ts'

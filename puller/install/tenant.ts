@@ -1,6 +1,6 @@
 import type { JsonObject } from '../../contract/canonical-json.ts'
 import type { KubeObject } from '../../contract/objects.ts'
-import { DEFAULT_NAMESPACE } from '../keys.ts'
+import { DEFAULT_NAMESPACE } from '../records/keys.ts'
 import { PULLER_ACCOUNT, pullerIdentity, subjectOf } from './identity.ts'
 
 export type TenantOptions = {

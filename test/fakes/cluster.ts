@@ -1,5 +1,5 @@
 import { isJsonObject, type Json, type JsonObject } from '../../contract/canonical-json.ts'
-import type { Cluster, ClusterAnswer, ClusterRequest, Identity } from '../../puller/cluster-port.ts'
+import type { Cluster, ClusterAnswer, ClusterRequest, Identity } from '../../puller/cluster/cluster-port.ts'
 
 /** What the fake does to one request instead of answering it. */
 export type Fault = 'lost' | 'crash-before' | 'crash-after' | 'conflict'

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Digest } from '../../contract/digest.ts'
-import { recordHash } from '../../puller/chain.ts'
 import { intentToContinue, isSaid, isSettled, outcomeKind, seenOf, triggerOf } from '../../puller/facts.ts'
 import type { Delivery, RecordFacts, RecordSpec } from '../../puller/kinds.ts'
 import { recordSpecSchema } from '../../puller/kinds.ts'
-import type { LedgerSummary } from '../../puller/ledger.ts'
-import { summarize } from '../../puller/ledger-summary.ts'
 import { parseDelivery } from '../../puller/observe.ts'
-import { A, B, C, DELIVERY, facts } from './records-fixture.ts'
+import { recordHash } from '../../puller/records/chain.ts'
+import type { LedgerSummary } from '../../puller/records/ledger.ts'
+import { summarize } from '../../puller/records/ledger-summary.ts'
+import { A, B, C, DELIVERY, facts } from './records/records-fixture.ts'
 
 const intent = (digest: Digest, more: Partial<RecordFacts> = {}) => facts('Intent', { digest, ...more })
 const applied = (digest: Digest, of: number, more: Partial<RecordFacts> = {}) =>

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { installObjects } from '../../puller/install/install.ts'
 import { printYaml } from '../../puller/install/print.ts'
-import { loadPullerKeys } from '../../puller/keys.ts'
+import { loadPullerKeys } from '../../puller/records/keys.ts'
 import { type ControlPlane, field } from '../real/control-plane.ts'
 import { addTenant, asPuller, PULLER_NAMESPACE, startInstalled } from './installed.ts'
-import { A } from './records-fixture.ts'
+import { A } from './records/records-fixture.ts'
 
 let plane: ControlPlane
 let namespace: string

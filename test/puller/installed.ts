@@ -1,4 +1,4 @@
-import { type ConnectedCluster, connectCluster } from '../../puller/cluster.ts'
+import { type ConnectedCluster, connectCluster } from '../../puller/cluster/cluster.ts'
 import { installObjects } from '../../puller/install/install.ts'
 import { printYaml } from '../../puller/install/print.ts'
 import { tenantObjects } from '../../puller/install/tenant.ts'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { digestOf } from '../../contract/digest.ts'
-import type { Cluster, ClusterRequest } from '../../puller/cluster-port.ts'
+import type { Cluster, ClusterRequest } from '../../puller/cluster/cluster-port.ts'
 import { boundedMessage, sayError } from '../../puller/message.ts'
 import { type Finding, nextStatus, writeStatus } from '../../puller/status.ts'
 

@@ -1,0 +1,69 @@
+import { hasCode } from '../../contract/errors.ts'
+import { answerReason } from '../cluster/answer.ts'
+import type { ClusterAnswer } from '../cluster/cluster-port.ts'
+import { applyObject } from '../plan/dry-run.ts'
+import type { PlannedChange } from '../plan/plan.ts'
+import { judge } from '../plan/refusal.ts'
+import type { Applying, Outcome } from './apply.ts'
+
+/**
+ * One write, as the account: a create that never takes over, or a change of exactly the object that was planned. Writes its uid, or that
+ * there is nothing of ours, into the book; where no answer came, the book keeps the entry as it was written ahead.
+ */
+export async function writeObject(applying: Applying, change: PlannedChange): Promise<Outcome> {
+  const { desired, action, uid } = change
+  const { context, cluster, book } = applying
+  const { resource, name } = desired
+  if (resource === undefined) return { object: name, result: 'failed', code: 'KIND_UNKNOWN', message: 'unknown kind' }
+  const expecting = uid === undefined ? 'absent' : { uid }
+  try {
+    const answer = await applyObject(cluster, context.account, resource, desired, expecting, { dryRun: false })
+    return action === 'create' ? settleCreate(book, change, answer) : settleUpdate(book, change, answer)
+  } catch (error) {
+    if (!hasCode(error, 'CLUSTER_UNREACHABLE', 'CLUSTER_AUTH', 'CLUSTER_FAILED')) throw error
+    return { object: name, result: 'failed', code: error.code, message: error.message }
+  }
+}
+
+/** A definite no: nothing was written. 408 and 429 are none, and after a 5xx nobody knows. */
+function isDefinite({ status }: ClusterAnswer): boolean {
+  return status >= 400 && status < 500 && status !== 408 && status !== 429
+}
+
+function settleCreate(book: Applying['book'], { desired }: PlannedChange, answer: ClusterAnswer): Outcome {
+  const { key, id, name } = desired
+  const uid = uidOf(answer)
+  // Only a 201 proves that we created it.
+  if (answer.status === 201 && uid !== undefined) {
+    book.set(key, { ...id, uid, state: 'created' })
+    return { object: name, result: 'created' }
+  }
+  if (answer.status === 409 || answer.status === 200) {
+    book.delete(key)
+    const message = `somebody else made it meanwhile: ${answerReason(answer)}`
+    return { object: name, result: 'refused', code: 'OBJECT_OWNED', message }
+  }
+  if (isDefinite(answer)) book.delete(key)
+  return judged(desired, answer, { update: false })
+}
+
+function settleUpdate(book: Applying['book'], { desired, action }: PlannedChange, answer: ClusterAnswer): Outcome {
+  if (answer.status === 200) return { object: desired.name, result: action === 'adopt' ? 'adopted' : 'configured' }
+  if (action === 'adopt' && isDefinite(answer)) book.delete(desired.key)
+  return judged(desired, answer, { update: true })
+}
+
+function judged(
+  desired: PlannedChange['desired'],
+  answer: ClusterAnswer,
+  options: { readonly update: boolean },
+): Outcome {
+  const { result, refusal } = judge(answer, desired, options)
+  return { object: desired.name, result, code: refusal.code, message: refusal.message }
+}
+
+function uidOf({ body }: ClusterAnswer): string | undefined {
+  const { metadata } = body
+  if (typeof metadata !== 'object' || metadata === null || !('uid' in metadata)) return undefined
+  return typeof metadata.uid === 'string' ? metadata.uid : undefined
+}

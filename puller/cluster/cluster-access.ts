@@ -1,0 +1,100 @@
+import type { RequestOptions } from 'node:https'
+import type { KubeConfig } from '@kubernetes/client-node'
+import { Agent, type buildConnector, type Dispatcher, ProxyAgent } from 'undici'
+import { WaybillError } from '../../contract/errors.ts'
+
+/** What a request needs besides itself. */
+export type CurrentAccess = { readonly dispatcher: Dispatcher; readonly headers: Readonly<Record<string, string>> }
+
+export interface ClusterAccess {
+  /** @throws WaybillError CLUSTER_AUTH, CLUSTER_CONFIG when credentials cannot be had */
+  current(): Promise<CurrentAccess>
+  /** Asks the kubeconfig again before the next request. */
+  renew(): void
+}
+
+const FRESH_MS = 10_000
+const CONNECT_MS = 10_000
+const CLOSE_MS = 1_000
+
+/**
+ * Credentials and connections from a kubeconfig. Files, mounted tokens and exec plug-ins are asked again every ten seconds
+ * (each has a cache of its own); a new pool of connections is opened only where the TLS material changed.
+ */
+export class Access implements ClusterAccess {
+  readonly #config: KubeConfig
+  #pending: Promise<CurrentAccess> | undefined
+  #until = 0
+  #dispatcher: { readonly key: string; readonly pool: Dispatcher } | undefined
+
+  constructor(config: KubeConfig) {
+    this.#config = config
+  }
+
+  current(): Promise<CurrentAccess> {
+    if (this.#pending === undefined || Date.now() > this.#until) {
+      this.#until = Date.now() + FRESH_MS
+      this.#pending = this.#load().catch((error: unknown) => {
+        this.renew()
+        throw error
+      })
+    }
+    return this.#pending
+  }
+
+  renew(): void {
+    this.#pending = undefined
+  }
+
+  /** Lets what is in flight end, for a second; watches that nobody ended are cut. */
+  async close(): Promise<void> {
+    const pool = this.#dispatcher?.pool
+    if (pool === undefined) return
+    const ended = pool.close().then(() => true)
+    const late = new Promise<false>((resolve) => setTimeout(resolve, CLOSE_MS, false).unref())
+    if (!(await Promise.race([ended, late]))) await pool.destroy()
+  }
+
+  async #load(): Promise<CurrentAccess> {
+    const options: RequestOptions = {}
+    try {
+      await this.#config.applyToHTTPSOptions(options)
+    } catch (cause) {
+      throw new WaybillError('CLUSTER_AUTH', 'the kubeconfig’s credentials cannot be read, or its plug-in failed', {
+        cause,
+      })
+    }
+    const headers: Record<string, string> = {}
+    for (const [name, value] of Object.entries(options.headers ?? {}))
+      if (typeof value === 'string') headers[name] = value
+    if (typeof options.auth === 'string')
+      headers.Authorization = `Basic ${Buffer.from(options.auth, 'utf8').toString('base64')}`
+    return { dispatcher: this.#pool(options), headers }
+  }
+
+  #pool(options: RequestOptions): Dispatcher {
+    const { ca, cert, key, pfx, passphrase, rejectUnauthorized, servername } = options
+    const tls = Object.fromEntries(
+      Object.entries({ ca, cert, key, pfx, passphrase, rejectUnauthorized, servername }).filter(
+        ([, v]) => v !== undefined,
+      ),
+    )
+    const proxy = this.#config.getCurrentCluster()?.proxyUrl
+    const id = JSON.stringify([proxy, tls])
+    if (this.#dispatcher?.key === id) return this.#dispatcher.pool
+    const old = this.#dispatcher?.pool
+    this.#dispatcher = { key: id, pool: openPool(proxy, tls) }
+    // What is in flight on the old pool may end.
+    old?.close().catch(() => undefined)
+    return this.#dispatcher.pool
+  }
+}
+
+function openPool(proxy: string | undefined, tls: buildConnector.BuildOptions): Dispatcher {
+  // HTTP/1.1: undici's HTTP/2 leaves streams of aborted watches behind, which later take the process down.
+  const connect = { ...tls, allowH2: false, timeout: CONNECT_MS, keepAlive: true, keepAliveInitialDelay: 30_000 }
+  if (proxy === undefined || proxy === '') return new Agent({ connect, allowH2: false, keepAliveTimeout: 30_000 })
+  if (!/^https?:/.test(proxy))
+    throw new WaybillError('CLUSTER_CONFIG', 'the kubeconfig names a proxy that is neither http nor https')
+  return new ProxyAgent({ uri: proxy, requestTls: connect, allowH2: false })
+}

@@ -1,0 +1,147 @@
+import { isJsonObject, type JsonObject } from '../../contract/canonical-json.ts'
+import { groupOf, isKubeObject, objectId, objectKey } from '../../contract/objects.ts'
+import type { Clock } from '../clock.ts'
+import { answerReason } from '../cluster/answer.ts'
+import type { Cluster, Resource } from '../cluster/cluster-port.ts'
+import { apiVersionOf, collectionPath } from '../cluster/resources.ts'
+import { LABELS } from '../kinds.ts'
+import { applySetId, type DesiredObject } from '../plan/desired.ts'
+import type { PlanContext } from '../plan/plan-context.ts'
+import type { HealthBoard } from './health-board.ts'
+
+/** Objects of one kind in one namespace: one list and one watch. */
+export type WatchGroup = {
+  readonly resource: Resource
+  readonly namespace: string
+  readonly members: readonly DesiredObject[]
+}
+
+export function watchGroups(objects: readonly DesiredObject[]): readonly WatchGroup[] {
+  const groups = new Map<string, { resource: Resource; namespace: string; members: DesiredObject[] }>()
+  for (const object of objects) {
+    const { resource, id } = object
+    if (resource === undefined) continue
+    const path = collectionPath(resource, id.namespace)
+    const group = groups.get(path) ?? { resource, namespace: id.namespace, members: [] }
+    group.members.push(object)
+    groups.set(path, group)
+  }
+  return [...groups.values()]
+}
+
+const RETRY_MS = 500
+const RETRY_MS_MAX = 30_000
+const PAGE = '500'
+
+/**
+ * Lists and watches the members on the ApplySet's label, as the account, and puts what it sees on the board until `signal` aborts. An
+ * account that may only look at named objects is served one by one. An API that does not answer is asked again, later and later.
+ */
+export async function follow(
+  context: PlanContext,
+  cluster: Cluster,
+  group: WatchGroup,
+  board: HealthBoard,
+  signal: AbortSignal,
+  clock: Clock,
+): Promise<void> {
+  const all: Query = { labelSelector: `${LABELS.partOf}=${applySetId(context.delivery)}` }
+  const ended = await followQuery(context, cluster, group, all, board, signal, clock)
+  if (ended !== 'forbidden') return
+  await Promise.all(
+    group.members.map(async (member) => {
+      const alone = { ...group, members: [member] }
+      const one: Query = { fieldSelector: `metadata.name=${member.id.name}` }
+      if ((await followQuery(context, cluster, alone, one, board, signal, clock)) === 'forbidden')
+        board.set(member.key, { state: 'failed', message: 'the service account may not list and watch it' })
+    }),
+  )
+}
+
+type Query = Readonly<Record<string, string>>
+
+async function followQuery(
+  { account }: PlanContext,
+  cluster: Cluster,
+  group: WatchGroup,
+  selector: Query,
+  board: HealthBoard,
+  signal: AbortSignal,
+  clock: Clock,
+): Promise<'forbidden' | 'ended'> {
+  const path = collectionPath(group.resource, group.namespace)
+  let version = ''
+  for (let failures = 0; !signal.aborted; ) {
+    const note = (message: string) => {
+      for (const { key } of group.members) board.set(key, { state: 'waiting', message })
+    }
+    if (version === '') {
+      const listed = await list(cluster, account, path, selector, signal)
+      if (listed.status === 403) return 'forbidden'
+      if ('reason' in listed) {
+        note(`its API does not answer: ${listed.reason}`)
+        await clock.sleep(Math.min(RETRY_MS * 2 ** failures++, RETRY_MS_MAX), signal)
+        continue
+      }
+      failures = 0
+      version = listed.version
+      showList(group, listed.items, board)
+    }
+    const query = { ...selector, resourceVersion: version }
+    for await (const event of cluster.watch(account, { path, query, signal })) {
+      if (event.type === 'ERROR') {
+        if (event.object.code === 403) return 'forbidden'
+        version = ''
+        break
+      }
+      const { metadata } = event.object
+      if (isJsonObject(metadata) && typeof metadata.resourceVersion === 'string') version = metadata.resourceVersion
+      if (event.type !== 'BOOKMARK') show(group, event.object, event.type === 'DELETED', board)
+    }
+    // A watch that ends at once must not become a busy loop.
+    await clock.sleep(RETRY_MS, signal)
+  }
+  return 'ended'
+}
+
+type Listed =
+  | { readonly status: 200; readonly items: readonly JsonObject[]; readonly version: string }
+  | { readonly status: 403 }
+  | { readonly status: 0; readonly reason: string }
+
+async function list(
+  cluster: Cluster,
+  account: PlanContext['account'],
+  path: string,
+  selector: Query,
+  signal: AbortSignal,
+): Promise<Listed> {
+  const items: JsonObject[] = []
+  for (let token = ''; ; ) {
+    const query = { ...selector, limit: PAGE, ...(token !== '' && { continue: token }) }
+    const answer = await cluster.request(account, { method: 'GET', path, query, signal })
+    if (answer.status === 403) return { status: 403 }
+    if (answer.status !== 200) return { status: 0, reason: answerReason(answer) }
+    items.push(...(Array.isArray(answer.body.items) ? answer.body.items.filter(isJsonObject) : []))
+    const metadata = isJsonObject(answer.body.metadata) ? answer.body.metadata : {}
+    token = typeof metadata.continue === 'string' ? metadata.continue : ''
+    if (token === '') return { status: 200, items, version: String(metadata.resourceVersion ?? '') }
+  }
+}
+
+function showList(group: WatchGroup, items: readonly JsonObject[], board: HealthBoard): void {
+  const found = new Set(items.flatMap((item) => show(group, item, false, board) ?? []))
+  for (const { key } of group.members)
+    if (!found.has(key)) board.set(key, { state: 'waiting', message: 'it is not there, or its ApplySet label is gone' })
+}
+
+/** Items of a list come without apiVersion and kind. Returns the key of what was shown. */
+function show({ resource }: WatchGroup, item: JsonObject, deleted: boolean, board: HealthBoard): string | undefined {
+  const object = { ...item, apiVersion: apiVersionOf(resource), kind: resource.kind }
+  if (!isKubeObject(object)) return undefined
+  const key = objectKey({ ...objectId(object), group: groupOf(object.apiVersion) })
+  if (!board.has(key)) return undefined
+  if (deleted) board.set(key, { state: 'waiting', message: 'it was deleted' })
+  else board.seen(key, object)
+  return key
+}

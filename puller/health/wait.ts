@@ -1,0 +1,59 @@
+import { type Clock, systemClock } from '../clock.ts'
+import type { Cluster } from '../cluster/cluster-port.ts'
+import type { DesiredObject } from '../plan/desired.ts'
+import type { PlanContext } from '../plan/plan-context.ts'
+import { follow, watchGroups } from './follow.ts'
+import { isStatic } from './health.ts'
+import { type Health, HealthBoard } from './health-board.ts'
+
+export type { Health, HealthNote } from './health-board.ts'
+
+export type WaitOptions = {
+  readonly signal?: AbortSignal
+  readonly timeoutMs: number
+  readonly clock?: Clock
+  /** Called when something changed. */
+  readonly onProgress?: (health: Health & { readonly ready: number; readonly total: number }) => void
+}
+
+/**
+ * Waits, by list and watch as the account, until every object is healthy or one has failed, time is up or `signal`
+ * aborts; then says how it stands. Kinds without a notion of health are not asked for.
+ * @throws WaybillError CLUSTER_UNREACHABLE, CLUSTER_AUTH
+ */
+export async function waitHealthy(
+  context: PlanContext,
+  objects: readonly DesiredObject[],
+  cluster: Cluster,
+  { signal, timeoutMs, clock = systemClock, onProgress }: WaitOptions,
+): Promise<Health> {
+  const watched = objects.filter(({ resource }) => resource !== undefined && !isStatic(resource))
+  const board = new HealthBoard(watched)
+  if (watched.length === 0) return board.health()
+  const stop = new AbortController()
+  const ending = signal === undefined ? stop.signal : AbortSignal.any([stop.signal, signal])
+  const settled = new Promise<void>((resolve) => {
+    ending.addEventListener('abort', () => resolve(), { once: true })
+    if (ending.aborted) resolve()
+    board.onChange = () => {
+      const health = board.health()
+      onProgress?.({ ...health, ready: board.ready(), total: watched.length })
+      if (health.healthy || health.failed.length > 0) resolve()
+    }
+  })
+  const followers = watchGroups(watched).map((group) => follow(context, cluster, group, board, ending, clock))
+  try {
+    await Promise.race([settled, clock.sleep(timeoutMs, ending), untilOneThrows(followers)])
+  } finally {
+    stop.abort()
+    await Promise.allSettled(followers)
+  }
+  return board.health()
+}
+
+/** Never resolves; rejects with the first error. */
+function untilOneThrows(running: readonly Promise<void>[]): Promise<never> {
+  return new Promise((_, reject) => {
+    for (const one of running) one.catch(reject)
+  })
+}

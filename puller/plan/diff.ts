@@ -1,0 +1,126 @@
+import { canonicalJson, isJsonObject, type Json, type JsonObject } from '../../contract/canonical-json.ts'
+import { FIELD_MANAGER } from '../kinds.ts'
+import {
+  appliedEntry,
+  type FieldPath,
+  heldPaths,
+  listKeys,
+  managedEntries,
+  pathsMissing,
+  pathsTouch,
+  pathText,
+} from './managed-fields.ts'
+
+/** What an apply would change in an object. Never a value. */
+export type Difference = {
+  /** Sorted, each once, at most FIELDS_LISTED_MAX. Empty: nothing would change. */
+  readonly fields: readonly string[]
+  /** Who holds them now, as the live object's managedFields say, and since when. */
+  readonly manager?: string
+  readonly since?: string
+}
+
+const FIELDS_LISTED_MAX = 50
+/** What the server keeps for itself, and what changes with every write. */
+const BOOKKEEPING = ['resourceVersion', 'generation', 'managedFields', 'creationTimestamp', 'uid', 'selfLink']
+
+/**
+ * Compares an object as it is with what a dry run of our apply answered. Equal means: the same fields with the same values outside
+ * status and bookkeeping, and our own entry in managedFields holds the same fields. Pure.
+ */
+export function differenceOf(live: JsonObject, dryRun: JsonObject): Difference {
+  const keys = listKeys(live, dryRun)
+  const changed = [
+    ...changedPaths(comparable(live), comparable(dryRun), [], '', keys),
+    ...ownershipChanges(live, dryRun),
+  ]
+  const fields = [...new Set(changed.map(pathText))].sort().slice(0, FIELDS_LISTED_MAX)
+  const holder = fields.length === 0 ? undefined : holderOf(live, changed)
+  if (holder === undefined) return { fields }
+  return {
+    fields,
+    manager: holder.manager.slice(0, 256),
+    ...(holder.time !== undefined && { since: holder.time.slice(0, 64) }),
+  }
+}
+
+function comparable({ status: _, metadata, ...rest }: JsonObject): JsonObject {
+  const kept = Object.entries(isJsonObject(metadata) ? metadata : {}).filter(([name]) => !BOOKKEEPING.includes(name))
+  return { ...rest, metadata: Object.fromEntries(kept) }
+}
+
+/** Fields that our own entry lost, or would no longer hold. */
+function ownershipChanges(live: JsonObject, dryRun: JsonObject): readonly FieldPath[] {
+  const [was, will] = [
+    appliedEntry(live, FIELD_MANAGER)?.fields ?? {},
+    appliedEntry(dryRun, FIELD_MANAGER)?.fields ?? {},
+  ]
+  return [...pathsMissing(will, was), ...pathsMissing(was, will)]
+}
+
+/** The other hand's entry that holds one of the fields; of several the newest. Ours only where it alone does. */
+function holderOf(live: JsonObject, changed: readonly FieldPath[]) {
+  const holders = managedEntries(live)
+    .filter(({ fields }) => {
+      const held = [...heldPaths(fields).values()]
+      return changed.some((path) => held.some((other) => pathsTouch(path, other)))
+    })
+    .sort((a, b) => ((a.time ?? '') < (b.time ?? '') ? 1 : -1))
+  return holders.find(({ manager }) => manager !== FIELD_MANAGER) ?? holders[0]
+}
+
+function changedPaths(
+  a: Json | undefined,
+  b: Json | undefined,
+  at: FieldPath,
+  pattern: string,
+  keys: ReadonlyMap<string, readonly string[]>,
+): FieldPath[] {
+  if (isJsonObject(a) && isJsonObject(b)) {
+    const names = [...new Set([...Object.keys(a), ...Object.keys(b)])]
+    return names.flatMap((name) => changedPaths(a[name], b[name], [...at, { field: name }], `${pattern}/${name}`, keys))
+  }
+  if (Array.isArray(a) && Array.isArray(b)) {
+    const keyed = keys.get(pattern)
+    const [left, right] = [itemsByKey(a, keyed), itemsByKey(b, keyed)]
+    if (left !== undefined && right !== undefined) return changedItems(left, right, at, pattern, keys)
+  }
+  return isEqual(a, b) ? [] : [at]
+}
+
+type Items = ReadonlyMap<string, { readonly keys: JsonObject; readonly item: Json }>
+
+function changedItems(
+  a: Items,
+  b: Items,
+  at: FieldPath,
+  pattern: string,
+  keys: ReadonlyMap<string, readonly string[]>,
+) {
+  const changed: FieldPath[] = []
+  for (const id of new Set([...a.keys(), ...b.keys()])) {
+    const [left, right] = [a.get(id), b.get(id)]
+    const step = { keys: left?.keys ?? right?.keys ?? {} }
+    changed.push(...changedPaths(left?.item, right?.item, [...at, step], `${pattern}/*`, keys))
+  }
+  // The same items in another order is a change of the list.
+  const sameOrder = changed.length > 0 || isEqual([...a.keys()], [...b.keys()])
+  return sameOrder ? changed : [at]
+}
+
+/** Items by their keys; undefined where the list is not one of that kind. */
+function itemsByKey(list: readonly Json[], names: readonly string[] | undefined): Items | undefined {
+  if (names === undefined) return undefined
+  const items = new Map<string, { keys: JsonObject; item: Json }>()
+  for (const item of list) {
+    if (!isJsonObject(item)) return undefined
+    const keys = Object.fromEntries(names.flatMap((name) => (item[name] === undefined ? [] : [[name, item[name]]])))
+    items.set(canonicalJson(keys), { keys, item })
+  }
+  return items.size === list.length ? items : undefined
+}
+
+function isEqual(a: Json | undefined, b: Json | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b
+  return a === b || canonicalJson(a) === canonicalJson(b)
+}

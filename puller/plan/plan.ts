@@ -1,0 +1,224 @@
+import { objectName } from '../../contract/objects.ts'
+import type { Change, InventoryEntry } from '../kinds.ts'
+import { claimOf } from './claim.ts'
+import { applySetId, type DesiredObject } from './desired.ts'
+import { differenceOf } from './diff.ts'
+import type { Deferral, Gathered, Looked, LookedEntry } from './gather.ts'
+import { type PruneFacts, pruneRefusals } from './guards.ts'
+import { type Inventory, isStored } from './inventory.ts'
+import { isOurs, managersOf, ownersOf } from './ownership.ts'
+import type { PlanContext } from './plan-context.ts'
+import type { Refusal } from './refusal.ts'
+import { STAGE_COUNT, stageOf } from './stages.ts'
+
+/** One write to one object. */
+export type PlannedChange = {
+  readonly action: 'create' | 'configure' | 'adopt'
+  readonly desired: DesiredObject
+  /** Of the live object that is changed: another one of that name is never written to. Absent for a create. */
+  readonly uid?: string
+  /** Still to be dry-run before its stage, once this is there. */
+  readonly deferred?: Deferral
+}
+
+export type PlannedDelete = {
+  readonly entry: InventoryEntry
+  readonly key: string
+  readonly name: string
+  readonly path: string
+  readonly uid: string
+  readonly resourceVersion: string
+  readonly stage: number
+}
+
+/** What would be done. `waybill plan` prints it and stops. */
+export type Plan = {
+  /** Writes in order; those inside a stage in parallel. */
+  readonly stages: readonly (readonly PlannedChange[])[]
+  /** In the order of deletion. */
+  readonly deletes: readonly PlannedDelete[]
+  /** Any of these: nothing may be written. */
+  readonly refusals: readonly Refusal[]
+  /** Objects whose API does not answer: the others go on, later stages and prune do not. */
+  readonly failures: readonly (Refusal & { readonly stage: number })[]
+  /** Sorted by object; never a value. */
+  readonly changes: readonly Change[]
+  readonly unchanged: readonly DesiredObject[]
+  /** All desired objects, for waitHealthy. */
+  readonly desired: readonly DesiredObject[]
+  /** The inventory as it must be before the first write. */
+  readonly ahead: readonly InventoryEntry[]
+  /** Objects that are being deleted and not gone yet. */
+  readonly finalizing: readonly string[]
+  /** applyPlan would not write anything, the inventory included. */
+  readonly isNoop: boolean
+}
+
+/** What is decided of one desired object. */
+type Decision =
+  | { readonly kind: 'refused' | 'failed'; readonly refusal: Refusal }
+  | { readonly kind: 'unchanged'; readonly entry: InventoryEntry }
+  | {
+      readonly kind: 'change'
+      readonly planned: PlannedChange
+      readonly change: Change
+      readonly entry: InventoryEntry
+    }
+
+/** What is decided of one entry that is no longer desired. */
+type Leaving =
+  | { readonly kind: 'refused' | 'failed'; readonly refusal: Refusal }
+  /** Nothing of ours is there any more. */
+  | { readonly kind: 'gone' }
+  | { readonly kind: 'forget'; readonly change: Change }
+  | { readonly kind: 'finalizing'; readonly name: string }
+  | { readonly kind: 'delete'; readonly planned: PlannedDelete }
+
+/**
+ * Decides everything: each create, change, delete and refusal. Pure. Nothing is taken over that `adopt` does not allow, nothing is
+ * deleted but by inventory and uid, and the guards of prune hold unless this digest was confirmed.
+ */
+export function planChanges(context: PlanContext, gathered: Gathered, inventory: Inventory): Plan {
+  const decided = gathered.objects.map((looked) => ({ looked, decision: decide(context, looked, inventory) }))
+  const left = gathered.leftovers.map((looked) => ({ looked, leaving: leave(context, looked) }))
+  const planned = decided.flatMap(({ decision }) => (decision.kind === 'change' ? [decision] : []))
+  const deletes = left.flatMap(({ leaving }) => (leaving.kind === 'delete' ? [leaving.planned] : []))
+  const forgotten = left.flatMap(({ leaving }) => (leaving.kind === 'forget' ? [leaving.change] : []))
+  const guarded = pruneFacts(decided.length, deletes, inventory)
+  const refusals = [
+    ...duplicates(gathered.objects),
+    ...[...decided.map(({ decision }) => decision), ...left.map(({ leaving }) => leaving)].flatMap((made) =>
+      made.kind === 'refused' ? [made.refusal] : [],
+    ),
+    ...pruneRefusals(context, guarded),
+  ]
+  const failures = [
+    ...decided.flatMap(({ looked, decision }) =>
+      decision.kind === 'failed' ? [{ ...decision.refusal, stage: looked.desired.stage }] : [],
+    ),
+    ...left.flatMap(({ leaving }) => (leaving.kind === 'failed' ? [{ ...leaving.refusal, stage: STAGE_COUNT }] : [])),
+  ]
+  const changes = [
+    ...planned.map(({ change }) => change),
+    ...deletes.map(({ name }): Change => ({ action: 'delete', object: name })),
+    ...forgotten,
+  ].sort(byObject)
+  const ahead = entriesAhead(context, decided, left, inventory)
+  return {
+    stages: Array.from({ length: STAGE_COUNT }, (_, stage) =>
+      planned.map(({ planned }) => planned).filter(({ desired }) => desired.stage === stage),
+    ),
+    deletes: deletes.sort((a, b) => b.stage - a.stage),
+    refusals,
+    failures,
+    changes,
+    unchanged: decided.flatMap(({ looked, decision }) => (decision.kind === 'unchanged' ? [looked.desired] : [])),
+    desired: gathered.objects.map(({ desired }) => desired),
+    ahead,
+    finalizing: left.flatMap(({ leaving }) => (leaving.kind === 'finalizing' ? [leaving.name] : [])),
+    isNoop: refusals.length === 0 && failures.length === 0 && changes.length === 0 && isStored(inventory, ahead),
+  }
+}
+
+/** Entries that may never have become objects do not make a prune look smaller. */
+function pruneFacts(desired: number, deletes: readonly PlannedDelete[], inventory: Inventory): PruneFacts {
+  const made = [...inventory.entries.values()].filter(({ state }) => state !== 'pending').length
+  const proven = deletes.filter(({ entry }) => entry.state === 'pending').length
+  return { desired, entries: made + proven, deletes: deletes.map(({ entry }) => entry) }
+}
+
+function byObject(a: Change, b: Change): number {
+  return a.object < b.object ? -1 : a.object > b.object ? 1 : 0
+}
+
+function duplicates(objects: readonly Looked[]): readonly Refusal[] {
+  const seen = new Set<string>()
+  const twice = objects.filter(({ desired: { key } }) => seen.has(key) || !seen.add(key))
+  return [...new Set(twice.map(({ desired }) => desired.name))].map((object) => ({
+    object,
+    code: 'OBJECT_REFUSED',
+    message: 'the artifact holds it twice, once its namespace is filled in',
+  }))
+}
+
+function decide(context: PlanContext, looked: Looked, inventory: Inventory): Decision {
+  const { desired, live, dryRun, refusal, failure } = looked
+  const entry = inventory.entries.get(desired.key)
+  const { id, name, key } = desired
+  if (failure !== undefined) return { kind: 'failed', refusal: failure }
+  const deferred = looked.deferred === undefined ? {} : { deferred: looked.deferred }
+  if (live === undefined) {
+    if (refusal !== undefined) return { kind: 'refused', refusal }
+    return {
+      kind: 'change',
+      planned: { action: 'create', desired, ...deferred },
+      change: { action: 'create', object: name },
+      entry: { ...id, state: 'pending' },
+    }
+  }
+  const uid = String(live.metadata.uid)
+  const ours = isOurs(entry, live, claimOf(context.claimKey, context.delivery.uid, key))
+  const owned = ours ? undefined : takeoverRefusal(context, looked)
+  if (owned !== undefined) return { kind: 'refused', refusal: owned }
+  if (refusal !== undefined) return { kind: 'refused', refusal }
+  const kept: InventoryEntry = { ...id, uid, state: ours && entry?.state !== 'adopted' ? 'created' : 'adopted' }
+  const difference = dryRun === undefined ? { fields: [] } : differenceOf(live, dryRun)
+  if (ours && looked.deferred === undefined && difference.fields.length === 0) return { kind: 'unchanged', entry: kept }
+  const action = ours ? 'configure' : 'adopt'
+  return {
+    kind: 'change',
+    planned: { action, desired, uid, ...deferred },
+    change: { action, object: name, ...difference, fields: [...difference.fields] },
+    entry: kept,
+  }
+}
+
+/** Why an object that is not ours is not taken over; undefined: `adopt` allows it. Two Deliveries never own one object. */
+function takeoverRefusal(context: PlanContext, { desired, live, otherDelivery }: Looked): Refusal | undefined {
+  const refuse = (message: string): Refusal => ({ object: desired.name, code: 'OBJECT_OWNED', message })
+  if (otherDelivery !== undefined) return refuse(`Delivery ${otherDelivery} has it`)
+  if (live === undefined || context.adopt === 'always') return undefined
+  const owners = ownersOf(live, applySetId(context.delivery))
+  if (owners.length > 0) return refuse(`it exists and belongs to ${owners.join(', ')}`)
+  if (context.adopt === 'if-unowned') return undefined
+  const managers = managersOf(live)
+  return refuse(
+    `it exists and is not ours${managers.length === 0 ? '' : `: made or changed by ${managers.join(', ')}`}`,
+  )
+}
+
+function leave(context: PlanContext, { entry, key, live, path, refusal, failure }: LookedEntry): Leaving {
+  if (failure !== undefined) return { kind: 'failed', refusal: failure }
+  if (live === undefined || path === undefined)
+    return refusal === undefined ? { kind: 'gone' } : { kind: 'refused', refusal }
+  const name = objectName(entry)
+  if (!isOurs(entry, live, claimOf(context.claimKey, context.delivery.uid, key)))
+    return entry.uid === undefined ? { kind: 'gone' } : { kind: 'forget', change: { action: 'forget', object: name } }
+  if (live.metadata.deletionTimestamp !== undefined) return { kind: 'finalizing', name }
+  if (refusal !== undefined) return { kind: 'refused', refusal }
+  const { uid, resourceVersion } = live.metadata
+  const exact = { uid: String(uid), resourceVersion: String(resourceVersion) }
+  return { kind: 'delete', planned: { entry, key, name, path, ...exact, stage: stageOf(entry) } }
+}
+
+function entriesAhead(
+  context: PlanContext,
+  decided: readonly { readonly looked: Looked; readonly decision: Decision }[],
+  left: readonly { readonly looked: LookedEntry; readonly leaving: Leaving }[],
+  inventory: Inventory,
+): readonly InventoryEntry[] {
+  const entries = new Map(inventory.entries)
+  for (const { looked, decision } of decided)
+    if (decision.kind === 'unchanged' || decision.kind === 'change') entries.set(looked.desired.key, decision.entry)
+  for (const { looked, leaving } of left)
+    if (leaving.kind === 'gone' || leaving.kind === 'forget') entries.delete(looked.key)
+  // A pending entry whose object the claim proves gets its uid before it is deleted.
+  for (const { looked, leaving } of left)
+    if (leaving.kind === 'delete' && context.prune.enabled)
+      entries.set(looked.key, {
+        ...looked.entry,
+        uid: leaving.planned.uid,
+        state: looked.entry.state === 'adopted' ? 'adopted' : 'created',
+      })
+  return [...entries.values()]
+}

@@ -1,0 +1,101 @@
+import { isJsonObject, type Json } from '../../contract/canonical-json.ts'
+import { recordSpecSchema } from '../kinds.ts'
+import { sequenceOfName } from './chain.ts'
+import type { NamedRecord } from './record.ts'
+
+/** One line of `waybill history`. */
+export type HistoryRow = {
+  readonly sequence: number
+  /** A RecordKind, or `Unreadable`. */
+  readonly kind: string
+  readonly digest?: string | undefined
+  readonly version?: string | undefined
+  readonly revision?: string | undefined
+  readonly trigger: string
+  readonly by?: string | undefined
+  readonly reason?: string | undefined
+  /** How many objects changed. */
+  readonly changes?: number | undefined
+  readonly error?: string | undefined
+  readonly startedAt: string
+  readonly finishedAt?: string | undefined
+  readonly name: string
+}
+
+/** Newest first. What cannot be read is listed as `Unreadable`: whether records are genuine is for `audit` to say. */
+export function historyRows(records: readonly NamedRecord[]): HistoryRow[] {
+  return records.map(historyRow).sort((a, b) => b.sequence - a.sequence)
+}
+
+function historyRow({ name, spec }: NamedRecord): HistoryRow {
+  const parsed = recordSpecSchema.safeParse(spec)
+  if (!parsed.success)
+    return { sequence: sequenceOfName(name) ?? 0, kind: 'Unreadable', trigger: '', startedAt: '', name }
+  const { kind, sequence, digest, version, revision, trigger, changes, error, startedAt, finishedAt } = parsed.data
+  return {
+    sequence,
+    kind,
+    digest,
+    version,
+    revision,
+    trigger: trigger.type,
+    by: trigger.by,
+    reason: trigger.reason,
+    changes: changes?.total,
+    error: error === undefined ? undefined : `${error.code}: ${error.message}`,
+    startedAt,
+    finishedAt,
+    name,
+  }
+}
+
+/** One line of `waybill get`. */
+export type DeliveryRow = {
+  readonly namespace: string
+  readonly name: string
+  /** The channel, or the digest, that it follows. */
+  readonly source: string
+  readonly applied?: string | undefined
+  readonly version?: string | undefined
+  readonly ready: string
+  readonly reason?: string | undefined
+  readonly message?: string | undefined
+  /** The digest that it is held at. */
+  readonly hold?: string | undefined
+  readonly appliedAt?: string | undefined
+}
+
+/** Rows from Delivery objects as the API server lists them, by namespace and name. */
+export function deliveryRows(items: readonly Json[]): DeliveryRow[] {
+  return items
+    .filter(isJsonObject)
+    .map((item) => {
+      const at = (...path: readonly string[]) => textAt(item, path)
+      const conditions = valueAt(item, ['status', 'conditions'])
+      const ready = (Array.isArray(conditions) ? conditions : [])
+        .filter(isJsonObject)
+        .find((condition) => condition.type === 'Ready')
+      return {
+        namespace: at('metadata', 'namespace') ?? '',
+        name: at('metadata', 'name') ?? '',
+        source: at('spec', 'source', 'channel') ?? at('spec', 'source', 'digest') ?? '',
+        ready: textAt(ready, ['status']) ?? 'Unknown',
+        applied: at('status', 'applied', 'digest'),
+        version: at('status', 'applied', 'version'),
+        reason: textAt(ready, ['reason']),
+        message: textAt(ready, ['message']),
+        hold: at('spec', 'hold', 'digest'),
+        appliedAt: at('status', 'applied', 'at'),
+      }
+    })
+    .sort((a, b) => (`${a.namespace}/${a.name}` < `${b.namespace}/${b.name}` ? -1 : 1))
+}
+
+function valueAt(value: Json | undefined, path: readonly string[]): Json | undefined {
+  return path.reduce<Json | undefined>((at, field) => (isJsonObject(at) ? at[field] : undefined), value)
+}
+
+function textAt(value: Json | undefined, path: readonly string[]): string | undefined {
+  const found = valueAt(value, path)
+  return typeof found === 'string' ? found : undefined
+}

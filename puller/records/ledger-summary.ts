@@ -1,0 +1,86 @@
+import type { Digest } from '../../contract/digest.ts'
+import type { RecordKind, RecordSpec } from '../kinds.ts'
+import { readCheckpoint } from './checkpoint.ts'
+
+/** What a list of believed records, in order of sequence, says. */
+export type RecordsSummary = {
+  /**
+   * An Intent whose outcome is not recorded: the puller stopped in the middle of it. Closed by an Applied, Unchanged or
+   * RolledBack after it, or by any record whose `intent` names it.
+   */
+  readonly openIntent?: RecordSpec
+  /** The newest record that is neither an Intent nor a Checkpoint. */
+  readonly lastOutcome?: RecordSpec
+  /** The newest Applied, Unchanged or RolledBack. */
+  readonly applied?: RecordSpec
+  /** What was last written: the digest of the newest Intent, Applied, Unchanged or RolledBack. */
+  readonly current?: Digest
+  /** Digests that were written here, or were about to be. */
+  readonly ran: ReadonlySet<Digest>
+  /** By channel, the highest promotion that was recorded, and the digest that had it first. */
+  readonly promotions: ReadonlyMap<string, { readonly sequence: number; readonly digest: Digest }>
+  /** By version, the digest that it was first seen at. */
+  readonly versions: ReadonlyMap<string, Digest>
+}
+
+const APPLIED: ReadonlySet<RecordKind> = new Set(['Applied', 'Unchanged', 'RolledBack'])
+
+/** True for the outcomes that say: this digest is what runs, and it is well. */
+export function isApplied(record: Pick<RecordSpec, 'kind'>): boolean {
+  return APPLIED.has(record.kind)
+}
+
+/** Pure. `records` in order of sequence, all of one Delivery, all believed. */
+export function summarize(records: readonly RecordSpec[]): RecordsSummary {
+  const ran = new Set<Digest>()
+  const promotions = new Map<string, { sequence: number; digest: Digest }>()
+  const versions = new Map<string, Digest>()
+  let openIntent: RecordSpec | undefined
+  let lastOutcome: RecordSpec | undefined
+  let applied: RecordSpec | undefined
+  let current: Digest | undefined
+
+  const promoted = (channel: string, sequence: number, digest: Digest) => {
+    if (sequence > (promotions.get(channel)?.sequence ?? 0)) promotions.set(channel, { sequence, digest })
+  }
+  // What a Checkpoint remembers is older than every record that is still there, wherever it stands.
+  for (const record of records) {
+    const kept = readCheckpoint(record)
+    for (const one of kept?.ran ?? []) ran.add(one)
+    for (const one of kept?.promotions ?? []) promoted(one.channel, one.sequence, one.digest)
+    for (const one of kept?.versions ?? []) if (!versions.has(one.version)) versions.set(one.version, one.digest)
+    applied = kept?.applied ?? applied
+    current = kept?.current ?? current
+  }
+  for (const record of records) {
+    if (record.kind === 'Checkpoint') continue
+    const { digest } = record
+    if (record.kind === 'Intent') openIntent = record
+    else if (isApplied(record) || record.intent === openIntent?.sequence) openIntent = undefined
+    if (record.kind !== 'Intent') lastOutcome = record
+    if (isApplied(record)) applied = record
+    if (digest === undefined) continue
+    if (record.kind === 'Intent' || isApplied(record)) {
+      current = digest
+      ran.add(digest)
+    }
+    if (record.promotion !== undefined) promoted(record.promotion.channel, record.promotion.sequence, digest)
+    if (record.version !== undefined && wasVerified(record) && !versions.has(record.version))
+      versions.set(record.version, digest)
+  }
+  return {
+    ...(openIntent === undefined ? {} : { openIntent }),
+    ...(lastOutcome === undefined ? {} : { lastOutcome }),
+    ...(applied === undefined ? {} : { applied }),
+    ...(current === undefined ? {} : { current }),
+    ran,
+    promotions,
+    versions,
+  }
+}
+
+/** What an artifact that was refused unverified calls itself is no version that was seen. */
+function wasVerified(record: RecordSpec): boolean {
+  if (record.error?.code === 'VERSION_MOVED') return false
+  return (record.kind !== 'Refused' && record.kind !== 'Failed') || (record.signers?.length ?? 0) > 0
+}

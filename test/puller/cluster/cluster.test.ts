@@ -1,0 +1,175 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { checkAccount } from '../../../puller/cluster/access.ts'
+import { type ConnectedCluster, connectCluster } from '../../../puller/cluster/cluster.ts'
+
+type Answer = (request: IncomingMessage, response: ServerResponse, count: number) => void
+
+async function withServer(answer: Answer, run: (cluster: ConnectedCluster, seen: IncomingMessage[]) => Promise<void>) {
+  const seen: IncomingMessage[] = []
+  const server = createServer((request, response) => {
+    seen.push(request)
+    answer(request, response, seen.length)
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const address = server.address()
+  const port = typeof address === 'object' && address !== null ? address.port : 0
+  const folder = mkdtempSync(join(tmpdir(), 'waybill-kubeconfig-'))
+  const kubeconfig = join(folder, 'config')
+  writeFileSync(
+    kubeconfig,
+    JSON.stringify({
+      apiVersion: 'v1',
+      kind: 'Config',
+      clusters: [{ name: 'c', cluster: { server: `http://127.0.0.1:${port}` } }],
+      users: [{ name: 'u', user: { token: 'the-token', as: 'somebody-else' } }],
+      contexts: [{ name: 'x', context: { cluster: 'c', user: 'u', namespace: 'team' } }],
+      'current-context': 'x',
+    }),
+  )
+  const cluster = connectCluster({ kubeconfig })
+  try {
+    await run(cluster, seen)
+  } finally {
+    await cluster.close()
+    server.closeAllConnections()
+    await new Promise((resolve) => server.close(resolve))
+    rmSync(folder, { recursive: true })
+  }
+}
+
+const json = (response: ServerResponse, status: number, body: unknown = {}, headers: Record<string, string> = {}) => {
+  response.writeHead(status, { 'content-type': 'application/json', ...headers })
+  response.end(JSON.stringify(body))
+}
+const account = { namespace: 'team', serviceAccount: 'waybill' }
+const get = { method: 'GET', path: '/api/v1/x' } as const
+const apply = { method: 'PATCH', path: '/api/v1/x', body: {}, contentType: 'application/apply-patch+yaml' } as const
+
+test('a request as an account says so in its header, over anything that the kubeconfig says', () =>
+  withServer(
+    (_, response) => json(response, 200),
+    async (cluster, seen) => {
+      await cluster.request(account, get)
+      assert.equal(seen[0]?.headers['impersonate-user'], 'system:serviceaccount:team:waybill')
+      assert.equal(seen[0]?.headers.authorization, 'Bearer the-token')
+      assert.equal(cluster.defaultNamespace, 'team')
+    },
+  ))
+
+test('an account whose name could be read as another user is never sent', () =>
+  withServer(
+    (_, response) => json(response, 200),
+    async (cluster, seen) => {
+      for (const serviceAccount of ['a:b', 'a\nb', '', 'A', '../x'])
+        await assert.rejects(cluster.request({ namespace: 'team', serviceAccount }, get), { code: 'DELIVERY_INVALID' })
+      assert.equal(seen.length, 0)
+    },
+  ))
+
+test('a read is tried again when the connection breaks, a write is not', () =>
+  withServer(
+    (request, response, count) => (count % 2 === 1 ? request.socket.destroy() : json(response, 200, { n: count })),
+    async (cluster, seen) => {
+      assert.equal((await cluster.request('puller', get)).status, 200)
+      assert.equal(seen.length, 2)
+      await assert.rejects(cluster.request('puller', apply), { code: 'CLUSTER_UNREACHABLE' })
+      assert.equal(seen.length, 3)
+    },
+  ))
+
+test('a server that is busy is asked again, also for a write, which it did not take', () =>
+  withServer(
+    (_, response, count) => (count === 1 ? json(response, 429, {}, { 'retry-after': '0.05' }) : json(response, 201)),
+    async (cluster, seen) => {
+      assert.equal((await cluster.request('puller', apply)).status, 201)
+      assert.equal(seen.length, 2)
+    },
+  ))
+
+test('a write that the server failed at is an answer, and not repeated', () =>
+  withServer(
+    (_, response) => json(response, 503),
+    async (cluster, seen) => {
+      assert.equal((await cluster.request('puller', apply)).status, 503)
+      assert.equal(seen.length, 1)
+    },
+  ))
+
+test('credentials that are not accepted are renewed once, and then named without being shown', () =>
+  withServer(
+    (_, response) => json(response, 401),
+    async (cluster, seen) => {
+      await assert.rejects(cluster.request('puller', get), (error: Error) => {
+        assert.ok('code' in error && error.code === 'CLUSTER_AUTH')
+        return !error.message.includes('the-token')
+      })
+      assert.equal(seen.length, 2)
+    },
+  ))
+
+test('what is not an API server is told from one', () =>
+  withServer(
+    (_, response) => response.end('<html>Welcome</html>'),
+    async (cluster) => {
+      await assert.rejects(cluster.request('puller', get), { code: 'CLUSTER_FAILED' })
+    },
+  ))
+
+test('kinds are asked for once, and one that is not known again each time', () =>
+  withServer(
+    (_, response) =>
+      json(response, 200, {
+        resources: [
+          { name: 'deployments', kind: 'Deployment', namespaced: true },
+          { name: 'deployments/scale', kind: 'Scale', namespaced: true },
+        ],
+      }),
+    async (cluster, seen) => {
+      const found = await cluster.resource('apps/v1', 'Deployment')
+      assert.deepEqual(found, {
+        group: 'apps',
+        version: 'v1',
+        kind: 'Deployment',
+        plural: 'deployments',
+        namespaced: true,
+      })
+      await cluster.resource('apps/v1', 'Deployment')
+      assert.equal(seen.length, 1)
+      assert.equal(await cluster.resource('apps/v1', 'Scale'), undefined)
+      assert.equal(seen.length, 2)
+    },
+  ))
+
+test('a group that does not answer is not the same as a kind that is not there', () =>
+  withServer(
+    (_, response) => json(response, 500),
+    async (cluster) => {
+      await assert.rejects(cluster.resource('example.com/v1', 'Thing'), { code: 'CLUSTER_FAILED' })
+    },
+  ))
+
+test('a kubeconfig that is not there, or lacks the context, is named', () => {
+  assert.throws(() => connectCluster({ kubeconfig: '/nowhere/config' }), { code: 'CLUSTER_CONFIG' })
+})
+
+test('an account is refused that the puller may not act as, or whose requests arrive as somebody else’s', async () => {
+  const answers: readonly (readonly [number, unknown, string | undefined])[] = [
+    [403, {}, 'ACCOUNT_FORBIDDEN'],
+    [201, { status: { userInfo: { username: 'the-puller' } } }, 'ACCOUNT_FORBIDDEN'],
+    [500, {}, 'CLUSTER_FAILED'],
+    [201, { status: { userInfo: { username: 'system:serviceaccount:team:waybill' } } }, undefined],
+  ]
+  for (const [status, body, code] of answers)
+    await withServer(
+      ({ method }, response) => (method === 'GET' ? json(response, 200) : json(response, status, body)),
+      async (cluster) => {
+        const checked = checkAccount(cluster, account)
+        await (code === undefined ? checked : assert.rejects(checked, { code }))
+      },
+    )
+})

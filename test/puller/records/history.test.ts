@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { digestOf } from '../../../contract/digest.ts'
+import { hasCode } from '../../../contract/errors.ts'
+import { deliveryRows, historyRows } from '../../../puller/records/history.ts'
+import { chooseTarget } from '../../../puller/records/hold.ts'
+import { A, B, C, chainOf, facts, newKeys } from './records-fixture.ts'
+
+const keys = newKeys()
+
+describe('the history', () => {
+  test('is told newest first, with why, by whom and how much', () => {
+    const chain = chainOf(keys, [
+      facts('Applied', { digest: A, version: '1.0.0', changes: { total: 9, digest: B, listed: [] } }),
+      facts('Refused', {
+        digest: B,
+        error: { code: 'SIGNATURE_MISSING', message: 'none' },
+        trigger: { type: 'spec', generation: 2, by: 'kubectl' },
+      }),
+    ])
+    const [newest, oldest] = historyRows(chain)
+    assert.deepEqual([newest?.sequence, newest?.kind, newest?.by], [2, 'Refused', 'kubectl'])
+    assert.equal(newest?.error, 'SIGNATURE_MISSING: none')
+    assert.deepEqual([oldest?.version, oldest?.changes, oldest?.trigger], ['1.0.0', 9, 'source'])
+  })
+
+  test('lists what cannot be read, and does not hide it', () => {
+    const [row] = historyRows([{ name: 'api-0b5a3c1e-00000007', namespace: 'shop', spec: { kind: 'Nonsense' } }])
+    assert.deepEqual([row?.sequence, row?.kind], [7, 'Unreadable'])
+  })
+})
+
+describe('going back by steps', () => {
+  const target = (
+    steps: number,
+    now: typeof A | undefined,
+    ...all: readonly [Parameters<typeof facts>[0], typeof A][]
+  ) =>
+    chooseTarget(
+      chainOf(
+        keys,
+        all.map(([kind, digest]) => facts(kind, { digest })),
+      ),
+      { steps },
+      now,
+    ).digest
+  const isTargetError = (error: unknown) => hasCode(error, 'ROLLBACK_TARGET')
+
+  test('counts releases, not records', () => {
+    assert.equal(target(1, C, ['Applied', A], ['Applied', B], ['Unchanged', B], ['Applied', C], ['Unchanged', C]), B)
+    assert.equal(target(2, C, ['Applied', A], ['Applied', B], ['Applied', C]), A)
+  })
+
+  test('a second time goes on back, and not forth again', () => {
+    assert.equal(target(1, B, ['Applied', A], ['Applied', B], ['Applied', C], ['RolledBack', B]), A)
+  })
+
+  test('passes over what was refused or failed', () => {
+    assert.equal(target(1, C, ['Applied', A], ['Refused', B], ['Failed', B], ['Applied', C]), A)
+  })
+
+  test('from a release that was promoted again counts from its newest place', () => {
+    assert.equal(target(1, A, ['Applied', A], ['Applied', B], ['Applied', A]), B)
+  })
+
+  test('further than the first, or by no steps, is refused', () => {
+    assert.throws(() => target(2, B, ['Applied', A], ['Applied', B]), isTargetError)
+    assert.throws(() => target(0, B, ['Applied', A], ['Applied', B]), isTargetError)
+    assert.throws(() => target(1, undefined), isTargetError)
+    assert.throws(() => target(1, digestOf('elsewhere'), ['Applied', A]), isTargetError)
+  })
+})
+
+test('a Delivery that was never looked at is neither ready nor not', () => {
+  const item = { metadata: { namespace: 'shop', name: 'api' }, spec: { source: { digest: A } } }
+  const [row] = deliveryRows([item])
+  assert.deepEqual([row?.source, row?.ready, row?.applied], [A, 'Unknown', undefined])
+})

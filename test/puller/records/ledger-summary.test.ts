@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { type RecordFacts, recordSpecSchema } from '../../../puller/kinds.ts'
+import { summarize } from '../../../puller/records/ledger-summary.ts'
+import { A, B, C, chainOf, facts, newKeys } from './records-fixture.ts'
+
+const keys = newKeys()
+const summaryOf = (...all: readonly RecordFacts[]) =>
+  summarize(chainOf(keys, all).map(({ spec }) => recordSpecSchema.parse(spec)))
+const refused = (more: Partial<RecordFacts>) =>
+  facts('Refused', { error: { code: 'SIGNATURE_MISSING', message: 'none' }, ...more })
+
+describe('what the records say', () => {
+  test('of no records is nothing', () => {
+    const { ran, promotions, versions, ...rest } = summaryOf()
+    assert.deepEqual([ran.size, promotions.size, versions.size, rest], [0, 0, 0, {}])
+  })
+
+  test('an Intent without an outcome is open, and what it was about to write is what runs', () => {
+    const summary = summaryOf(facts('Applied', { digest: A }), facts('Intent', { digest: B }))
+    assert.equal(summary.openIntent?.digest, B)
+    assert.equal(summary.current, B)
+    assert.equal(summary.applied?.digest, A)
+    assert.deepEqual([...summary.ran], [A, B])
+  })
+
+  test('an Intent is closed by its own outcome, and not by a refusal of something else', () => {
+    const intent = facts('Intent', { digest: A })
+    assert.equal(summaryOf(intent, refused({ digest: B })).openIntent?.digest, A)
+    assert.equal(summaryOf(intent, facts('Failed', { digest: A, intent: 1 })).openIntent, undefined)
+    assert.equal(summaryOf(intent, facts('Applied', { digest: A })).openIntent, undefined)
+    assert.equal(summaryOf(intent, facts('Intent', { digest: B })).openIntent?.digest, B)
+  })
+
+  test('the newest outcome is the last thing that was found out, and applied is the last that was well', () => {
+    const summary = summaryOf(
+      facts('RolledBack', { digest: A }),
+      refused({ digest: B }),
+      facts('Intent', { digest: C }),
+    )
+    assert.equal(summary.lastOutcome?.digest, B)
+    assert.equal(summary.applied?.digest, A)
+  })
+
+  test('what was refused did not run', () => {
+    assert.equal(summaryOf(refused({ digest: A })).ran.size, 0)
+  })
+
+  test('the highest promotion of each channel counts, with the digest that had it first', () => {
+    const promoted = (channel: string, sequence: number) => ({ promotion: { channel, sequence } })
+    const { promotions } = summaryOf(
+      facts('Applied', { digest: A, ...promoted('production', 2) }),
+      refused({ digest: B, ...promoted('production', 2) }),
+      facts('Applied', { digest: C, ...promoted('production', 1) }),
+      facts('Applied', { digest: B, ...promoted('staging', 1) }),
+    )
+    assert.deepEqual(
+      [...promotions],
+      [
+        ['production', { sequence: 2, digest: A }],
+        ['staging', { sequence: 1, digest: B }],
+      ],
+    )
+  })
+
+  test('a version stays at the digest that it was first seen at, and an unverified one was not seen', () => {
+    const signers = [{ role: 'signature', authority: 'ci', policy: 'acme', key: A }]
+    const { versions } = summaryOf(
+      refused({ digest: C, version: '1.0.0' }),
+      facts('Applied', { digest: A, version: '1.0.0' }),
+      refused({ digest: B, version: '1.0.0', signers, error: { code: 'VERSION_MOVED', message: 'moved' } }),
+      refused({ digest: B, version: '1.1.0', signers, error: { code: 'OBJECT_OWNED', message: 'owned' } }),
+    )
+    assert.deepEqual(
+      [...versions],
+      [
+        ['1.0.0', A],
+        ['1.1.0', B],
+      ],
+    )
+  })
+})
