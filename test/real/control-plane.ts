@@ -48,12 +48,8 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
   const { controllers = true, scheduler = true, kwok = true, progress = progressOn(process.stderr) } = options
   const tools = await ensureTools(controlPlaneTools, { progress })
   const directory = options.dir ?? scratchDirectory('cluster')
-  const ports = { etcd: await freePort(), peers: await freePort(), api: await freePort() }
-  const address = prepare(directory, ports.api, tools.kubectl)
-  const cluster = clusterAt(address)
-  const services: Service[] = [await startEtcd(tools.etcd, directory, ports)]
-  let apiserver = await startApiserver(tools, directory, ports)
-  await apiserverReady(apiserver, cluster)
+  const { services, ports, cluster, ...first } = await startStore(tools, directory)
+  let { apiserver } = first
   if (controllers) services.push(await startControllers(tools, directory))
   if (scheduler) services.push(await startScheduler(tools, directory))
   if (kwok) services.push(await startKwok(tools, cluster))
@@ -74,6 +70,30 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
       await Promise.all([...services, apiserver].map((service) => service.kill()))
       if (options.dir === undefined) rmSync(directory, { recursive: true, force: true })
     },
+  }
+}
+
+const startsMax = 3
+
+/** etcd and the API server. Another process may take a free port before they do: then they start again on others. */
+async function startStore(tools: Tools<'etcd' | 'kube-apiserver' | 'kubectl'>, directory: string) {
+  for (let attempt = 1; ; attempt++) {
+    const services: Service[] = []
+    try {
+      const ports = { etcd: await freePort(), peers: await freePort(), api: await freePort() }
+      const cluster = clusterAt(prepare(directory, ports.api, tools.kubectl))
+      const etcd = await startEtcd(tools.etcd, directory, ports)
+      services.push(etcd)
+      await untilReady(etcd, 'etcd', 60_000, async () => (await fetch(`http://127.0.0.1:${ports.etcd}/health`)).ok)
+      const apiserver = await startApiserver(tools, directory, ports)
+      services.push(apiserver)
+      await apiserverReady(apiserver, cluster)
+      return { services: [etcd], apiserver, ports, cluster }
+    } catch (error) {
+      await Promise.all(services.map((service) => service.kill()))
+      if (attempt === startsMax) throw error
+      for (const left of ['etcd', 'certs']) rmSync(join(directory, left), { recursive: true, force: true })
+    }
   }
 }
 
