@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
+import { runCommandLine } from '../../cli/run.ts'
 
 export const WAYBILL = join(import.meta.dirname, '../../cli/waybill.js')
 
@@ -13,6 +14,36 @@ export type RunOptions = {
   readonly stdout?: number
 }
 
+/**
+ * Runs the command line in this process: for what it says and does. What processes do (streams, signals, another Node) is
+ * `waybill`'s.
+ */
+export async function waybillHere(args: readonly string[], options: Omit<RunOptions, 'stdout'> = {}): Promise<Ran> {
+  const texts = { stdout: '', stderr: '' }
+  const tasks = new Set<() => void>()
+  const out = async (text: string) => void (texts.stdout += text)
+  const err = async (text: string) => void (texts.stderr += text)
+  const status = await runCommandLine(args, {
+    version: '0.0.0',
+    out,
+    err,
+    debug: false,
+    contextFor: () => ({
+      env: { ...baseEnv(), ...options.env },
+      cwd: options.cwd ?? process.cwd(),
+      version: '0.0.0',
+      now: new Date(),
+      progress: (line) => void err(`${line}\n`),
+      atEnd: (task) => tasks.add(task),
+      signal: new AbortController().signal,
+    }),
+  })
+  for (const task of tasks) task()
+  return { status, ...texts }
+}
+
+const baseEnv = () => ({ PATH: process.env.PATH ?? '', HOME: '/nonexistent', LC_ALL: 'C' })
+
 /** Runs the command line as a person would, and waits for its end. */
 export function waybill(args: readonly string[], options: RunOptions = {}): Promise<Ran> {
   return runCommand(process.execPath, [WAYBILL, ...args], options)
@@ -20,9 +51,8 @@ export function waybill(args: readonly string[], options: RunOptions = {}): Prom
 
 export function runCommand(command: string, args: readonly string[], options: RunOptions = {}): Promise<Ran> {
   const { cwd, env = {}, stdout: fd } = options
-  const base = { PATH: process.env.PATH ?? '', HOME: '/nonexistent', LC_ALL: 'C' }
   const child = spawn(command, [...args], {
-    env: { ...base, ...env },
+    env: { ...baseEnv(), ...env },
     stdio: ['ignore', fd ?? 'pipe', 'pipe'],
     ...(cwd === undefined ? {} : { cwd }),
   })

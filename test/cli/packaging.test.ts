@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { makeKey } from '../fakes/keys.ts'
 import { startFakeRegistry } from '../fakes/registry.ts'
-import { assertFails, assertNoStack, jsonError, waybill } from './command.ts'
+import { assertFails, assertNoStack, jsonError, waybillHere } from './command.ts'
 import { makeRepository, settings, shopFiles } from './repository.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'waybill-cli-'))
@@ -33,38 +33,38 @@ const withSecret = repositoryWith({
 
 test('what pack writes is one JSON document, and show reads it back from the folder', async () => {
   const out = join(folder, 'packed')
-  const packed = await waybill(['pack', '--repo', shop, '--out', out, '--output', 'json'])
+  const packed = await waybillHere(['pack', '--repo', shop, '--out', out, '--output', 'json'])
   assert.deepEqual([packed.status, packed.stderr], [0, ''])
   const { digest, environments } = JSON.parse(packed.stdout)
   assert.match(digest, /^sha256:[0-9a-f]{64}$/)
   assert.equal(environments.production.objects, 1)
-  const shown = await waybill(['show', out, '--output', 'json'])
+  const shown = await waybillHere(['show', out, '--output', 'json'])
   const document = JSON.parse(shown.stdout)
   assert.deepEqual([document.digest, document.verified, document.statements], [digest, false, []])
-  const yaml = await waybill(['show', `${out}@${digest}`, '--env', 'production'])
+  const yaml = await waybillHere(['show', `${out}@${digest}`, '--env', 'production'])
   assert.match(yaml.stdout, /kind: ConfigMap[\s\S]*greeting: Hello/)
 })
 
 test('packing in the repository itself does not change what is packed', async () => {
-  const inside = await waybill(['pack', '--out', 'packed', '--output', 'json'], { cwd: shop })
-  const again = await waybill(['pack', '--repo', shop, '--out', join(folder, 'again'), '--output', 'json'])
+  const inside = await waybillHere(['pack', '--out', 'packed', '--output', 'json'], { cwd: shop })
+  const again = await waybillHere(['pack', '--repo', shop, '--out', join(folder, 'again'), '--output', 'json'])
   assert.equal(JSON.parse(inside.stdout).digest, JSON.parse(again.stdout).digest)
 })
 
 test('a Secret is printed without its values unless they are asked for', async () => {
   const out = join(folder, 'with-secret')
-  await waybill(['pack', '--repo', withSecret, '--out', out])
+  await waybillHere(['pack', '--repo', withSecret, '--out', out])
   for (const args of [
     ['render', '--repo', withSecret],
     ['render', '--repo', withSecret, '--output', 'json'],
     ['show', out, '--env', 'production'],
     ['show', out, '--env', 'production', '--output', 'json'],
   ]) {
-    const hidden = await waybill(args)
+    const hidden = await waybillHere(args)
     assert.equal(hidden.status, 0, hidden.stderr)
     assert.match(hidden.stdout, /password.*redacted/)
     assert.doesNotMatch(hidden.stdout, new RegExp(SECRET))
-    const shown = await waybill([...args, '--show-secrets'])
+    const shown = await waybillHere([...args, '--show-secrets'])
     assert.match(shown.stdout, new RegExp(SECRET))
   }
 })
@@ -77,13 +77,13 @@ test('check names every fault with its file, line and object, and no value of a 
     'deploy/pod.yaml':
       'apiVersion: v1\nkind: Pod\nmetadata: { name: p }\nspec:\n  containers:\n    - { name: c, image: nginx }\n',
   })
-  const ran = await waybill(['check', '--repo', repository])
+  const ran = await waybillHere(['check', '--repo', repository])
   assertFails(ran, 3, 'CHECK_FAILED')
   assert.match(ran.stderr, /deploy\/login\.yaml:\d+ Secret .*login/)
   assert.match(ran.stderr, /deploy\/pod\.yaml:6 Pod .*p.*nginx/)
   assert.match(ran.stderr, /ConfigMap .*settings/)
   assert.doesNotMatch(ran.stderr, new RegExp(SECRET))
-  const json = await waybill(['check', '--repo', repository, '--output', 'json'])
+  const json = await waybillHere(['check', '--repo', repository, '--output', 'json'])
   assert.equal(jsonError(json).code, 'CHECK_FAILED')
   assert.equal(json.status, 3)
   assert.ok(JSON.parse(json.stdout).error.faults.length >= 3)
@@ -106,7 +106,7 @@ const broken: readonly (readonly [string, () => string, readonly string[], numbe
 ]
 for (const [what, repository, args, status, code] of broken)
   test(`${what} is one clear error: ${code}`, async () => {
-    const ran = await waybill(['render', '--repo', repository(), ...args])
+    const ran = await waybillHere(['render', '--repo', repository(), ...args])
     assertFails(ran, status, code)
     assert.equal(ran.stdout, '')
   })
@@ -121,13 +121,17 @@ test('without oras, and with one that is too old, publishing says so and writes 
     mkdirSync(bin)
     symlinkSync(execFileSync('sh', ['-c', 'command -v git'], { encoding: 'utf8' }).trim(), join(bin, 'git'))
     const args = ['publish', '--repo', repository, '--key', key, '--version', '1.0.0', '--plain-http']
-    const missing = await waybill(args, { env: { PATH: bin } })
+    const missing = await waybillHere(args, { env: { PATH: bin } })
     assertFails(missing, 1, 'TOOL_MISSING')
     assert.match(missing.stderr, /oras/)
     const old = join(bin, 'old-oras')
     writeFileSync(old, '#!/bin/sh\necho "Version:        1.2.3"\n')
     chmodSync(old, 0o755)
-    assertFails(await waybill(args, { env: { PATH: `${bin}:/bin:/usr/bin`, WAYBILL_ORAS: old } }), 3, 'TOOL_VERSION')
+    assertFails(
+      await waybillHere(args, { env: { PATH: `${bin}:/bin:/usr/bin`, WAYBILL_ORAS: old } }),
+      3,
+      'TOOL_VERSION',
+    )
     assert.deepEqual(
       registry.requests.filter((request) => !/^(?:GET|HEAD) /.test(request)),
       [],
@@ -139,7 +143,7 @@ test('without oras, and with one that is too old, publishing says so and writes 
 
 test('what is not built yet is refused before anything else happens', async () => {
   for (const flags of [['--if-changed'], ['--to-layout', 'x']])
-    assertFails(await waybill(['publish', '--repo', shop, '--key', 'k', ...flags]), 3, 'FIELD_UNSUPPORTED')
+    assertFails(await waybillHere(['publish', '--repo', shop, '--key', 'k', ...flags]), 3, 'FIELD_UNSUPPORTED')
 })
 
 const small = mountSmall(join(folder, 'small'))
@@ -155,7 +159,7 @@ test('a disk that is full is DISK_FULL, for the layout and for the temporary fol
     ] as const) {
       writeFileSync(join(small, 'filler'), Buffer.alloc(0))
       fill(join(small, 'filler'))
-      const ran = await waybill(args, { env })
+      const ran = await waybillHere(args, { env })
       assertFails(ran, 1, 'DISK_FULL')
       assertNoStack(ran)
       rmSync(join(small, 'filler'))

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { toWaybillError } from '../../cli/output.ts'
-import { assertFails, assertNoStack, runCommand, WAYBILL, waybill } from './command.ts'
+import { assertFails, assertNoStack, runCommand, WAYBILL, waybill, waybillHere } from './command.ts'
 import { makeRepository, shopFiles } from './repository.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'waybill-cli-'))
@@ -109,10 +109,10 @@ test('an older Node with no other beside it says what is needed', async () => {
 
 test('a key file that is not there is told by its name, and one that is no key without what it holds', async () => {
   const args = ['promote', 'example.com/a/b:1.0.0', '--to', 'production', '--key']
-  assertFails(await waybill([...args, 'nowhere.pem']), 2, 'FILE_UNREADABLE')
+  assertFails(await waybillHere([...args, 'nowhere.pem']), 2, 'FILE_UNREADABLE')
   const file = join(folder, 'secret.pem')
   writeFileSync(file, 'hunter2-the-secret')
-  const ran = await waybill([...args, file])
+  const ran = await waybillHere([...args, file])
   assertFails(ran, 2, 'KEY_INVALID')
   assert.doesNotMatch(ran.stderr, /hunter2/)
 })
@@ -123,18 +123,18 @@ test('a policy that is no TrustPolicy is refused with every fault', async () => 
     file,
     'apiVersion: waybill.dev/v1alpha1\nkind: TrustPolicy\nmetadata: {name: p}\nspec: {repositories: []}\n',
   )
-  assertFails(await waybill(['verify', 'example.com/a/b:x', '--policy', file]), 3, 'POLICY_INVALID')
+  assertFails(await waybillHere(['verify', 'example.com/a/b:x', '--policy', file]), 3, 'POLICY_INVALID')
   writeFileSync(file, 'kind: [')
-  assertFails(await waybill(['verify', 'example.com/a/b:x', '--policy', file]), 3, 'POLICY_INVALID')
+  assertFails(await waybillHere(['verify', 'example.com/a/b:x', '--policy', file]), 3, 'POLICY_INVALID')
 })
 
 test('a registry that does not answer is named', async () => {
-  const ran = await waybill(['show', '127.0.0.1:9/a/b:x', '--plain-http'])
+  const ran = await waybillHere(['show', '127.0.0.1:9/a/b:x', '--plain-http'])
   assertFails(ran, 1, 'REGISTRY_UNREACHABLE')
 })
 
 test('a kubeconfig that is not there is wrong usage, an API server that does not answer is not', async () => {
-  assertFails(await waybill(['get', '--kubeconfig', '/nonexistent/config']), 2, 'CLUSTER_CONFIG')
+  assertFails(await waybillHere(['get', '--kubeconfig', '/nonexistent/config']), 2, 'CLUSTER_CONFIG')
   const file = join(folder, 'kubeconfig')
   writeFileSync(
     file,
@@ -147,7 +147,7 @@ test('a kubeconfig that is not there is wrong usage, an API server that does not
       'current-context': 'x',
     }),
   )
-  const ran = await waybill(['get', '--kubeconfig', file])
+  const ran = await waybillHere(['get', '--kubeconfig', file])
   assertFails(ran, 1, 'CLUSTER_UNREACHABLE')
   assert.doesNotMatch(`${ran.stderr}${ran.stdout}`, /hunter2/)
 })

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { CATALOGUE } from '../../cli/catalogue.ts'
-import { assertFails, jsonError, waybill } from './command.ts'
+import { assertFails, jsonError, waybill, waybillHere } from './command.ts'
 
 const usage: readonly (readonly [string, readonly string[], RegExp])[] = [
   ['an unknown command is told with the nearest one', ['publsh'], /Did you mean publish\?/],
@@ -20,7 +20,7 @@ const usage: readonly (readonly [string, readonly string[], RegExp])[] = [
 
 for (const [name, args, says] of usage)
   test(name, async () => {
-    const ran = await waybill(args)
+    const ran = await waybillHere(args)
     assertFails(ran, 2, 'USAGE')
     assert.match(ran.stderr, says)
     assert.equal(ran.stdout, '')
@@ -32,7 +32,7 @@ test('wrong usage under --output json is one document on stdout, and nothing on 
     ['nope', '--output=json'],
     ['history', '--output', 'json'],
   ]) {
-    const ran = await waybill(args)
+    const ran = await waybillHere(args)
     assert.equal(ran.status, 2)
     assert.equal(jsonError(ran).code, 'USAGE')
     assert.equal(ran.stderr, '')
@@ -41,7 +41,7 @@ test('wrong usage under --output json is one document on stdout, and nothing on 
 
 test('every command explains itself with at least one example, and exits 0', async () => {
   for (const { name } of CATALOGUE) {
-    const ran = await waybill([name, '--help'])
+    const ran = await waybillHere([name, '--help'])
     assert.equal(ran.status, 0, name)
     assert.match(ran.stdout, new RegExp(`Examples:\\n {2}waybill ${name}`), name)
     assert.equal(ran.stderr, '')
@@ -49,7 +49,7 @@ test('every command explains itself with at least one example, and exits 0', asy
 })
 
 test('--help lists every command', async () => {
-  const { stdout, status } = await waybill(['--help'])
+  const { stdout, status } = await waybillHere(['--help'])
   assert.equal(status, 0)
   for (const { name } of CATALOGUE) assert.match(stdout, new RegExp(`^ {2}${name} `, 'm'))
 })
@@ -61,7 +61,7 @@ test('--version prints the version alone', async () => {
 })
 
 test('a field that this version does not build is refused, and says what to use', async () => {
-  const ran = await waybill(['install'])
+  const ran = await waybillHere(['install'])
   assertFails(ran, 3, 'FIELD_UNSUPPORTED')
   assert.match(ran.stderr, /--crds-only/)
 })
