@@ -1,4 +1,4 @@
-import { isJsonObject, type JsonObject } from '../contract/canonical-json.ts'
+import { isJsonObject, type Json } from '../contract/canonical-json.ts'
 import type { KubeObject } from '../contract/objects.ts'
 
 const HIDDEN = '(redacted)'
@@ -6,7 +6,7 @@ const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration'
 
 /** The object as it may be printed: the values of a Secret are taken out, their keys stay. */
 export function redactSecret(object: KubeObject): KubeObject {
-  if (object.kind !== 'Secret' || object.apiVersion !== 'v1') return object
+  if (object.kind !== 'Secret') return object
   const { data, stringData, metadata } = object
   const annotations = isJsonObject(metadata.annotations) ? metadata.annotations : {}
   return {
@@ -14,11 +14,12 @@ export function redactSecret(object: KubeObject): KubeObject {
     ...(LAST_APPLIED in annotations
       ? { metadata: { ...metadata, annotations: { ...annotations, [LAST_APPLIED]: HIDDEN } } }
       : {}),
-    ...(isJsonObject(data) ? { data: hide(data) } : {}),
-    ...(isJsonObject(stringData) ? { stringData: hide(stringData) } : {}),
+    ...(data === undefined ? {} : { data: hide(data) }),
+    ...(stringData === undefined ? {} : { stringData: hide(stringData) }),
   }
 }
 
-function hide(values: JsonObject): JsonObject {
-  return Object.fromEntries(Object.keys(values).map((key) => [key, HIDDEN]))
+/** What is no mapping is no Secret, and is a secret all the same: `stringData: hunter2`. */
+function hide(values: Json): Json {
+  return isJsonObject(values) ? Object.fromEntries(Object.keys(values).map((key) => [key, HIDDEN])) : HIDDEN
 }

@@ -1,8 +1,9 @@
 import { dirname, join, relative, sep } from 'node:path'
 import { isJsonObject, type Json, type JsonObject } from '../contract/canonical-json.ts'
 import type { Fault } from '../contract/errors.ts'
+import { LIMITS } from '../contract/limits.ts'
 import type { Checkout } from './checkout.ts'
-import { look } from './disk.ts'
+import { look, readBounded } from './disk.ts'
 import {
   hasScheme,
   helmFieldsOf,
@@ -11,6 +12,7 @@ import {
   referencesOf,
   remoteInConfig,
 } from './kustomization.ts'
+import { repeatable } from './kustomize-words.ts'
 import { objectsOf } from './objects.ts'
 import { KUSTOMIZATION_FILES, readInput } from './render-manifests.ts'
 import type { RenderedObject } from './rendered.ts'
@@ -21,7 +23,7 @@ export type KustomizeSources = {
   readonly file: string
   /** Objects as they stand in the bases' files: where to find what kustomize then changed. */
   readonly objects: readonly RenderedObject[]
-  /** Values that no message may repeat. */
+  /** Text that no message may repeat. */
   readonly secrets: readonly string[]
   readonly faults: readonly Fault[]
   /** False where kustomize must not run: something is missing, or stands outside the commit. */
@@ -74,7 +76,7 @@ async function scanKustomization(walk: Walk, file: string, folder: string): Prom
     if (!isJsonObject(value)) continue
     for (const field of helmFieldsOf(value))
       stop(walk, 'INPUT_UNSUPPORTED', file, `${field}: charts inside kustomize are not read`)
-    for (const literal of secretLiterals(value)) walk.secrets.push(literal)
+    walk.secrets.push(...repeatable(value))
     for (const reference of referencesOf(value)) await follow(walk, reference, file, folder)
   }
 }
@@ -102,7 +104,13 @@ async function follow(
   }
   if (found.real !== root && !found.real.startsWith(root + sep))
     return stop(walk, 'INPUT_UNSUPPORTED', from, `${field}: ${ref} leads out of the repository`)
-  if (use === 'data' || walk.seen.has(path)) return
+  if (use === 'data') {
+    // kustomize repeats lines of these; of other files it repeats nothing.
+    if (/\.envs?$/.test(field) && found.kind === 'file')
+      walk.secrets.push((await readBounded(found.real, LIMITS.manifestFileBytesMax)).toString('utf8'))
+    return
+  }
+  if (walk.seen.has(path)) return
   if (found.kind === 'folder') {
     await scanFolder(walk, path, from)
     return
@@ -117,9 +125,12 @@ async function scanFile(walk: Walk, file: string, use: 'base' | 'config'): Promi
   const { objects } = objectsOf(walk.environment, file, documents)
   for (const { object } of objects) walk.secrets.push(...secretsIn(object))
   if (use === 'base') walk.objects.push(...objects)
-  for (const { value } of documents)
-    for (const ref of remoteInConfig(use === 'config' ? value : undefined))
+  if (use === 'base') return
+  for (const { value } of documents) {
+    walk.secrets.push(...repeatable(value))
+    for (const ref of remoteInConfig(value))
       stop(walk, 'INPUT_REMOTE', file, `${withoutQuery(ref)} is not part of the commit`)
+  }
 }
 
 async function readDocuments(walk: Walk, file: string): Promise<readonly Json[]> {
@@ -142,20 +153,8 @@ function unusableAt(walk: Walk, path: string): string | undefined {
   return undefined
 }
 
-function secretsIn(object: JsonObject): readonly string[] {
-  if (object.kind !== 'Secret') return []
-  return [object.data, object.stringData]
-    .flatMap((values) => (isJsonObject(values) ? Object.values(values) : []))
-    .filter((value) => typeof value === 'string')
-    .flatMap((value) => [value, Buffer.from(value, 'base64').toString('utf8')])
-}
-
-function secretLiterals(kustomization: JsonObject): readonly string[] {
-  const generators = Array.isArray(kustomization.secretGenerator) ? kustomization.secretGenerator : []
-  return generators
-    .flatMap((entry: Json) => (isJsonObject(entry) && Array.isArray(entry.literals) ? entry.literals : []))
-    .filter((literal) => typeof literal === 'string')
-    .map((literal) => literal.slice(literal.indexOf('=') + 1))
+function secretsIn({ kind, data, stringData }: JsonObject): readonly string[] {
+  return kind === 'Secret' ? repeatable([data ?? null, stringData ?? null], 'data') : []
 }
 
 /** An address for a message: what stands behind `?` or before `@` may be a token. */

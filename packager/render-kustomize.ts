@@ -2,6 +2,7 @@ import { type Fault, WaybillError } from '../contract/errors.ts'
 import { groupOf } from '../contract/objects.ts'
 import type { Checkout } from './checkout.ts'
 import { type KustomizeSources, scanKustomize } from './kustomize-sources.ts'
+import { repeats } from './kustomize-words.ts'
 import { objectsOf } from './objects.ts'
 import { cleanEnvironment, type Env, findProgram, runProcess } from './process.ts'
 import type { RenderedPart } from './render-manifests.ts'
@@ -64,14 +65,13 @@ export async function renderKustomize(
   return { objects: placed, faults: [...sources.faults, ...unplaced] }
 }
 
+/** kustomize's own words, unless they repeat what may be a secret: it quotes patches and literals as they stand in the files. */
 function failure(environment: string, { file, secrets }: KustomizeSources, stderr: string, root: string): Fault {
-  const words = secrets
-    .filter((secret) => secret.length > 3)
-    .reduce(
-      (text, secret) => text.replaceAll(secret, '<hidden>'),
-      stderr.replaceAll(`${root}/`, '').replaceAll(root, '.'),
-    )
-  return { code: 'RENDER_FAILED', message: `kustomize: ${words.trim().slice(0, 2000)}`, file, environment }
+  const words = stderr.replaceAll(`${root}/`, '').replaceAll(root, '.').trim()
+  const message = repeats(words, secrets)
+    ? 'kustomize fails on a patch, generator or value; its words repeat the files, so they are not shown: run `kustomize build` there to see them'
+    : `kustomize: ${words.slice(0, 2000)}`
+  return { code: 'RENDER_FAILED', message, file, environment }
 }
 
 type Sought = ReadonlyMap<string, readonly RenderedObject[]>

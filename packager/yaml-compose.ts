@@ -68,4 +68,7 @@ const MESSAGES: Partial<Record<YamlErrorCode, string>> = {
   UNEXPECTED_TOKEN: 'not YAML: something stands where it cannot',
   BAD_ALIAS: 'not YAML: an alias without an anchor',
   BLOCK_IN_FLOW: 'not YAML: an indented block inside brackets',
+  MULTILINE_IMPLICIT_KEY: 'not YAML: a key over several lines; a colon may be missing before',
+  BAD_SCALAR_START: 'not YAML: a value that begins with a character that has to be quoted',
+  BAD_DQ_ESCAPE: 'not YAML: an escape that is none, in double quotes',
 }

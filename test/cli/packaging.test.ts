@@ -69,6 +69,21 @@ test('a Secret is printed without its values unless they are asked for', async (
   }
 })
 
+test('what stands where a Secret has its values is not printed, whatever its form', async () => {
+  for (const [version, field] of [
+    ['v1', `stringData: ${SECRET}`],
+    ['v1', `data: [${SECRET}]`],
+    ['v2', `stringData: { password: ${SECRET} }`],
+  ]) {
+    const odd = `apiVersion: ${version}\nkind: Secret\nmetadata: { name: login }\n${field}\n`
+    const repository = repositoryWith({ ...shopFiles('registry.example.com/acme/shop'), 'deploy/login.yaml': odd })
+    const { status, stdout } = await waybill(['render', '--repo', repository])
+    assert.equal(status, 0)
+    assert.match(stdout, /redacted/)
+    assert.doesNotMatch(stdout, new RegExp(SECRET))
+  }
+})
+
 test('check names every fault with its file, line and object, and no value of a Secret', async () => {
   const repository = repositoryWith({
     ...shopFiles('registry.example.com/acme/shop'),

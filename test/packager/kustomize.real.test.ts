@@ -189,15 +189,45 @@ test('YAML that kustomize and others read differently is found in its sources', 
   )
 })
 
-test('what kustomize refuses is passed on in its words, without the folder that it ran in, and without secrets', async () => {
-  const secret = 'apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {password: hunter2}\n'
-  const patch =
-    'patches: [{target: {kind: Secret}, patch: "- {op: test, path: /stringData/password, value: hunter2-x}"}]'
-  const faults = await faultsOf(
-    overlay(`resources: [../../base, s.yaml]\n${patch}\n`, { 'overlays/prod/s.yaml': secret }),
-  )
+test('what kustomize refuses is passed on in its words, without the folder that it ran in', async () => {
+  const patch = 'patches: [{patch: "{apiVersion: v1, kind: Secret, metadata: {name: nope}, stringData: {a: hunter2}}"}]'
+  const faults = await faultsOf(overlay(`resources: [../../base]\n${patch}\n`))
   assert.deepEqual(brief(faults), ['overlays/prod/kustomization.yaml RENDER_FAILED'])
-  assert.doesNotMatch(String(faults[0]?.message), /waybill-|hunter2"/)
+  assert.match(String(faults[0]?.message), /no resource matches strategic merge patch "Secret.*nope/)
+  const twice = await faultsOf(overlay('resources: [../../base, ../../base]\n'))
+  assert.match(String(twice[0]?.message), /already registered id: Deployment.*'\.\/base'|'base'/)
+  assert.doesNotMatch(`${faults[0]?.message}${twice[0]?.message}`, /waybill-|hunter2/)
+})
+
+test('where kustomize repeats a patch, a literal or a line of a file, its words are not shown', async () => {
+  const cases: readonly (readonly [string, Files?])[] = [
+    ['secretGenerator: [{name: s, literals: [hunter2-x]}]'],
+    ['secretGenerator: [{name: s, literals: ["=hunter2-x"]}]'],
+    [
+      'generators: [g.yaml]',
+      { 'g.yaml': 'apiVersion: builtin\nkind: SecretGenerator\nmetadata: {name: g}\nliterals: [hunter2-x]\n' },
+    ],
+    ['patches: [{target: {kind: Deployment}, patch: "[{op: replace, path: /data/a/b/c, value: hunter2-x}]"}]'],
+    ['patches: [{target: {kind: Deployment}, patch: "[{op: test, path: /metadata/name, value: {name: hunter2-x}}]"}]'],
+    ['patches:\n- patch: |-\n    kind: Secret\n    stringData: {name: "hunter2-x\\nhunter2-y"'],
+    ['patchesStrategicMerge:\n- |-\n  kind: Secret\n  stringData: {name: hunter2-x}'],
+    ['secretGenerator: [{name: s, envs: [s.env]}]', { 's.env': 'password=hunter2-x\n=hunter2-y\n' }],
+  ]
+  for (const [kustomization, files = {}] of cases) {
+    const inFolder = Object.entries(files).map(([name, content]) => [`overlays/prod/${name}`, content])
+    const faults = await faultsOf(overlay(`resources: [../../base]\n${kustomization}\n`, Object.fromEntries(inFolder)))
+    assert.doesNotMatch(JSON.stringify(faults), /hunter2/, kustomization)
+    assert.ok(faults.length > 0, kustomization)
+  }
+})
+
+test('a line in the wrong place of a file of variables is not named as a key', async () => {
+  const files = overlay('secretGenerator: [{name: s, envs: [s.env]}]\n', {
+    'overlays/prod/s.env': 'hunter2 the secret=x\nuser=ada\n',
+  })
+  const faults = await faultsOf(files)
+  assert.match(String(faults[0]?.message), /user/)
+  assert.doesNotMatch(JSON.stringify(faults), /hunter2/)
 })
 
 test('another version than the pinned one, and one that says none, are refused', async () => {
