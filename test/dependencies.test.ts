@@ -10,7 +10,7 @@ const { dependencies, devDependencies, optionalDependencies } = JSON.parse(read(
 /** Packages that a folder's files import: `@scope/name` or `name`, whatever comes behind. */
 function importedBy(pattern: string): ReadonlySet<string> {
   const files = globSync(pattern, { cwd: ROOT, exclude: ['node_modules/**'] })
-  const imports = files.flatMap((file) => [...read(file).matchAll(/\b(?:from|import\(?) ?'([^'.][^']*)'/g)])
+  const imports = files.flatMap((file) => [...read(file).matchAll(/\b(?:from|import\(?) ?'([^'.\s][^'\s]*)'/g)])
   const names = imports.map(([, name = '']) => name.split('/', name.startsWith('@') ? 2 : 1).join('/'))
   return new Set(names.filter((name) => !name.startsWith('node:')))
 }

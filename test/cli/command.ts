@@ -21,8 +21,12 @@ export type RunOptions = {
 export async function waybillHere(args: readonly string[], options: Omit<RunOptions, 'stdout'> = {}): Promise<Ran> {
   const texts = { stdout: '', stderr: '' }
   const tasks = new Set<() => void>()
-  const out = async (text: string) => void (texts.stdout += text)
-  const err = async (text: string) => void (texts.stderr += text)
+  const out = async (text: string) => {
+    texts.stdout += text
+  }
+  const err = async (text: string) => {
+    texts.stderr += text
+  }
   const status = await runCommandLine(args, {
     version: '0.0.0',
     out,
