@@ -77,7 +77,7 @@ test('what stands where a Secret has its values is not printed, whatever its for
   ]) {
     const odd = `apiVersion: ${version}\nkind: Secret\nmetadata: { name: login }\n${field}\n`
     const repository = repositoryWith({ ...shopFiles('registry.example.com/acme/shop'), 'deploy/login.yaml': odd })
-    const { status, stdout } = await waybill(['render', '--repo', repository])
+    const { status, stdout } = await waybillHere(['render', '--repo', repository])
     assert.equal(status, 0)
     assert.match(stdout, /redacted/)
     assert.doesNotMatch(stdout, new RegExp(SECRET))

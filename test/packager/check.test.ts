@@ -95,7 +95,7 @@ test('a Secret with values is a fault that names no value, unless the package al
   for (const text of [`${head}data:\n  password: aHVudGVyMg==\n`, `${head}stringData:\n  password: hunter2\n`]) {
     const faults = faultsOfText(text)
     assert.equal(faults.length, 1)
-    assert.deepEqual([faults[0]?.code, faults[0]?.line], ['SECRET_VALUE', 5])
+    assert.deepEqual([faults[0]?.code, faults[0]?.line], ['SECRET_VALUE', 4])
     assert.match(String(faults[0]?.message), /password/)
     assert.doesNotMatch(JSON.stringify(faults), /hunter2|aHVudGVyMg/)
     assert.deepEqual(faultsOfText(text, SECRETS_ALLOWED), [])
