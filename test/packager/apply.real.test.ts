@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { parseConfig } from '../../contract/artifact.ts'
 import { ensureTools } from '../../tools/build.ts'
-import { waybill } from '../cli/command.ts'
+import { waybillHere } from '../cli/command.ts'
 import { makeKey } from '../fakes/keys.ts'
 import { field, useControlPlane } from '../real/control-plane.ts'
 import { REGISTRY_KINDS, startRegistry } from '../real/registry.ts'
@@ -60,7 +60,7 @@ for (const kind of REGISTRY_KINDS)
     const folder = tempFolder()
     const keyFile = join(folder, 'release.pem')
     writeFileSync(keyFile, makeKey().pem)
-    const published = await waybill(
+    const published = await waybillHere(
       [
         ...['publish', '--repo', shopIn(namespace, repository), '--key', keyFile],
         ...['--version', '1.0.0', '--plain-http', '--output', 'json'],

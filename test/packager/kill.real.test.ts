@@ -10,7 +10,7 @@ import { evaluateTrust } from '../../contract/trust.ts'
 import { parseTrustPolicy } from '../../contract/trust-policy.ts'
 import { packCommit } from '../../packager/pack-commit.ts'
 import { ensureTools } from '../../tools/build.ts'
-import { waybill } from '../cli/command.ts'
+import { waybill, waybillHere } from '../cli/command.ts'
 import { makeRepository, shopFiles } from '../cli/repository.ts'
 import { makeKey } from '../fakes/keys.ts'
 import { startRegistry } from '../real/registry.ts'
@@ -69,15 +69,11 @@ test('a packager killed after any of its writes has named nothing unsigned; run 
     const made = makeRepository(join(folder, `repository-${at}`))
     made.commit(shopFiles(repository))
     const calls = join(folder, `calls-${at}`)
-    const publish = (env: Record<string, string>) =>
-      waybill(
-        [
-          ...['publish', '--repo', made.folder, '--key', keyFile, '--plain-http'],
-          ...['--version', '1.0.0', '--channel', 'production', '--output', 'json'],
-        ],
-        { env },
-      )
-    const first = await publish({ WAYBILL_ORAS: killing, CALLS: calls, KILL_AT: String(at) })
+    const publish = [
+      ...['publish', '--repo', made.folder, '--key', keyFile, '--plain-http'],
+      ...['--version', '1.0.0', '--channel', 'production', '--output', 'json'],
+    ]
+    const first = await waybill(publish, { env: { WAYBILL_ORAS: killing, CALLS: calls, KILL_AT: String(at) } })
     killed = first.status === null
     assert.ok(killed || first.status === 0, first.stderr)
     assert.ok(existsSync(calls) && (!killed || readFileSync(calls, 'utf8').length === 2 * at))
@@ -89,7 +85,7 @@ test('a packager killed after any of its writes has named nothing unsigned; run 
     for (const tagged of [version, channel]) assert.ok(tagged === undefined || tagged === digest)
     const listed = await reader.fetchBundles(parseRepository(repository), digest).catch(notThere)
 
-    const again = await publish({ WAYBILL_ORAS: oras })
+    const again = await waybillHere(publish, { env: { WAYBILL_ORAS: oras } })
     assert.equal(again.status, 0, again.stderr)
     assert.equal(JSON.parse(again.stdout).changed, channel === undefined, `after call ${at}`)
     assert.deepEqual([await named(repository, '1.0.0'), await named(repository, 'production')], [digest, digest])

@@ -6,7 +6,7 @@ import { after, test } from 'node:test'
 import { parseRepository } from '../../contract/reference.ts'
 import { createRegistryReader } from '../../contract/registry-client.ts'
 import { ensureTools } from '../../tools/build.ts'
-import { assertFails, type Ran, waybill } from '../cli/command.ts'
+import { assertFails, type Ran, waybillHere } from '../cli/command.ts'
 import { makeRepository, shopFiles } from '../cli/repository.ts'
 import { makeKey } from '../fakes/keys.ts'
 import { REGISTRY_KINDS, startRegistry } from '../real/registry.ts'
@@ -40,7 +40,7 @@ function settle(host: string, login: { readonly flags?: readonly string[]; reado
   const policy = { apiVersion: 'waybill.dev/v1alpha1', kind: 'TrustPolicy', metadata: { name: 'shop' }, spec }
   writeFileSync(policyFile, JSON.stringify(policy))
   const run = (verb: string, ...args: readonly string[]) =>
-    waybill([verb, ...args, '--plain-http', ...(login.flags ?? [])], { env: { WAYBILL_ORAS: oras, ...login.env } })
+    waybillHere([verb, ...args, '--plain-http', ...(login.flags ?? [])], { env: { WAYBILL_ORAS: oras, ...login.env } })
   return {
     name,
     publish: () => run('publish', '--repo', repository.folder, '--key', keyFile, '--version', '1.0.0'),

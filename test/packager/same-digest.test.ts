@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -20,6 +20,8 @@ import {
 
 /** Written down: when it changes, the format has changed, and its media type is to be changed with it (docs/FORMAT.md). */
 const GOLDEN = 'sha256:88a83e8b2d93e6987a2ceb280480c6be11ee07506c6abd500dea4d86cc76e6b0'
+
+const PACK_COMMIT = new URL('../../packager/pack-commit.ts', import.meta.url).href
 
 const FILES = {
   'waybill.yaml': packageFile(),
@@ -104,7 +106,7 @@ test('settings of the user, filters, hooks, replaced objects and the environment
 
 test('umask, time zone, locale, time of day and folder have no say', () => {
   const script = `
-    const { packCommit } = await import(${JSON.stringify(new URL('../../packager/pack-commit.ts', import.meta.url).href)})
+    const { packCommit } = await import(${JSON.stringify(PACK_COMMIT)})
     process.umask(0o077)
     Date.now = () => 4e12
     console.log((await packCommit({ repo: '.', env: process.env, tempDir: process.argv[1] })).digest)`
@@ -120,6 +122,30 @@ test('umask, time zone, locale, time of day and folder have no say', () => {
     })
     assert.equal(output.trim(), GOLDEN)
   }
+})
+
+const nobody = 65_534
+/** Only root may become somebody else, who must be able to read Node and this checkout. */
+function whyNotNobody(): string | false {
+  if (process.getuid?.() !== 0) return 'only root can become another user'
+  const script = `await import(${JSON.stringify(PACK_COMMIT)})`
+  const ran = spawnSync(process.execPath, ['--input-type=module', '-e', script], { uid: nobody, gid: nobody, cwd: '/' })
+  return ran.status === 0 ? false : 'another user cannot read this checkout'
+}
+
+test('another user, with a home and an umask of their own, packs the same digest', { skip: whyNotNobody() }, () => {
+  const folder = tempFolder()
+  git(folder, 'clone', '-q', pathToFileURL(origin).href, 'theirs')
+  execFileSync('chown', ['-R', `${nobody}:${nobody}`, folder])
+  const script = `
+    const { packCommit } = await import(${JSON.stringify(PACK_COMMIT)})
+    process.umask(0o007)
+    console.log(process.getuid(), (await packCommit({ repo: 'theirs', env: process.env, tempDir: '.' })).digest)`
+  const output = execFileSync(process.execPath, ['--input-type=module', '-e', script], {
+    ...{ cwd: folder, uid: nobody, gid: nobody, encoding: 'utf8' },
+    env: { PATH: process.env.PATH, HOME: folder },
+  })
+  assert.equal(output.trim(), `${nobody} ${GOLDEN}`)
 })
 
 test('another commit with the same content has another digest, and the same trees', async () => {
