@@ -1,5 +1,5 @@
 import { compareBytes } from '../contract/artifact.ts'
-import { type Fault, WaybillError } from '../contract/errors.ts'
+import { ERRORS, type Fault, WaybillError } from '../contract/errors.ts'
 import { isKubeObject, type KubeObject } from '../contract/objects.ts'
 import { checkDuplicates } from './checks/duplicates.ts'
 import { checkEnvironments } from './checks/environments.ts'
@@ -51,7 +51,9 @@ export function assertFaultless(faults: readonly Fault[]): void {
   if (first === undefined) return
   const code = faults.every((fault) => fault.code === 'RENDER_FAILED') ? 'RENDER_FAILED' : 'CHECK_FAILED'
   const count = faults.length === 1 ? 'one fault' : `${faults.length} faults`
-  throw new WaybillError(code, `${count}; ${placeOf(first)}${first.message}`, { faults })
+  const codes = [...new Set(faults.map((fault) => fault.code))]
+  const hints = codes.map((one) => (codes.length === 1 ? ERRORS[one].hint : `${one}: ${ERRORS[one].hint}`))
+  throw new WaybillError(code, `${count}; ${placeOf(first)}${first.message}`, { faults, hint: hints.join('\n      ') })
 }
 
 function placeOf({ file, line }: Fault): string {

@@ -1,5 +1,5 @@
 import { type Digest, digestOf } from '../contract/digest.ts'
-import { type ErrorCode, WaybillError } from '../contract/errors.ts'
+import { type ErrorCode, hasCode, WaybillError } from '../contract/errors.ts'
 import { byDigest, type Reference } from '../contract/reference.ts'
 import { type Env, runProcess } from './process.ts'
 import type { RegistryWriter } from './registry-writer.ts'
@@ -59,15 +59,20 @@ function named(repository: Reference, bytes: Uint8Array): { readonly digest: Dig
   return { digest, target: byDigest(repository, digest) }
 }
 
+const INSTALL = 'Install oras 1.3 or newer (https://oras.land), or name one with WAYBILL_ORAS.'
+
 async function checkVersion(program: string, env: Env): Promise<void> {
-  const { stdout, code } = await runProcess({ command: program, args: ['version'], env })
+  const { stdout, code } = await runProcess({ command: program, args: ['version'], env }).catch((cause: unknown) => {
+    if (!hasCode(cause, 'TOOL_MISSING')) throw cause
+    throw new WaybillError('TOOL_MISSING', cause.message, { cause, hint: INSTALL })
+  })
   const found = /^Version:\s*v?(\d+)\.(\d+)\.(\S+)/m.exec(Buffer.from(stdout).toString('utf8'))
   const [, major = '0', minor = '0', rest = ''] = found ?? []
   if (code !== 0 || found === null)
-    throw new WaybillError('TOOL_FAILED', `${program}: does not say which version it is`)
+    throw new WaybillError('TOOL_FAILED', `${program}: does not say which version it is`, { hint: INSTALL })
   if (Number(major) !== 1 || Number(minor) < 3)
     throw new WaybillError('TOOL_VERSION', `${program} is ${major}.${minor}.${rest}; 1.3 or newer is needed`, {
-      hint: 'Install oras 1.3 or newer (https://oras.land), or name one with WAYBILL_ORAS.',
+      hint: INSTALL,
     })
 }
 

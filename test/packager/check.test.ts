@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type Fault, WaybillError } from '../../contract/errors.ts'
-import { findFaults } from '../../packager/check.ts'
+import { ERRORS, type Fault, WaybillError } from '../../contract/errors.ts'
+import { assertFaultless, findFaults } from '../../packager/check.ts'
 import { objectsOf } from '../../packager/objects.ts'
 import { checkCommit, renderCommit } from '../../packager/pack-commit.ts'
 import { parsePackageFile } from '../../packager/package-file.ts'
@@ -62,6 +62,24 @@ test('all faults are told at once, each with file, line, object and environment'
   assert.equal(faults[0]?.object, 'ConfigMap shop/shop')
   assert.equal(faults[0]?.environment, 'dev')
   assert.match(String(faults[0]?.message), /deploy\/1\.yaml:4/)
+})
+
+test('the hint says what to do about each kind of fault', () => {
+  const fault = (code: Fault['code']): Fault => ({ code, message: 'x' })
+  const hintOf = (...codes: Fault['code'][]) => {
+    try {
+      assertFaultless(codes.map(fault))
+    } catch (error) {
+      return error instanceof WaybillError ? error.hint : String(error)
+    }
+    return ''
+  }
+  assert.equal(hintOf('IMAGE_UNPINNED', 'IMAGE_UNPINNED'), ERRORS.IMAGE_UNPINNED.hint)
+  const both = hintOf('SECRET_VALUE', 'IMAGE_UNPINNED', 'SECRET_VALUE').split('\n')
+  assert.deepEqual(
+    both.map((line) => line.trim()),
+    [`SECRET_VALUE: ${ERRORS.SECRET_VALUE.hint}`, `IMAGE_UNPINNED: ${ERRORS.IMAGE_UNPINNED.hint}`],
+  )
 })
 
 test('a missing name, kind, apiVersion or metadata is a fault', async () => {
