@@ -1,6 +1,6 @@
 // npm test [--unit] [part of a file name …]: runs the tests. Last line: N passed, N failed[, N skipped]; exit 1 when any failed.
 import { globSync } from 'node:fs'
-import { dirname, relative } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import { ensureTools, pathWith, TOOL_NAMES } from '../tools/build.ts'
 import { progressOn } from '../tools/progress.ts'
 import { shareControlPlane, sharedClusterVariable, startControlPlane } from './real/control-plane.ts'
@@ -9,7 +9,8 @@ import { endAll, type FileResult, runFile } from './runner/run-file.ts'
 
 const root = dirname(import.meta.dirname)
 const fileMs = 600_000
-const filesAtOnce = 2
+/** Unit tests wait more than they compute; those with real servers share two cores with these. */
+const filesAtOnce = { unit: 4, real: 2 } as const
 
 type Totals = { passed: number; failed: number; skipped: number }
 
@@ -26,12 +27,9 @@ async function main(args: readonly string[]): Promise<boolean> {
     count(result, totals)
     if (tell(result)) failures.push(result)
   }
-  if (wanted.length === 0) note(await runCheck(root))
-  await runAll(
-    files.filter((file) => !isReal(file)),
-    unitEnvironment(),
-    note,
-  )
+  const unit = files.filter((file) => !isReal(file))
+  const checked = wanted.length === 0 ? runCheck(root).then(note) : undefined
+  await Promise.all([checked, runAll(unit, unitEnvironment(), filesAtOnce.unit, note)])
   const real = unitOnly ? [] : files.filter(isReal)
   if (real.length > 0) await runReal(real, note)
   for (const failure of failures) explain(failure)
@@ -47,7 +45,7 @@ async function runReal(files: readonly string[], note: (result: FileResult) => v
     const tools = await ensureTools(TOOL_NAMES, { progress })
     const cluster = await startControlPlane({ progress })
     const shared = { [sharedClusterVariable]: shareControlPlane(cluster), PATH: pathWith(tools) }
-    await runAll(files, { ...unitEnvironment(), ...shared }, note)
+    await runAll(files, { ...unitEnvironment(), ...shared }, filesAtOnce.real, note)
     await cluster.stop()
   } catch (error) {
     const line = { name: 'tools and control plane', outcome: 'failed' as const, error: wordsOf(error) }
@@ -58,6 +56,7 @@ async function runReal(files: readonly string[], note: (result: FileResult) => v
 async function runAll(
   files: readonly string[],
   env: NodeJS.ProcessEnv,
+  atOnce: number,
   note: (result: FileResult) => void,
 ): Promise<void> {
   const waiting = [...files]
@@ -66,13 +65,16 @@ async function runAll(
       note(await runFile({ file, env, waitMs: fileMs }))
     }
   }
-  await Promise.all(Array.from({ length: filesAtOnce }, work))
+  await Promise.all(Array.from({ length: atOnce }, work))
 }
 
-/** What tests get to see of the environment: nothing that points at a cluster or session of the person who runs them. */
+/**
+ * What tests get to see of the environment: nothing that points at a cluster or session of the person who runs them.
+ * Node keeps what it compiled for one file for the next ones; where it may not write, it does without.
+ */
 function unitEnvironment(): NodeJS.ProcessEnv {
   const { KUBECONFIG, NODE_TEST_CONTEXT, COSIGN_PASSWORD, FORCE_COLOR, ...rest } = process.env
-  return { ...rest, NO_COLOR: '1' }
+  return { ...rest, NO_COLOR: '1', NODE_COMPILE_CACHE: join(root, 'node_modules', '.cache', 'compiled-tests') }
 }
 
 function count(result: FileResult, totals: Totals): void {

@@ -41,7 +41,7 @@ test('an unexpected fault is INTERNAL with its message, and its stack only on re
 })
 
 test('WAYBILL_DEBUG=1 adds the stack on stderr', async () => {
-  const plain = await waybill(['show', 'nowhere'])
+  const plain = await waybillHere(['show', 'nowhere'])
   assertNoStack(plain)
   const debug = await waybill(['show', 'nowhere'], { env: { WAYBILL_DEBUG: '1' } })
   assert.match(debug.stderr, /\n\s+at /)
