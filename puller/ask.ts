@@ -38,7 +38,7 @@ export type Asked =
       readonly verified?: Verified
     }
 
-/** Resolve → Verify → Fetch of what the Delivery asks for. What is refused is an answer; faults of ours and of the disk are thrown. */
+/** Resolve → Verify → Fetch of what the Delivery asks for. What is refused, or cannot be had, is an answer; faults of ours are thrown. */
 export async function ask(observed: Observed): Promise<Asked> {
   const { delivery, ledger, site, access, turn } = observed
   const found: { resolved?: Resolved; verified?: Verified } = {}
@@ -58,9 +58,9 @@ export async function ask(observed: Observed): Promise<Asked> {
   }
 }
 
-const OURS: ReadonlySet<ErrorCode> = new Set(['INTERNAL', 'DISK_FULL', 'DISK_FAILED', 'RECORD_KEY'])
+const OURS: ReadonlySet<ErrorCode> = new Set(['INTERNAL', 'RECORD_KEY'])
 
-/** @throws the error itself where it is no answer of the registry, the artifact or a policy */
+/** @throws the error itself where it is no answer of the registry, the disk, the artifact or a policy */
 export function refusalOf(error: unknown): Said {
   if (!(error instanceof WaybillError) || OURS.has(error.code) || error.code.startsWith('CLUSTER_')) throw error
   return sayError(error)

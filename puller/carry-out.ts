@@ -85,10 +85,14 @@ function planContext({ delivery, account, fetched, site }: Job): PlanContext {
   }
 }
 
+const GUARDS: readonly ErrorCode[] = ['ENVIRONMENT_EMPTY', 'PRUNE_PROTECTED', 'PRUNE_LIMIT']
+
 function refused(plan: Plan): Result {
   const codes = [...new Set(plan.refusals.map(({ code }) => code))]
   const [only] = codes
-  const code: ErrorCode = codes.length === 1 && only !== undefined ? only : 'PLAN_REFUSED'
+  // Guards that one confirmation lifts are told as the gravest of them.
+  const guard = codes.every((code) => GUARDS.includes(code)) ? GUARDS.find((code) => codes.includes(code)) : undefined
+  const code: ErrorCode = guard ?? (codes.length === 1 && only !== undefined ? only : 'PLAN_REFUSED')
   const listed = plan.refusals
     .slice(0, 5)
     .map(({ object, message }) => (object === '' ? message : `${object}: ${message}`))

@@ -4,7 +4,7 @@ import { parseRepository } from '../contract/reference.ts'
 import { fetchHere, type Observed, refusalOf, verifyHere } from './ask.ts'
 import { carryOut, type Job, type Result } from './carry-out.ts'
 import { triggerOf } from './facts.ts'
-import type { RecordSpec } from './kinds.ts'
+import type { RecordKind, RecordSpec } from './kinds.ts'
 import { recordDistrust } from './record-refusal.ts'
 import { sourceOf } from './source/resolve.ts'
 import type { VerifyTarget } from './source/verify.ts'
@@ -21,7 +21,7 @@ export async function keep(observed: Observed, not: Digest | undefined): Promise
   const { current } = ledger.summary
   if (current === undefined || current === not) return { kept: false }
   try {
-    const basis = ledger.summary.records.findLast(({ digest, kind }) => digest === current && kind !== 'Refused')
+    const basis = ledger.summary.records.findLast(({ digest, kind }) => digest === current && CHOSEN.has(kind))
     const verified = await verifyHere(observed, currentTarget(observed, current, basis), { ordered: false })
     const fetched = await fetchHere(observed, verified, basis?.environment)
     const trigger = triggerOf(observed.delivery, ledger.summary, { via: 'current' })
@@ -33,6 +33,9 @@ export async function keep(observed: Observed, not: Digest | undefined): Promise
     return { result: { kind: 'refused', said, objects: [] }, kept: true }
   }
 }
+
+/** Records that say from where, and as which environment, a digest was chosen. A refusal or distrust speaks of what is asked for now. */
+const CHOSEN: ReadonlySet<RecordKind> = new Set(['Intent', 'Applied', 'Unchanged', 'RolledBack'])
 
 function currentTarget({ delivery }: Observed, digest: Digest, basis: RecordSpec | undefined): VerifyTarget {
   const place = sourceOf(delivery.spec)

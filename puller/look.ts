@@ -23,7 +23,13 @@ export type Look = { readonly next: NextRun; readonly said?: Finding['ready'] }
  * ours; what can happen in the world is a status, a record and a time to look again.
  */
 export async function look(site: Site, key: DeliveryKey, turn: Turn): Promise<Look> {
-  const object = await readDelivery(site, key, turn)
+  let object: JsonObject | undefined
+  try {
+    object = await readDelivery(site, key, turn)
+  } catch (error) {
+    if (turn.signal.aborted) return { next: { kind: 'after', ms: 0 } }
+    return unreadable(site, key, error)
+  }
   if (object === undefined) return { next: { kind: 'never' } }
   const header = parseHeader(object)
   const report = reporter(site, header)
@@ -50,6 +56,14 @@ async function readDelivery(site: Site, key: DeliveryKey, turn: Turn): Promise<J
   const { metadata } = answer.body
   // What it delivered stays (deletion: orphan), so there is nothing to do for one that is going.
   return isJsonObject(metadata) && metadata.deletionTimestamp !== undefined ? undefined : answer.body
+}
+
+/** The API server cannot be asked: there is nothing to write a status to, and every reason to try again soon. */
+function unreadable(site: Site, { namespace, name }: DeliveryKey, error: unknown): Look {
+  if (!(error instanceof WaybillError)) throw error
+  const { code, message } = sayError(error)
+  site.log.warn({ delivery: `${namespace}/${name}`, code }, message)
+  return { next: nextAfterError(error), said: { status: 'False', reason: code, message } }
 }
 
 type Report = (finding: Finding) => Promise<Finding['ready']>
@@ -117,11 +131,14 @@ async function recordRefused(site: Site, header: DeliveryHeader, ledger: Ledger,
 
 const ON_CHANGE_MS = durationMs('1m')
 
-/** What a person must change is looked at again now and then: what he changes may be elsewhere (an account, a secret). */
+/**
+ * What may recover by itself is tried less and less often, but every minute at least. What a person must change is looked
+ * at again now and then: what he changes may be elsewhere (an account, a secret).
+ */
 function nextAfterError(error: unknown): NextRun {
   if (error instanceof WaybillError && error.retry !== 'later') return { kind: 'after', ms: ON_CHANGE_MS }
   const seconds = error instanceof WaybillError ? error.retryAfterSeconds : undefined
-  return { kind: 'backoff', ...(seconds === undefined ? {} : { ms: seconds * 1000 }) }
+  return { kind: 'backoff', maxMs: ON_CHANGE_MS, ...(seconds === undefined ? {} : { ms: seconds * 1000 }) }
 }
 
 function log(site: Site, key: DeliveryKey, { resolved, result, refusal }: Ending, said: Finding['ready']): void {

@@ -54,7 +54,7 @@ export async function runLoop(options: LoopOptions): Promise<readonly Standing[]
     run,
     onFault: (id, error) => {
       const { code, message } = sayError(error)
-      site.log.error({ delivery: id, code, err: error }, message)
+      site.log.error({ delivery: id, code, ...(code === 'INTERNAL' ? { err: error } : {}) }, message)
       // A fault of ours settles nothing twice.
       if (once !== undefined) settled(id)
     },

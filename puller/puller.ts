@@ -1,6 +1,6 @@
 import type { Logger } from 'pino'
 import { systemClock } from './clock.ts'
-import { connectCluster } from './cluster/cluster.ts'
+import { connectCluster, type ServiceAccountMount } from './cluster/cluster.ts'
 import { listAll } from './cluster/watch.ts'
 import { runLoop, type Standing } from './loop.ts'
 import { DELIVERIES_PATH, TRUST_POLICIES_PATH } from './observe.ts'
@@ -11,8 +11,8 @@ import { createRegistries } from './source/registries.ts'
 export type PullerOptions = {
   /** Default: as kubectl finds it. */
   readonly kubeconfig?: string
-  /** Use the mounted service account. */
-  readonly inCluster?: boolean
+  /** Use this mounted service account. */
+  readonly serviceAccount?: ServiceAccountMount
   readonly context?: string
   /** The puller's own namespace. Default: waybill-system. */
   readonly namespace?: string
@@ -92,11 +92,11 @@ const CACHE_BYTES_MAX = 10 * 1024 ** 3
 /** How often a Delivery that failed is tried with `once`. */
 const ONCE_ATTEMPTS = 3
 
-function connection({ kubeconfig, context, inCluster }: PullerOptions) {
+function connection({ kubeconfig, context, serviceAccount }: PullerOptions) {
   return {
     ...(kubeconfig === undefined ? {} : { kubeconfig }),
     ...(context === undefined ? {} : { context }),
-    ...(inCluster === undefined ? {} : { inCluster }),
+    ...(serviceAccount === undefined ? {} : { serviceAccount }),
   }
 }
 

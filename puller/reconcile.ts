@@ -28,7 +28,7 @@ export type Ending = {
   readonly retryAfterMs?: number
 }
 
-/** One reconcile: Observe was done; Resolve → Verify → Fetch → Plan → Apply → Wait → Record. Errors: CLUSTER_*, DISK_*, RECORD_*. */
+/** One reconcile: Observe was done; Resolve → Verify → Fetch → Plan → Apply → Wait → Record. Errors: CLUSTER_*, RECORD_*. */
 export async function reconcile(observed: Observed): Promise<Ending> {
   const { ledger } = observed
   if (ledger.summary.broken !== undefined) throw new WaybillError('RECORD_CHAIN_BROKEN', ledger.summary.broken)

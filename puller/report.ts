@@ -62,7 +62,10 @@ function saysOf(
   const keeping = keepingSays(summary, result, kept)
   if (refusal !== undefined && !(isOutage(refusal.code) && isWellKept(ending, summary, generation))) {
     const message = `${refusal.message}${keeping}`
-    return { ready: { status: 'False', reason: refusal.code, message }, ...stalledBy(refusal.code, message) }
+    return {
+      ready: { status: 'False', reason: refusal.code, message },
+      ...stalledBy(refusal.code, message, stepsOf(summary, ending)),
+    }
   }
   if (result?.kind === 'failed')
     return {
@@ -77,7 +80,7 @@ function saysOf(
   if (result.kind === 'refused')
     return {
       ready: { status: 'False', reason: result.said.code, message: result.said.message },
-      ...stalledBy(result.said.code, result.said.message),
+      ...stalledBy(result.said.code, result.said.message, stepsOf(summary, ending)),
     }
   const trouble = refusal === undefined ? '' : `; the source could not be asked: ${refusal.message}`
   return { ready: { status: 'True', reason: readyReason(ending), message: `${whatRuns(summary)}${trouble}` } }
@@ -125,9 +128,20 @@ function sourceSays({ refusal, resolved, result, kept }: Ending): NonNullable<Fi
   return { status: 'True', reason: 'Verified', message: what }
 }
 
-function stalledBy(code: ErrorCode, message: string): Pick<Finding, 'stalled' | 'reconciling'> {
-  if (new WaybillError(code, '').retry === 'later') return { reconciling: { reason: 'Retrying', message } }
-  return { stalled: { reason: code, message } }
+/** What a person may have to name, to go on. */
+type Steps = { readonly digest?: string | undefined; readonly head?: string | undefined }
+
+function stepsOf({ head }: Partial<LedgerSummary>, { resolved }: Partial<Ending>): Steps {
+  return { digest: resolved?.digest, head: head?.hash }
+}
+
+/** Ready says what is wrong; Stalled, what a person can do about it. */
+function stalledBy(code: ErrorCode, message: string, steps: Steps): Pick<Finding, 'stalled' | 'reconciling'> {
+  const { retry, hint } = new WaybillError(code, '')
+  if (retry === 'later') return { reconciling: { reason: 'Retrying', message } }
+  const { digest = '<digest>', head = '<status.lastRecord.hash>' } = steps
+  const filled = hint.replaceAll('<digest>', digest).replaceAll('<status.lastRecord.hash>', head)
+  return { stalled: { reason: code, message: filled } }
 }
 
 function driftOf({ result }: Ending): Pick<Finding, 'drift'> {
@@ -152,7 +166,7 @@ export function findingOfError(generation: number, said: Said, summary: LedgerSu
   return {
     generation,
     ready: { status: 'False', reason: said.code, message: said.message },
-    ...stalledBy(said.code, said.message),
+    ...stalledBy(said.code, said.message, stepsOf(summary ?? {}, {})),
     ...(summary === undefined ? {} : recordsOf(summary)),
   }
 }

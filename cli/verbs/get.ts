@@ -43,6 +43,7 @@ function oneOf(object: JsonObject): Outcome {
     ['Delivery', `${row?.namespace}/${row?.name}`],
     ['Follows', row?.source],
     ['Ready', `${ready}${row?.message === undefined ? '' : `: ${row.message}`}`],
+    ['To do', status.conditions?.find(({ type, status }) => type === 'Stalled' && status === 'True')?.message],
     ['Runs', status.applied?.digest],
     ['Version', status.applied?.version],
     ['Revision', status.applied?.revision],

@@ -1,17 +1,19 @@
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { destination, pino } from 'pino'
+import { WaybillError } from '../../contract/errors.ts'
 import { runPuller } from '../../puller/puller.ts'
 import { EXIT } from '../exit.ts'
-import { clusterFlags, collect, durationMs, examples, pathFrom, positive } from '../flags.ts'
+import { clusterFlags, collect, durationMs, examples, type Flags, pathFrom, positive } from '../flags.ts'
 import { table } from '../output.ts'
 import { proxyOf } from '../registry.ts'
-import type { Verb } from '../verb.ts'
+import type { Context, Verb } from '../verb.ts'
 
 export const verb: Verb = {
   stopsBySignal: true,
   define: (command) => {
     clusterFlags(command)
+      .option('--service-account-dir <dir>', 'a mounted service account: token, ca.crt, namespace (default: the pod’s)')
       .option('--namespace <name>', 'the puller’s own namespace', 'waybill-system')
       .option('--only-namespace <name>', 'deliver only these namespaces; may be given again', collect)
       .option('--cache-dir <dir>', 'where fetched artifacts are kept (default: $XDG_CACHE_HOME/waybill)')
@@ -45,6 +47,7 @@ export const verb: Verb = {
       log: pino({ level: flags.need('logLevel') }, destination({ dest: 2, sync: true })),
       ...(kubeconfig === undefined ? {} : { kubeconfig: pathFrom(cwd, kubeconfig) }),
       ...(kubeContext === undefined ? {} : { context: kubeContext }),
+      ...mounted(flags, context),
       ...(waitTimeoutMs === undefined ? {} : { waitTimeoutMs }),
       ...(parallel === undefined ? {} : { parallel }),
       ...(onlyNamespaces.length === 0 ? {} : { onlyNamespaces }),
@@ -63,6 +66,18 @@ export const verb: Verb = {
       exit: settled ? EXIT.done : EXIT.failed,
     }
   },
+}
+
+/** In a pod, Kubernetes says by these two variables where its API server is. */
+function mounted(flags: Flags, { env, cwd }: Context) {
+  const directory = flags.text('serviceAccountDir')
+  if (directory === undefined) return {}
+  if (flags.text('kubeconfig') !== undefined || flags.text('context') !== undefined)
+    throw new WaybillError('USAGE', '--service-account-dir goes with neither --kubeconfig nor --context')
+  const { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port } = env
+  if (!host || !port)
+    throw new WaybillError('CLUSTER_CONFIG', 'KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set')
+  return { serviceAccount: { directory: pathFrom(cwd, directory), host, port } }
 }
 
 function defaultCache(env: Readonly<Record<string, string | undefined>>): string {

@@ -1,7 +1,11 @@
 import { hasCode } from '../../contract/errors.ts'
+import { isKubeObject } from '../../contract/objects.ts'
 import { answerReason } from '../cluster/answer.ts'
 import type { ClusterAnswer } from '../cluster/cluster-port.ts'
+import { objectUrl } from '../cluster/resources.ts'
+import { claimOf } from '../plan/claim.ts'
 import { applyObject } from '../plan/dry-run.ts'
+import { isOurs } from '../plan/ownership.ts'
 import type { PlannedChange } from '../plan/plan.ts'
 import { judge } from '../plan/refusal.ts'
 import type { Applying, Outcome } from './apply.ts'
@@ -18,11 +22,27 @@ export async function writeObject(applying: Applying, change: PlannedChange): Pr
   const expecting = uid === undefined ? 'absent' : { uid }
   try {
     const answer = await applyObject(cluster, context.account, resource, desired, expecting, { dryRun: false })
+    if (action === 'create' && answer.status === 409 && (await isMadeByUs(applying, change)))
+      return {
+        object: name,
+        result: 'failed',
+        code: 'CLUSTER_CONFLICT',
+        message: 'another puller of this cluster made it meanwhile',
+      }
     return action === 'create' ? settleCreate(book, change, answer) : settleUpdate(book, change, answer)
   } catch (error) {
     if (!hasCode(error, 'CLUSTER_UNREACHABLE', 'CLUSTER_AUTH', 'CLUSTER_FAILED')) throw error
     return { object: name, result: 'failed', code: error.code, message: error.message }
   }
+}
+
+/** What stands in the way of a create carries our claim: two pullers are at work. Its entry stays in the book, by which the next look knows it. */
+async function isMadeByUs({ cluster, context, book }: Applying, { desired }: PlannedChange): Promise<boolean> {
+  const { resource, id, key } = desired
+  if (resource === undefined) return false
+  const answer = await cluster.request(context.account, { method: 'GET', path: objectUrl(resource, id) })
+  const claim = claimOf(context.claimKey, context.delivery.uid, key)
+  return answer.status === 200 && isKubeObject(answer.body) && isOurs(book.get(key), answer.body, claim)
 }
 
 /** A definite no: nothing was written. 408 and 429 are none, and after a 5xx nobody knows. */

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises'
 import type { RequestOptions } from 'node:https'
 import type { KubeConfig } from '@kubernetes/client-node'
 import { Agent, type buildConnector, type Dispatcher, ProxyAgent } from 'undici'
@@ -69,6 +70,8 @@ export class Access implements ClusterAccess {
       if (typeof value === 'string') headers[name] = value
     if (typeof options.auth === 'string')
       headers.Authorization = `Basic ${Buffer.from(options.auth, 'utf8').toString('base64')}`
+    const tokenFile: unknown = this.#config.getCurrentUser()?.authProvider?.config?.tokenFile
+    if (typeof tokenFile === 'string') headers.Authorization = `Bearer ${await readToken(tokenFile)}`
     return { dispatcher: this.#pool(options), headers }
   }
 
@@ -87,6 +90,15 @@ export class Access implements ClusterAccess {
     // What is in flight on the old pool may end.
     old?.close().catch(() => undefined)
     return this.#dispatcher.pool
+  }
+}
+
+/** The library keeps a mounted token for a minute, also when the server no longer takes it. */
+async function readToken(path: string): Promise<string> {
+  try {
+    return (await readFile(path, 'utf8')).trim()
+  } catch (cause) {
+    throw new WaybillError('CLUSTER_AUTH', `the token of the service account, ${path}, cannot be read`, { cause })
   }
 }
 

@@ -1,3 +1,6 @@
+import { accessSync, constants, readFileSync } from 'node:fs'
+import { isIPv6 } from 'node:net'
+import { join } from 'node:path'
 import { KubeConfig } from '@kubernetes/client-node'
 import { type Dispatcher, request as send } from 'undici'
 import { hasCode, WaybillError } from '../../contract/errors.ts'
@@ -11,9 +14,12 @@ import { Discovery } from './discovery.ts'
 export type ClusterOptions = {
   readonly kubeconfig?: string
   readonly context?: string
-  /** Use the mounted service account. Default: kubeconfig as kubectl finds it. */
-  readonly inCluster?: boolean
+  /** Use a mounted service account. Default: the kubeconfig as kubectl finds it, then the one that a pod has. */
+  readonly serviceAccount?: ServiceAccountMount
 }
+
+/** What a pod gets: a folder with `token` (which rotates), `ca.crt` and `namespace`, and where the API server is. */
+export type ServiceAccountMount = { readonly directory: string; readonly host: string; readonly port: string }
 
 export type ConnectedCluster = Cluster & {
   close(): Promise<void>
@@ -55,14 +61,15 @@ export function connectCluster(options: ClusterOptions = {}): ConnectedCluster {
   }
 }
 
-function loadConfig({ kubeconfig, context, inCluster = false }: ClusterOptions): KubeConfig {
+function loadConfig({ kubeconfig, context, serviceAccount }: ClusterOptions): KubeConfig {
   const config = new KubeConfig()
   try {
-    if (inCluster) config.loadFromCluster()
+    if (serviceAccount !== undefined) loadMounted(config, serviceAccount)
     else if (kubeconfig !== undefined) config.loadFromFile(kubeconfig)
     else config.loadFromDefault()
   } catch (cause) {
-    throw new WaybillError('CLUSTER_CONFIG', `${kubeconfig ?? 'the kubeconfig'} cannot be read`, { cause })
+    const what = serviceAccount?.directory ?? kubeconfig ?? 'the kubeconfig'
+    throw new WaybillError('CLUSTER_CONFIG', `${what} cannot be read`, { cause })
   }
   if (context !== undefined) {
     if (config.getContextObject(context) === null)
@@ -75,6 +82,20 @@ function loadConfig({ kubeconfig, context, inCluster = false }: ClusterOptions):
   if (cluster === null || config.getCurrentContext() === 'loaded-context')
     throw new WaybillError('CLUSTER_CONFIG', 'no kubeconfig names a cluster to use')
   return config
+}
+
+/** The token is read by cluster-access.ts, as often as it may have rotated. */
+function loadMounted(config: KubeConfig, { directory, host, port }: ServiceAccountMount): void {
+  const [tokenFile, caFile] = ['token', 'ca.crt'].map((name) => join(directory, name))
+  for (const path of [tokenFile, caFile]) accessSync(path ?? '', constants.R_OK)
+  const namespace = readFileSync(join(directory, 'namespace'), 'utf8').trim()
+  const name = 'mounted'
+  config.loadFromOptions({
+    clusters: [{ name, caFile, server: `https://${isIPv6(host) ? `[${host}]` : host}:${port}`, skipTLSVerify: false }],
+    users: [{ name, authProvider: { name: 'tokenFile', config: { tokenFile } } }],
+    contexts: [{ name, cluster: name, user: name, namespace }],
+    currentContext: name,
+  })
 }
 
 async function requestWithRetries(

@@ -31,7 +31,10 @@ export async function readHead(cluster: Cluster, namespace: string, uid: string)
 /** All Deliveries share the ConfigMap, so that its writers meet each other. */
 const TRIES_MAX = 10
 
-/** Writes one head. The ConfigMap is made, with the public half of the key, where somebody removed it. */
+/**
+ * Writes one head, and never an older one over a newer: another puller may have gone further meanwhile. The ConfigMap is
+ * made, with the public half of the key, where somebody removed it.
+ */
 export async function writeHead(
   cluster: Cluster,
   namespace: string,
@@ -47,18 +50,32 @@ export async function writeHead(
     data: { [PUBLIC_KEY_ENTRY]: publicPem, ...entry },
   }
   for (let tries = 1; ; tries++) {
-    let answer = await cluster.request('puller', {
-      method: 'PATCH',
-      path: configMapPath(namespace),
-      contentType: 'application/merge-patch+json',
-      body: { data: entry },
-    })
-    if (answer.status === 200) return
+    const before = await cluster.request('puller', { method: 'GET', path: configMapPath(namespace) })
+    const data = isJsonObject(before.body.data) ? before.body.data : undefined
+    const kept = data?.[delivery.uid]
+    if ((parseHead(kept)?.sequence ?? 0) > head.sequence) return
+    const path = `/data/${delivery.uid}`
+    const value = entry[delivery.uid] ?? ''
+    let answer =
+      before.status !== 200
+        ? before
+        : await cluster.request('puller', {
+            method: 'PATCH',
+            path: configMapPath(namespace),
+            contentType: 'application/json-patch+json',
+            body: [
+              ...(data === undefined ? [{ op: 'add', path: '/data', value: {} }] : []),
+              ...(kept === undefined ? [] : [{ op: 'test', path, value: kept }]),
+              { op: 'add', path, value },
+            ],
+          })
+    if (answer.status === 200 && before.status === 200) return
     if (answer.status === 404) {
       answer = await cluster.request('puller', { method: 'POST', path: configMapPath(namespace, ''), body: create })
       if (answer.status === 201) return
     }
-    if (answer.status !== 409 || tries >= TRIES_MAX)
+    // 422: the entry is not what it was when it was read.
+    if ((answer.status !== 409 && answer.status !== 422) || tries >= TRIES_MAX)
       throw answerError(`ConfigMap ${namespace}/${RECORDS_CONFIG_MAP}`, answer)
   }
 }

@@ -5,7 +5,7 @@ import type { Cluster, ClusterAnswer, ClusterRequest, Identity } from '../../pul
 export type Fault = 'lost' | 'crash-before' | 'crash-after' | 'conflict'
 
 /**
- * Objects by path, with names that cannot be taken twice, merge patches and label selectors: enough for the ledger's order
+ * Objects by path, with names that cannot be taken twice, merge patches, JSON patches (test and add) and label selectors: enough for the ledger's order
  * of writes and its crashes. Server-side apply, admission and schemas are for the real API server.
  */
 export class FakeCluster implements Cluster {
@@ -68,7 +68,8 @@ export class FakeCluster implements Cluster {
       this.objects.delete(path)
       return { status: 200, body: {} }
     }
-    const after = merge(before, object)
+    const after = Array.isArray(body) ? patched(before, body) : merge(before, object)
+    if (after === undefined) return { status: 422, body: { reason: 'Invalid' } }
     this.objects.set(path, after)
     return { status: 200, body: after }
   }
@@ -78,6 +79,22 @@ function labelOf(object: JsonObject, key: string): Json | undefined {
   const { metadata } = object
   const labels = isJsonObject(metadata) ? metadata.labels : undefined
   return isJsonObject(labels) ? labels[key] : undefined
+}
+
+/** Undefined where a test does not hold. */
+function patched(before: JsonObject, operations: readonly JsonObject[]): JsonObject | undefined {
+  let after = before
+  for (const { op, path, value } of operations) {
+    const names = String(path).split('/').slice(1)
+    const found = names.reduce<Json | undefined>((at, name) => (isJsonObject(at) ? at[name] : undefined), after)
+    if (op === 'test' && found !== value) return undefined
+    if (op === 'add') after = merge(after, nested(names, value ?? null))
+  }
+  return after
+}
+
+function nested([name = '', ...rest]: readonly string[], value: Json): JsonObject {
+  return { [name]: rest.length === 0 ? value : nested(rest, value) }
 }
 
 function merge(before: JsonObject, patch: JsonObject): JsonObject {

@@ -41,7 +41,6 @@ describe('writing', () => {
     const configMaps = HEADS.replace(/\/waybill-records$/, '')
     assert.deepEqual(cluster.writes, [
       `POST ${records}`,
-      `PATCH ${HEADS}`,
       `POST ${configMaps}`,
       `POST ${records}`,
       `PATCH ${HEADS}`,
@@ -164,6 +163,26 @@ describe('a puller that is killed', () => {
     assert.equal((await readHead(cluster, NAMESPACE, DELIVERY.uid)).head?.sequence, 2)
     conflicts = 1000
     await assert.rejects(ledger.append(facts('Intent', { digest: B })), (error) => hasCode(error, 'CLUSTER_CONFLICT'))
+  })
+
+  test('a head that another puller moved further meanwhile is not set back', async () => {
+    const cluster = await withRecords(['Intent', { digest: A }])
+    const slow = await open(cluster)
+    let others: Promise<unknown> | undefined
+    cluster.onWrite = (line) => {
+      // Its record is there; before its head is, another puller writes two more.
+      if (!line.startsWith('PATCH') || others !== undefined) return undefined
+      others = open(cluster).then(async (fast) => {
+        await fast.append(facts('Intent', { digest: B }))
+        await fast.append(facts('Applied', { digest: B, intent: 3 }))
+      })
+      return 'conflict'
+    }
+    const appended = slow.append(facts('Applied', { digest: A, intent: 1 }))
+    await appended
+    await others
+    assert.equal((await readHead(cluster, NAMESPACE, DELIVERY.uid)).head?.sequence, 4)
+    assert.deepEqual((await audit(cluster)).faults, [])
   })
 
   test('a create whose answer was lost is taken for what it is', async () => {
