@@ -1,4 +1,4 @@
-import type { KubeObject } from '../contract/objects.ts'
+import type { KubeObject } from '../contract/artifact/objects.ts'
 import { listOf, printYaml } from '../puller/install/print.ts'
 import type { Outcome } from './verb.ts'
 

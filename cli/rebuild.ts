@@ -1,4 +1,4 @@
-import type { ReleaseConfig } from '../contract/artifact.ts'
+import type { ReleaseConfig } from '../contract/artifact/artifact.ts'
 import type { Digest } from '../contract/digest.ts'
 import { WaybillError } from '../contract/errors.ts'
 import { packCommit } from '../packager/pack-commit.ts'

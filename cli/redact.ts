@@ -1,5 +1,5 @@
+import type { KubeObject } from '../contract/artifact/objects.ts'
 import { isJsonObject, type Json } from '../contract/canonical-json.ts'
-import type { KubeObject } from '../contract/objects.ts'
 
 const HIDDEN = '(redacted)'
 const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration'

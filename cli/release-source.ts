@@ -1,7 +1,7 @@
 import { type Digest, parseDigest } from '../contract/digest.ts'
 import { WaybillError } from '../contract/errors.ts'
 import { byDigest, parseReference, type Reference } from '../contract/reference.ts'
-import type { BlobSource, ManifestSource } from '../contract/registry.ts'
+import type { BlobSource, ManifestSource } from '../contract/registry/registry.ts'
 import { isLayout, layoutDigests, layoutSource } from './disk.ts'
 import { type Flags, pathFrom } from './flags.ts'
 import { openReader } from './registry.ts'

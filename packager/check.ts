@@ -1,6 +1,6 @@
-import { compareBytes } from '../contract/artifact.ts'
+import { compareBytes } from '../contract/artifact/artifact.ts'
+import { isKubeObject, type KubeObject } from '../contract/artifact/objects.ts'
 import { ERRORS, type Fault, WaybillError } from '../contract/errors.ts'
-import { isKubeObject, type KubeObject } from '../contract/objects.ts'
 import { checkDuplicates } from './checks/duplicates.ts'
 import { checkEnvironments } from './checks/environments.ts'
 import { checkIdentity } from './checks/identity.ts'
@@ -10,7 +10,7 @@ import { checkReplicas } from './checks/replicas.ts'
 import { checkReserved } from './checks/reserved.ts'
 import { checkSecrets } from './checks/secrets.ts'
 import type { PackageFile } from './package-file.ts'
-import type { Rendered } from './rendered.ts'
+import type { Rendered } from './render/rendered.ts'
 
 /** Objects that passed every check, by environment. */
 export type Checked = {

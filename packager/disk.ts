@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { lstat, mkdir, open, readdir, readFile, realpath, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { compareBytes } from '../contract/artifact.ts'
+import { compareBytes } from '../contract/artifact/artifact.ts'
 import { WaybillError } from '../contract/errors.ts'
 
 /** Turns what the file system says into DISK_FULL or DISK_FAILED, naming the path. */

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { MEDIA } from '../contract/artifact.ts'
+import { MEDIA } from '../contract/artifact/artifact.ts'
 import { canonicalJson, isJsonObject, type Json, parseJson } from '../contract/canonical-json.ts'
 import { type Digest, digestHex, digestOf } from '../contract/digest.ts'
 import { WaybillError } from '../contract/errors.ts'

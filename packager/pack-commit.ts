@@ -9,9 +9,9 @@ import { type Commit, listTree, readBlobs, resolveCommit } from './git.ts'
 import { type Packed, packRelease } from './pack.ts'
 import { PACKAGE_FILE, type PackageFile, parsePackageFile } from './package-file.ts'
 import type { Env } from './process.ts'
-import { assertSame, examineTools, needsKustomize, renderOnce } from './render.ts'
-import { findKustomize } from './render-kustomize.ts'
-import type { Rendered } from './rendered.ts'
+import { assertSame, examineTools, needsKustomize, renderOnce } from './render/render.ts'
+import { findKustomize } from './render/render-kustomize.ts'
+import type { Rendered } from './render/rendered.ts'
 
 export type CommitOptions = {
   /** A folder in a Git repository. */

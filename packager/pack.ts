@@ -8,15 +8,15 @@ import {
   treeDigest,
   writeConfig,
   writeManifest,
-} from '../contract/artifact.ts'
+} from '../contract/artifact/artifact.ts'
+import { KUSTOMIZATION, writeKustomization } from '../contract/artifact/layer.ts'
+import { type KubeObject, objectId, objectPath } from '../contract/artifact/objects.ts'
+import { writeTar } from '../contract/artifact/tar.ts'
 import { canonicalJson } from '../contract/canonical-json.ts'
 import { type Digest, digestOf } from '../contract/digest.ts'
 import { WaybillError } from '../contract/errors.ts'
-import { KUSTOMIZATION, writeKustomization } from '../contract/layer.ts'
 import { LIMITS } from '../contract/limits.ts'
-import { type KubeObject, objectId, objectPath } from '../contract/objects.ts'
-import { writeTar } from '../contract/tar.ts'
-import { imagesOf } from './images.ts'
+import { imagesOf } from './render/images.ts'
 
 /** What a release holds, before it has bytes. Nothing in it but what the commit says. */
 export type Release = Pick<ReleaseConfig, 'package' | 'source' | 'kubernetes'> & {

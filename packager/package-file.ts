@@ -1,9 +1,9 @@
 import { z } from 'zod'
-import { environmentNameSchema, packageNameSchema } from '../contract/artifact.ts'
+import { environmentNameSchema, packageNameSchema } from '../contract/artifact/artifact.ts'
 import { type Fault, WaybillError } from '../contract/errors.ts'
 import { LIMITS } from '../contract/limits.ts'
 import { parseRepository } from '../contract/reference.ts'
-import { lineAt, readYaml, type YamlDocument } from './yaml.ts'
+import { lineAt, readYaml, type YamlDocument } from './yaml/yaml.ts'
 
 /** The file's name, at the root of the repository. */
 export const PACKAGE_FILE = 'waybill.yaml'

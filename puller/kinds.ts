@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { digestSchema, environmentNameSchema, revisionSchema } from '../contract/artifact.ts'
+import { digestSchema, environmentNameSchema, revisionSchema } from '../contract/artifact/artifact.ts'
 import { isErrorCode, WaybillError } from '../contract/errors.ts'
 import { LIMITS } from '../contract/limits.ts'
 import { isChannel, parseRepository } from '../contract/reference.ts'

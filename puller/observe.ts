@@ -1,6 +1,6 @@
 import { isJsonObject, type Json, type JsonObject } from '../contract/canonical-json.ts'
 import { WaybillError } from '../contract/errors.ts'
-import { parseTrustPolicy, repositoryMatches, type TrustPolicy } from '../contract/trust-policy.ts'
+import { parseTrustPolicy, repositoryMatches, type TrustPolicy } from '../contract/trust/trust-policy.ts'
 import { API_VERSION, type Delivery, deliveryStatusSchema, parseDeliverySpec } from './kinds.ts'
 
 /** What of a Delivery can be said before its spec is read: enough to write its status. */

@@ -1,6 +1,6 @@
 import { parseChannel, parseReference } from '../../contract/reference.ts'
-import { createOras } from '../../packager/oras.ts'
-import { promote } from '../../packager/promote.ts'
+import { createOras } from '../../packager/publish/oras.ts'
+import { promote } from '../../packager/publish/promote.ts'
 import { examples, registryFlags } from '../flags.ts'
 import { openReader, orasOptions } from '../registry.ts'
 import { readPolicies, readSigningKey } from '../signing.ts'

@@ -1,4 +1,4 @@
-import { isKubeObject } from '../../contract/objects.ts'
+import { isKubeObject } from '../../contract/artifact/objects.ts'
 import { renderCommit } from '../../packager/pack-commit.ts'
 import { printYaml } from '../../puller/install/print.ts'
 import { commitOptions } from '../commit.ts'

@@ -7,7 +7,7 @@ import {
   parseRepository,
   parseVersion,
 } from '../../contract/reference.ts'
-import { explainTrust } from '../../contract/trust.ts'
+import { explainTrust } from '../../contract/trust/trust.ts'
 import { fetchEnvironment, fetchRelease, type Release } from '../../puller/source/fetch.ts'
 import { trustQuery, type VerifyTarget, verify } from '../../puller/source/verify.ts'
 import { examples, type Flags, registryFlags } from '../flags.ts'

@@ -1,11 +1,11 @@
 import { z } from 'zod'
 import { parseJson } from '../canonical-json.ts'
-import type { Credential, CredentialSource } from '../credentials.ts'
 import { hasCode, WaybillError } from '../errors.ts'
 import { LIMITS } from '../limits.ts'
 import type { Reference } from '../reference.ts'
 import { type Challenge, parseChallenges } from './challenge.ts'
 import type { Connections } from './connections.ts'
+import type { Credential, CredentialSource } from './credentials.ts'
 import { ask, dropBody, readBody, where } from './http.ts'
 
 /** Answers a registry's challenges, and remembers the answers: a token for each repository, pull only. */

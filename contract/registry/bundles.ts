@@ -1,12 +1,12 @@
 import { z } from 'zod'
-import { digestSchema, MEDIA } from '../artifact.ts'
+import { digestSchema, MEDIA } from '../artifact/artifact.ts'
 import { parseJson } from '../canonical-json.ts'
 import type { Digest } from '../digest.ts'
 import { hasCode, WaybillError } from '../errors.ts'
 import { LIMITS } from '../limits.ts'
 import type { Reference } from '../reference.ts'
-import type { BlobSource, ManifestSource } from '../registry.ts'
 import type { ReferrerEntry } from './referrers.ts'
+import type { BlobSource, ManifestSource } from './registry.ts'
 
 const referrerSchema = z.object({
   layers: z.tuple([

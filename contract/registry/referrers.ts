@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { digestSchema, MEDIA } from '../artifact.ts'
+import { digestSchema, MEDIA } from '../artifact/artifact.ts'
 import { parseJson } from '../canonical-json.ts'
 import { type Digest, digestHex } from '../digest.ts'
 import { hasCode, WaybillError } from '../errors.ts'

@@ -1,9 +1,9 @@
-import type { CredentialSource } from '../credentials.ts'
 import { WaybillError } from '../errors.ts'
 import { LIMITS } from '../limits.ts'
 import type { Reference } from '../reference.ts'
 import { createAuthorizer } from './authorization.ts'
 import { type ConnectionOptions, createConnections } from './connections.ts'
+import type { CredentialSource } from './credentials.ts'
 import { type Answer, ask, dropBody, where } from './http.ts'
 
 export type SessionOptions = ConnectionOptions & {

@@ -1,6 +1,6 @@
+import { isKubeObject, objectId, objectPath } from '../../contract/artifact/objects.ts'
 import type { Fault } from '../../contract/errors.ts'
-import { isKubeObject, objectId, objectPath } from '../../contract/objects.ts'
-import { faultAt, type RenderedObject } from '../rendered.ts'
+import { faultAt, type RenderedObject } from '../render/rendered.ts'
 
 /** No two objects of an environment are the same to the cluster: equal group, kind, namespace and name, whatever the version. */
 export function checkDuplicates(objects: readonly RenderedObject[]): readonly Fault[] {

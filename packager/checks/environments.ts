@@ -1,7 +1,7 @@
 import type { Fault } from '../../contract/errors.ts'
 import { LIMITS } from '../../contract/limits.ts'
 import { PACKAGE_FILE, type PackageFile } from '../package-file.ts'
-import type { Rendered } from '../rendered.ts'
+import type { Rendered } from '../render/rendered.ts'
 
 /**
  * Every environment has objects, and no more than fit. One without any is refused: delivering it would delete all that the release before

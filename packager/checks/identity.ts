@@ -1,7 +1,7 @@
 import { isJsonObject } from '../../contract/canonical-json.ts'
 import type { Fault } from '../../contract/errors.ts'
 import { LIMITS } from '../../contract/limits.ts'
-import { type FieldPath, faultAt, type RenderedObject } from '../rendered.ts'
+import { type FieldPath, faultAt, type RenderedObject } from '../render/rendered.ts'
 
 /** apiVersion, kind and metadata.name are there, and are what a path and a config can hold. */
 export function checkIdentity(objects: readonly RenderedObject[]): readonly Fault[] {

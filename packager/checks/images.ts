@@ -1,6 +1,6 @@
 import type { Fault } from '../../contract/errors.ts'
-import { imagesOf } from '../images.ts'
-import { faultAt, type RenderedObject } from '../rendered.ts'
+import { imagesOf } from '../render/images.ts'
+import { faultAt, type RenderedObject } from '../render/rendered.ts'
 
 const PINNED = /^[^@\s]+@sha256:[0-9a-f]{64}$/
 

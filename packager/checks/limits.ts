@@ -1,7 +1,7 @@
 import { canonicalJson, isJsonObject, type Json } from '../../contract/canonical-json.ts'
 import type { Fault } from '../../contract/errors.ts'
 import { LIMITS } from '../../contract/limits.ts'
-import { faultAt, type RenderedObject } from '../rendered.ts'
+import { faultAt, type RenderedObject } from '../render/rendered.ts'
 
 /** Every object is of a size and depth that the puller reads. */
 export function checkLimits(objects: readonly RenderedObject[]): readonly Fault[] {

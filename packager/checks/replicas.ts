@@ -1,7 +1,7 @@
+import { groupOf, isKubeObject, objectId, objectKey, objectName } from '../../contract/artifact/objects.ts'
 import { isJsonObject, type Json } from '../../contract/canonical-json.ts'
 import type { Fault } from '../../contract/errors.ts'
-import { groupOf, isKubeObject, objectId, objectKey, objectName } from '../../contract/objects.ts'
-import { faultAt, type RenderedObject } from '../rendered.ts'
+import { faultAt, type RenderedObject } from '../render/rendered.ts'
 
 /** No HorizontalPodAutoscaler has a target in its environment that declares replicas: each release would undo its work. */
 export function checkReplicas(objects: readonly RenderedObject[]): readonly Fault[] {

@@ -1,7 +1,7 @@
+import { groupOf } from '../../contract/artifact/objects.ts'
 import { isJsonObject } from '../../contract/canonical-json.ts'
 import type { Fault } from '../../contract/errors.ts'
-import { groupOf } from '../../contract/objects.ts'
-import { faultAt, type RenderedObject } from '../rendered.ts'
+import { faultAt, type RenderedObject } from '../render/rendered.ts'
 
 /** Kinds that only the puller writes. */
 const KINDS = new Set(['DeliveryRecord', 'DeliveryInventory'])

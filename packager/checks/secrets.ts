@@ -1,6 +1,6 @@
 import { isJsonObject, type Json } from '../../contract/canonical-json.ts'
 import type { Fault } from '../../contract/errors.ts'
-import { faultAt, type RenderedObject } from '../rendered.ts'
+import { faultAt, type RenderedObject } from '../render/rendered.ts'
 
 /** No Secret has values in it; the fault names the keys, never a value. */
 export function checkSecrets(objects: readonly RenderedObject[], rule: 'refuse' | 'allow'): readonly Fault[] {

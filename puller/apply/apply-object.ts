@@ -1,5 +1,5 @@
+import { isKubeObject } from '../../contract/artifact/objects.ts'
 import { hasCode } from '../../contract/errors.ts'
-import { isKubeObject } from '../../contract/objects.ts'
 import { answerReason } from '../cluster/answer.ts'
 import type { ClusterAnswer } from '../cluster/cluster-port.ts'
 import { objectUrl } from '../cluster/resources.ts'

@@ -1,5 +1,5 @@
+import type { KubeObject } from '../../contract/artifact/objects.ts'
 import { hasCode } from '../../contract/errors.ts'
-import type { KubeObject } from '../../contract/objects.ts'
 import type { ResourceMap } from '../plan/desired.ts'
 import type { Cluster, Resource } from './cluster-port.ts'
 import { inParallel } from './in-parallel.ts'

@@ -1,6 +1,6 @@
+import type { KubeObject, ObjectId } from '../../contract/artifact/objects.ts'
 import { isJsonObject, type JsonObject } from '../../contract/canonical-json.ts'
 import { WaybillError } from '../../contract/errors.ts'
-import type { KubeObject, ObjectId } from '../../contract/objects.ts'
 import type { Cluster, Resource } from './cluster-port.ts'
 import { groupVersionPath } from './discovery.ts'
 

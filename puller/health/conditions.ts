@@ -1,5 +1,5 @@
+import type { KubeObject } from '../../contract/artifact/objects.ts'
 import { isJsonObject, type Json, type JsonObject } from '../../contract/canonical-json.ts'
-import type { KubeObject } from '../../contract/objects.ts'
 
 /** One condition, as far as it may be repeated: controllers put what they were given into messages, so those are left out. */
 export type SeenCondition = { readonly status: string; readonly reason: string }

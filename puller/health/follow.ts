@@ -1,5 +1,5 @@
+import { groupOf, isKubeObject, objectId, objectKey } from '../../contract/artifact/objects.ts'
 import { isJsonObject, type JsonObject } from '../../contract/canonical-json.ts'
-import { groupOf, isKubeObject, objectId, objectKey } from '../../contract/objects.ts'
 import type { Clock } from '../clock.ts'
 import { answerReason } from '../cluster/answer.ts'
 import type { Cluster, Resource } from '../cluster/cluster-port.ts'

@@ -1,4 +1,4 @@
-import type { KubeObject } from '../../contract/objects.ts'
+import type { KubeObject } from '../../contract/artifact/objects.ts'
 import type { DesiredObject } from '../plan/desired.ts'
 import { healthOf, type ObjectHealth } from './health.ts'
 

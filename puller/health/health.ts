@@ -1,5 +1,5 @@
-import type { KubeObject } from '../../contract/objects.ts'
-import { groupOf } from '../../contract/objects.ts'
+import type { KubeObject } from '../../contract/artifact/objects.ts'
+import { groupOf } from '../../contract/artifact/objects.ts'
 import { conditionOf, isObserved, said } from './conditions.ts'
 import { failed, HEALTHY, type HealthRule, type ObjectHealth, waiting } from './object-health.ts'
 

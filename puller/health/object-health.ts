@@ -1,4 +1,4 @@
-import type { KubeObject } from '../../contract/objects.ts'
+import type { KubeObject } from '../../contract/artifact/objects.ts'
 
 /** How one object stands. `message` in our own words: conditions' types and reasons, counts; never their messages. */
 export type ObjectHealth =

@@ -1,6 +1,6 @@
+import type { KubeObject } from '../../contract/artifact/objects.ts'
 import type { JsonObject } from '../../contract/canonical-json.ts'
-import type { KubeObject } from '../../contract/objects.ts'
-import { trustPolicySpecSchema } from '../../contract/trust-policy.ts'
+import { trustPolicySpecSchema } from '../../contract/trust/trust-policy.ts'
 import { deliverySpecSchema, deliveryStatusSchema, GROUP, inventorySpecSchema, recordSpecSchema } from '../kinds.ts'
 import { type Amendments, structural } from './structural.ts'
 

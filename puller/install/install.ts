@@ -1,4 +1,4 @@
-import type { KubeObject } from '../../contract/objects.ts'
+import type { KubeObject } from '../../contract/artifact/objects.ts'
 import { DEFAULT_NAMESPACE } from '../records/keys.ts'
 import { admissionObjects } from './admission.ts'
 import { crdObjects } from './crds.ts'

@@ -1,6 +1,6 @@
 import { stringify } from 'yaml'
+import type { KubeObject } from '../../contract/artifact/objects.ts'
 import type { JsonObject } from '../../contract/canonical-json.ts'
-import type { KubeObject } from '../../contract/objects.ts'
 
 /**
  * YAML documents, each after `---`, that kubectl reads back as the same objects: every string that YAML 1.1 would take for

@@ -1,5 +1,5 @@
+import type { KubeObject } from '../../contract/artifact/objects.ts'
 import type { JsonObject } from '../../contract/canonical-json.ts'
-import type { KubeObject } from '../../contract/objects.ts'
 import { GROUP } from '../kinds.ts'
 import { KEY_SECRET, RECORDS_CONFIG_MAP } from '../records/keys.ts'
 import { PULLER_ACCOUNT, subjectOf } from './identity.ts'

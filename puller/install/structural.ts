@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { digestSchema } from '../../contract/artifact.ts'
+import { digestSchema } from '../../contract/artifact/artifact.ts'
 import { isJsonObject, type Json, type JsonObject } from '../../contract/canonical-json.ts'
 import { WaybillError } from '../../contract/errors.ts'
 

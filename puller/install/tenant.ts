@@ -1,5 +1,5 @@
+import type { KubeObject } from '../../contract/artifact/objects.ts'
 import type { JsonObject } from '../../contract/canonical-json.ts'
-import type { KubeObject } from '../../contract/objects.ts'
 import { DEFAULT_NAMESPACE } from '../records/keys.ts'
 import { PULLER_ACCOUNT, pullerIdentity, subjectOf } from './identity.ts'
 

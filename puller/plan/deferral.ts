@@ -1,5 +1,5 @@
+import { type KubeObject, objectKey } from '../../contract/artifact/objects.ts'
 import { isJsonObject, type JsonObject } from '../../contract/canonical-json.ts'
-import { type KubeObject, objectKey } from '../../contract/objects.ts'
 import type { DesiredObject } from './desired.ts'
 
 /** `objectKey` of everything that the set brings and that does not exist yet. */

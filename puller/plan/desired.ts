@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
+import { type KubeObject, type ObjectId, objectId, objectKey, objectName } from '../../contract/artifact/objects.ts'
 import { isJsonObject, type Json, type JsonObject } from '../../contract/canonical-json.ts'
-import { type KubeObject, type ObjectId, objectId, objectKey, objectName } from '../../contract/objects.ts'
 import type { Resource } from '../cluster/cluster-port.ts'
 import { type CrdVersion, crdVersions } from '../cluster/resources.ts'
 import { ANNOTATION, GROUP, LABELS } from '../kinds.ts'

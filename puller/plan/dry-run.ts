@@ -1,5 +1,5 @@
+import { isKubeObject, type KubeObject } from '../../contract/artifact/objects.ts'
 import type { JsonObject } from '../../contract/canonical-json.ts'
-import { isKubeObject, type KubeObject } from '../../contract/objects.ts'
 import type { Cluster, ClusterAnswer, Resource } from '../cluster/cluster-port.ts'
 import { collectionPath, objectUrl } from '../cluster/resources.ts'
 import { FIELD_MANAGER } from '../kinds.ts'

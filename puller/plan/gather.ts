@@ -1,4 +1,4 @@
-import { type KubeObject, objectKey } from '../../contract/objects.ts'
+import { type KubeObject, objectKey } from '../../contract/artifact/objects.ts'
 import { AccessReviews } from '../cluster/access.ts'
 import type { Cluster } from '../cluster/cluster-port.ts'
 import { inParallel } from '../cluster/in-parallel.ts'

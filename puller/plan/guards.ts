@@ -1,4 +1,4 @@
-import { objectName } from '../../contract/objects.ts'
+import { objectName } from '../../contract/artifact/objects.ts'
 import type { InventoryEntry } from '../kinds.ts'
 import type { PlanContext } from './plan-context.ts'
 import type { Refusal } from './refusal.ts'

@@ -1,7 +1,7 @@
+import { objectKey } from '../../contract/artifact/objects.ts'
 import { isJsonObject, type Json, type JsonObject } from '../../contract/canonical-json.ts'
 import { type ErrorCode, WaybillError } from '../../contract/errors.ts'
 import { LIMITS } from '../../contract/limits.ts'
-import { objectKey } from '../../contract/objects.ts'
 import { answerReason } from '../cluster/answer.ts'
 import type { Cluster, ClusterAnswer } from '../cluster/cluster-port.ts'
 import { API_VERSION, type InventoryEntry, inventorySpecSchema, LABELS } from '../kinds.ts'

@@ -1,5 +1,5 @@
+import { isKubeObject, type KubeObject, objectKey, objectName } from '../../contract/artifact/objects.ts'
 import { hasCode } from '../../contract/errors.ts'
-import { isKubeObject, type KubeObject, objectKey, objectName } from '../../contract/objects.ts'
 import { answerReason } from '../cluster/answer.ts'
 import type { Cluster, ClusterAnswer } from '../cluster/cluster-port.ts'
 import { objectUrl, resourceOfKind } from '../cluster/resources.ts'

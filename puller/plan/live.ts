@@ -1,5 +1,5 @@
+import { isKubeObject, type KubeObject } from '../../contract/artifact/objects.ts'
 import { hasCode } from '../../contract/errors.ts'
-import { isKubeObject, type KubeObject } from '../../contract/objects.ts'
 import { answerReason } from '../cluster/answer.ts'
 import type { Cluster, ClusterAnswer } from '../cluster/cluster-port.ts'
 import { typeOf } from '../cluster/resolve-resources.ts'

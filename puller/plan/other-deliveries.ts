@@ -1,6 +1,6 @@
+import { objectKey } from '../../contract/artifact/objects.ts'
 import { isJsonObject } from '../../contract/canonical-json.ts'
 import { WaybillError } from '../../contract/errors.ts'
-import { objectKey } from '../../contract/objects.ts'
 import { answerReason } from '../cluster/answer.ts'
 import type { Cluster } from '../cluster/cluster-port.ts'
 import { API_VERSION } from '../kinds.ts'

@@ -1,5 +1,5 @@
+import type { KubeObject } from '../../contract/artifact/objects.ts'
 import { isJsonObject, type Json, type JsonObject } from '../../contract/canonical-json.ts'
-import type { KubeObject } from '../../contract/objects.ts'
 import { ANNOTATION, FIELD_MANAGER, type InventoryEntry, LABELS } from '../kinds.ts'
 import { isClaim } from './claim.ts'
 import { managedEntries } from './managed-fields.ts'

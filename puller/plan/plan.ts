@@ -1,4 +1,4 @@
-import { objectName } from '../../contract/objects.ts'
+import { objectName } from '../../contract/artifact/objects.ts'
 import type { Change, InventoryEntry } from '../kinds.ts'
 import { claimOf } from './claim.ts'
 import { applySetId, type DesiredObject } from './desired.ts'

@@ -1,4 +1,4 @@
-import type { ObjectId } from '../../contract/objects.ts'
+import type { ObjectId } from '../../contract/artifact/objects.ts'
 
 const RBAC = 'rbac.authorization.k8s.io'
 const ADMISSION = 'admissionregistration.k8s.io'

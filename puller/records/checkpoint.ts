@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { digestSchema } from '../../contract/artifact.ts'
+import { digestSchema } from '../../contract/artifact/artifact.ts'
 import { type RecordFacts, type RecordSpec, recordSpecSchema } from '../kinds.ts'
 
 const checkpointSchema = z.strictObject({

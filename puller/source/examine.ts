@@ -1,6 +1,6 @@
 import { hasCode, WaybillError } from '../../contract/errors.ts'
-import type { RegistryReader } from '../../contract/registry.ts'
-import type { TrustPolicy } from '../../contract/trust-policy.ts'
+import type { RegistryReader } from '../../contract/registry/registry.ts'
+import type { TrustPolicy } from '../../contract/trust/trust-policy.ts'
 import type { ArtifactCache } from './disk.ts'
 import type { CacheAccess } from './fetch.ts'
 import { type Seen, type Verified, type VerifyTarget, verify } from './verify.ts'

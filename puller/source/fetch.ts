@@ -4,14 +4,14 @@ import {
   parseConfig,
   parseManifest,
   type ReleaseConfig,
-} from '../../contract/artifact.ts'
+} from '../../contract/artifact/artifact.ts'
+import { readLayer } from '../../contract/artifact/layer.ts'
+import type { KubeObject } from '../../contract/artifact/objects.ts'
 import { assertDigest, type Digest, parseDigest } from '../../contract/digest.ts'
 import { WaybillError } from '../../contract/errors.ts'
-import { readLayer } from '../../contract/layer.ts'
 import { LIMITS } from '../../contract/limits.ts'
-import type { KubeObject } from '../../contract/objects.ts'
 import { byDigest } from '../../contract/reference.ts'
-import type { BlobSource, ManifestSource } from '../../contract/registry.ts'
+import type { BlobSource, ManifestSource } from '../../contract/registry/registry.ts'
 import type { ArtifactCache } from './disk.ts'
 import type { Verified } from './verify.ts'
 

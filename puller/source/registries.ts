@@ -1,11 +1,11 @@
 import type { Digest } from '../../contract/digest.ts'
 import type { Reference } from '../../contract/reference.ts'
-import type { RegistryReader } from '../../contract/registry.ts'
+import type { RegistryReader } from '../../contract/registry/registry.ts'
 import {
   createRegistryReader,
   type RegistryConnection,
   type RegistryReaderOptions,
-} from '../../contract/registry-client.ts'
+} from '../../contract/registry/registry-client.ts'
 import type { Clock } from '../clock.ts'
 import type { PullAccess } from './secrets.ts'
 

@@ -1,6 +1,6 @@
 import { type Digest, parseDigest } from '../../contract/digest.ts'
 import { parseRepository, type Reference } from '../../contract/reference.ts'
-import type { TagResolver } from '../../contract/registry.ts'
+import type { TagResolver } from '../../contract/registry/registry.ts'
 import type { DeliverySpec } from '../kinds.ts'
 import type { VerifyTarget } from './verify.ts'
 

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { isJsonObject, type JsonObject } from '../../contract/canonical-json.ts'
-import { anonymous, type CredentialSource, dockerConfigCredentials } from '../../contract/credentials.ts'
 import { WaybillError } from '../../contract/errors.ts'
+import { anonymous, type CredentialSource, dockerConfigCredentials } from '../../contract/registry/credentials.ts'
 import type { Cluster, Identity } from '../cluster/cluster-port.ts'
 import type { DeliverySpec } from '../kinds.ts'
 

@@ -2,8 +2,8 @@ import type { Digest } from '../../contract/digest.ts'
 import { shortDigest } from '../../contract/digest.ts'
 import { WaybillError } from '../../contract/errors.ts'
 import { byDigest, type Reference } from '../../contract/reference.ts'
-import { evaluateTrust, type Trusted, type TrustQuery } from '../../contract/trust.ts'
-import type { TrustPolicy } from '../../contract/trust-policy.ts'
+import { evaluateTrust, type Trusted, type TrustQuery } from '../../contract/trust/trust.ts'
+import type { TrustPolicy } from '../../contract/trust/trust-policy.ts'
 
 /** One digest that something is asked of: what Resolve hands on, and what `waybill verify` asks. */
 export type VerifyTarget = {
@@ -41,7 +41,7 @@ export type Verified = VerifyTarget & {
 /**
  * Holds a digest against the policies, and against what this delivery has seen. Pure: no network, clock or cluster.
  * `bundles` are the artifact's referrers, as the registry or the cache gave them.
- * @throws WaybillError with a code for each kind of refusal: those of contract/trust.ts, then VERSION_MOVED,
+ * @throws WaybillError with a code for each kind of refusal: those of contract/trust/trust.ts, then VERSION_MOVED,
  *   PROMOTION_REPLAYED, PROMOTION_SEQUENCE_REUSED
  */
 export function verify(
@@ -61,7 +61,7 @@ export function verify(
   return { ...target, ...promotion, trusted, [verifiedBrand]: true }
 }
 
-/** What Verify asks of contract/trust.ts; `waybill verify` uses it to explain each check. */
+/** What Verify asks of contract/trust/trust.ts; `waybill verify` uses it to explain each check. */
 export function trustQuery(target: VerifyTarget): TrustQuery {
   return {
     repository: target.repository.repository,

@@ -3,9 +3,9 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { CATALOGUE } from '../../cli/catalogue.ts'
-import { MEDIA } from '../../contract/artifact.ts'
+import { MEDIA } from '../../contract/artifact/artifact.ts'
 import { LIMITS } from '../../contract/limits.ts'
-import { BUILD_TYPE, PREDICATES } from '../../contract/statements.ts'
+import { BUILD_TYPE, PREDICATES } from '../../contract/trust/statements.ts'
 import { RECORD_KINDS } from '../../puller/kinds.ts'
 
 const ROOT = join(import.meta.dirname, '../..')

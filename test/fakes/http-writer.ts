@@ -1,8 +1,8 @@
-import { MEDIA } from '../../contract/artifact.ts'
+import { MEDIA } from '../../contract/artifact/artifact.ts'
 import { digestOf } from '../../contract/digest.ts'
 import { WaybillError } from '../../contract/errors.ts'
 import type { Reference } from '../../contract/reference.ts'
-import type { RegistryWriter } from '../../packager/registry-writer.ts'
+import type { RegistryWriter } from '../../packager/publish/registry-writer.ts'
 
 /** Writes to the fake registry in this process, where unit tests have no `oras`. Plain HTTP, no logins. */
 export function httpWriter(): RegistryWriter {

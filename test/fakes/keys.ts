@@ -1,5 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto'
-import { parseSigningKey, type SigningKey } from '../../packager/keys.ts'
+import { parseSigningKey, type SigningKey } from '../../packager/publish/keys.ts'
 
 /** A fresh ECDSA P-256 key that really signs, and its PEM (PKCS#8) as a file would hold it. */
 export function makeKey(): SigningKey & { readonly pem: string } {

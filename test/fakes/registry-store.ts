@@ -1,4 +1,4 @@
-import { MEDIA } from '../../contract/artifact.ts'
+import { MEDIA } from '../../contract/artifact/artifact.ts'
 import { type Digest, digestHex, digestOf, isDigest } from '../../contract/digest.ts'
 
 export type StoredManifest = { readonly bytes: Uint8Array; readonly mediaType: string }

@@ -1,8 +1,8 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
-import { MEDIA } from '../../contract/artifact.ts'
+import { MEDIA } from '../../contract/artifact/artifact.ts'
 import { type Digest, digestOf, isDigest } from '../../contract/digest.ts'
-import { EMPTY_CONFIG, writeReferrer } from '../../contract/referrer.ts'
+import { EMPTY_CONFIG, writeReferrer } from '../../contract/trust/referrer.ts'
 import { type GoodAnswer, Misbehaviours, type When } from './misbehaviour.ts'
 import {
   createStore,

@@ -1,6 +1,6 @@
-import { type ReleaseConfig, treeDigest, writeConfig, writeManifest } from '../../contract/artifact.ts'
+import { type ReleaseConfig, treeDigest, writeConfig, writeManifest } from '../../contract/artifact/artifact.ts'
 import { digestOf } from '../../contract/digest.ts'
-import type { Publishable } from '../../packager/publish.ts'
+import type { Publishable } from '../../packager/publish/publish.ts'
 
 /** A release whose bytes follow from its arguments; its layer is no archive, which publishing never opens. */
 export function makeRelease(repository: string, content = 'one'): Publishable {

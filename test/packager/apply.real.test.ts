@@ -4,7 +4,7 @@ import { cpSync, globSync, readdirSync, readFileSync, writeFileSync } from 'node
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { parseConfig } from '../../contract/artifact.ts'
+import { parseConfig } from '../../contract/artifact/artifact.ts'
 import { ensureTools } from '../../tools/build.ts'
 import { waybillHere } from '../cli/command.ts'
 import { makeKey } from '../fakes/keys.ts'

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ERRORS, type Fault, WaybillError } from '../../contract/errors.ts'
 import { assertFaultless, findFaults } from '../../packager/check.ts'
-import { objectsOf } from '../../packager/objects.ts'
 import { checkCommit, renderCommit } from '../../packager/pack-commit.ts'
 import { parsePackageFile } from '../../packager/package-file.ts'
-import { readYaml } from '../../packager/yaml.ts'
+import { objectsOf } from '../../packager/render/objects.ts'
+import { readYaml } from '../../packager/yaml/yaml.ts'
 import { CONFIG_MAP, DEPLOYMENT, type Files, optionsFor, packageFile, repositoryOf } from './repository.ts'
 
 /** What check finds in a commit of these files; none when it passes. */

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
+import { isKubeObject, type KubeObject } from '../../contract/artifact/objects.ts'
 import { parseDigest } from '../../contract/digest.ts'
-import { isKubeObject, type KubeObject } from '../../contract/objects.ts'
 import { type Applied, applyPlan } from '../../puller/apply/apply.ts'
 import type { Cluster } from '../../puller/cluster/cluster-port.ts'
 import { API_VERSION } from '../../puller/kinds.ts'

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { isKubeObject } from '../../../contract/objects.ts'
+import { isKubeObject } from '../../../contract/artifact/objects.ts'
 import { healthOf, isStatic } from '../../../puller/health/health.ts'
 
 const now = { observedGeneration: 2 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { isKubeObject } from '../../../contract/artifact/objects.ts'
 import { parseDigest } from '../../../contract/digest.ts'
-import { isKubeObject } from '../../../contract/objects.ts'
 import { type ConnectedCluster, connectCluster } from '../../../puller/cluster/cluster.ts'
 import { resolveResources } from '../../../puller/cluster/resolve-resources.ts'
 import { waitHealthy } from '../../../puller/health/wait.ts'

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { isKubeObject } from '../../../contract/objects.ts'
+import { isKubeObject } from '../../../contract/artifact/objects.ts'
 import { differenceOf } from '../../../puller/plan/diff.ts'
 import { ownersOf } from '../../../puller/plan/ownership.ts'
 

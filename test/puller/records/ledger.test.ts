@@ -39,12 +39,7 @@ describe('writing', () => {
     const second = await ledger.append(facts('Applied', { digest: A, intent: 1 }))
     const records = recordsPath('shop')
     const configMaps = HEADS.replace(/\/waybill-records$/, '')
-    assert.deepEqual(cluster.writes, [
-      `POST ${records}`,
-      `POST ${configMaps}`,
-      `POST ${records}`,
-      `PATCH ${HEADS}`,
-    ])
+    assert.deepEqual(cluster.writes, [`POST ${records}`, `POST ${configMaps}`, `POST ${records}`, `PATCH ${HEADS}`])
     assert.equal(first.sequence, 1)
     assert.equal(second.name, 'api-0b5a3c1e-00000002')
     assert.deepEqual(ledger.summary.head, second)

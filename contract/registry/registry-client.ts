@@ -1,0 +1,141 @@
+import { z } from 'zod'
+import { MEDIA } from '../artifact/artifact.ts'
+import { parseJson } from '../canonical-json.ts'
+import { assertDigest, type Digest, digestOf, isDigest } from '../digest.ts'
+import { hasCode, WaybillError } from '../errors.ts'
+import { LIMITS } from '../limits.ts'
+import type { Reference } from '../reference.ts'
+import { readBundles } from './bundles.ts'
+import { type Answer, dropBody, readBody, where } from './http.ts'
+import { nextPage } from './pages.ts'
+import { listReferrers } from './referrers.ts'
+import type { BlobSource, ManifestSource, RegistryReader, TagResolver } from './registry.ts'
+import { createSession, type RegistrySession, type SessionOptions } from './session.ts'
+
+/** `plainHttp`, `ca`, `credentials`, `proxy` and, for tests, shorter times. */
+export type RegistryReaderOptions = SessionOptions
+
+export type RegistryConnection = RegistryReader & {
+  /** All tags, by pages. Empty when there is no such repository. */
+  listTags(repository: Reference): Promise<readonly string[]>
+  close(): Promise<void>
+}
+
+const acceptManifests = [
+  MEDIA.manifest,
+  MEDIA.index,
+  'application/vnd.docker.distribution.manifest.v2+json',
+  'application/vnd.docker.distribution.manifest.list.v2+json',
+].join(', ')
+
+/**
+ * A reader over one pool of kept-alive connections. Nothing is opened before the first call. One reader uses one set of
+ * credentials: deliveries with other credentials take another.
+ */
+export function createRegistryReader(options: RegistryReaderOptions = {}): RegistryConnection {
+  const session = createSession(options)
+  const blobs: BlobSource['fetchBlob'] = (repository, descriptor, bytesMax) =>
+    fetchBlob(session, repository, descriptor, bytesMax)
+  const fetchManifest: ManifestSource['fetchManifest'] = (repository, digest) =>
+    fetchManifestBytes(session, repository, digest)
+  return {
+    resolveTag: (repository, tag) => resolveTag(session, repository, tag),
+    fetchManifest,
+    fetchBlob: blobs,
+    fetchBundles: async (repository, digest) =>
+      readBundles(
+        { fetchManifest, fetchBlob: blobs },
+        repository,
+        digest,
+        await listReferrers(session, repository, digest),
+      ),
+    listTags: (repository) => listTags(session, repository),
+    close: () => session.close(),
+  }
+}
+
+async function resolveTag(
+  session: RegistrySession,
+  repository: Reference,
+  tag: string,
+): ReturnType<TagResolver['resolveTag']> {
+  const request = { repository, path: `manifests/${tag}`, accept: acceptManifests }
+  const head = await session.request({ ...request, method: 'HEAD' })
+  await dropBody(head)
+  const said = head.headers['docker-content-digest'] ?? ''
+  if (isDigest(said)) return said
+  const answer = await session.request({ ...request, method: 'GET' })
+  return digestOf(await readBody(answer, LIMITS.manifestBytesMax))
+}
+
+async function fetchManifestBytes(
+  session: RegistrySession,
+  repository: Reference,
+  digest: Digest,
+): Promise<Uint8Array> {
+  const answer = await session.request({
+    repository,
+    method: 'GET',
+    path: `manifests/${digest}`,
+    accept: acceptManifests,
+  })
+  const bytes = await readBody(answer, LIMITS.manifestBytesMax)
+  assertDigest(where(answer.url), bytes, digest)
+  return bytes
+}
+
+async function fetchBlob(
+  session: RegistrySession,
+  repository: Reference,
+  { digest, size }: Parameters<BlobSource['fetchBlob']>[1],
+  bytesMax: number,
+): Promise<Uint8Array> {
+  const name = `${repository.repository}@${digest}`
+  if (size > bytesMax) throw new WaybillError('LIMIT_EXCEEDED', `${name}: ${size} bytes, more than ${bytesMax}`)
+  if (!isDigest(digest)) throw new WaybillError('DIGEST_INVALID', `${name}: not a sha256 digest`)
+  const answer = await session.request({ repository, method: 'GET', path: `blobs/${digest}`, redirects: 'follow' })
+  const bytes = await readWhole(answer, name, size)
+  assertDigest(name, bytes, digest)
+  return bytes
+}
+
+async function readWhole(answer: Answer, name: string, size: number): Promise<Uint8Array> {
+  const wrong = (got: string) => new WaybillError('DIGEST_MISMATCH', `${name}: got ${got}, its descriptor says ${size}`)
+  try {
+    const bytes = await readBody(answer, size)
+    if (bytes.length !== size) throw wrong(`${bytes.length} bytes`)
+    return bytes
+  } catch (error) {
+    if (hasCode(error, 'LIMIT_EXCEEDED')) throw wrong('more bytes')
+    throw error
+  }
+}
+
+const tagsSchema = z.object({ tags: z.array(z.string()).nullish() })
+const tagsMax = 100_000
+
+async function listTags(session: RegistrySession, repository: Reference): Promise<readonly string[]> {
+  const tags: string[] = []
+  let path: string | undefined = 'tags/list?n=1000'
+  try {
+    while (path !== undefined) {
+      const answer: Answer = await session.request({ repository, method: 'GET', path })
+      const page = parseTags(where(answer.url), await readBody(answer, LIMITS.manifestBytesMax))
+      tags.push(...page)
+      path = page.length === 0 ? undefined : nextPage(answer)
+      if (tags.length > tagsMax)
+        throw new WaybillError('LIMIT_EXCEEDED', `${repository.repository}: more than ${tagsMax} tags`)
+    }
+  } catch (error) {
+    if (!hasCode(error, 'REGISTRY_NOT_FOUND')) throw error
+  }
+  return tags
+}
+
+function parseTags(at: string, bytes: Uint8Array): readonly string[] {
+  try {
+    return tagsSchema.parse(parseJson(at, bytes)).tags ?? []
+  } catch (cause) {
+    throw new WaybillError('REGISTRY_ANSWER_INVALID', `${at}: not a list of tags`, { cause })
+  }
+}

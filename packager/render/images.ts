@@ -1,0 +1,41 @@
+import { isJsonObject, type Json } from '../../contract/canonical-json.ts'
+
+/** A container image that an object names, and where: the path of keys and indices to it. */
+export type FoundImage = { readonly path: readonly (string | number)[]; readonly image: string }
+
+const CONTAINER_LISTS = new Set(['containers', 'initContainers', 'ephemeralContainers'])
+
+/**
+ * Every container image of an object, of whatever kind: wherever a list named containers, initContainers or
+ * ephemeralContainers has entries with an image, and image volumes. So kinds that are not built in, but carry a pod template,
+ * count too.
+ */
+export function imagesOf(object: Json): readonly FoundImage[] {
+  const found: FoundImage[] = []
+  visit(object, [], found)
+  return found
+}
+
+function visit(value: Json | undefined, path: readonly (string | number)[], found: FoundImage[]): void {
+  if (Array.isArray(value)) {
+    value.forEach((item, i) => {
+      visit(item, [...path, i], found)
+    })
+    return
+  }
+  if (!isJsonObject(value)) return
+  for (const [key, field] of Object.entries(value)) {
+    if (Array.isArray(field)) collect(key, field, [...path, key], found)
+    visit(field, [...path, key], found)
+  }
+}
+
+function collect(key: string, items: readonly Json[], path: readonly (string | number)[], found: FoundImage[]): void {
+  items.forEach((item, i) => {
+    if (!isJsonObject(item)) return
+    if (CONTAINER_LISTS.has(key) && typeof item.image === 'string')
+      found.push({ path: [...path, i, 'image'], image: item.image })
+    if (key === 'volumes' && isJsonObject(item.image) && typeof item.image.reference === 'string')
+      found.push({ path: [...path, i, 'image', 'reference'], image: item.image.reference })
+  })
+}

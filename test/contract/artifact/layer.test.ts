@@ -1,0 +1,344 @@
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { test } from 'node:test'
+import { gzipSync } from 'node:zlib'
+import fc from 'fast-check'
+import { Header } from 'tar'
+import { type ReleaseConfig, treeDigest } from '../../../contract/artifact/artifact.ts'
+import { inflate } from '../../../contract/artifact/inflate.ts'
+import { readLayer, writeKustomization } from '../../../contract/artifact/layer.ts'
+import { type KubeObject, objectId, objectPath } from '../../../contract/artifact/objects.ts'
+import { TAR_END, tarHeader, tarPadding, writeTar } from '../../../contract/artifact/tar.ts'
+import { canonicalJson } from '../../../contract/canonical-json.ts'
+import { hasCode } from '../../../contract/errors.ts'
+import { LIMITS } from '../../../contract/limits.ts'
+import { packRelease } from '../../../packager/pack.ts'
+
+const about = {
+  package: { name: 'shop', repository: 'registry.example.com/acme/shop' },
+  source: {
+    repository: 'https://git.example.com/acme/shop',
+    revision: `sha1:${'1'.repeat(40)}`,
+    committedAt: '2026-11-21T10:00:00Z',
+  },
+  kubernetes: { version: '1.36' },
+}
+
+function configMap(name: string, data: Record<string, string> = { a: 'b' }): KubeObject {
+  return { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, namespace: 'shop' }, data }
+}
+
+type File = { readonly path: string; readonly bytes: Buffer }
+
+/** The files of an honest layer with these objects in the environment dev, to be spoilt; and its config. */
+function honest(...objects: readonly KubeObject[]): {
+  readonly files: readonly File[]
+  readonly config: ReleaseConfig
+} {
+  const { release } = packRelease({ ...about, environments: { dev: objects } })
+  const listed = release.environments.dev?.objects ?? []
+  const bytesOf = (path: string) => objects.find((object) => objectPath(objectId(object)) === path)
+  const files = listed.map(({ path }) => ({ path: `dev/${path}`, bytes: Buffer.from(canonicalJson(bytesOf(path))) }))
+  const kustomization = { path: 'dev/kustomization.yaml', bytes: writeKustomization(listed) }
+  return { files: [kustomization, ...files].sort((a, b) => (a.path < b.path ? -1 : 1)), config: release }
+}
+
+function entry(path: string, bytes: Buffer, header: ConstructorParameters<typeof Header>[0] = {}): Buffer {
+  const data = Buffer.isBuffer(header) ? {} : header
+  const block = new Header({
+    path,
+    mode: 0o644,
+    uid: 0,
+    gid: 0,
+    size: bytes.length,
+    mtime: new Date(0),
+    type: 'File',
+    ...data,
+  })
+  block.encode()
+  return Buffer.concat([block.block ?? Buffer.alloc(0), bytes, Buffer.alloc(tarPadding(bytes.length))])
+}
+
+async function refused(
+  tar: Buffer,
+  config: ReleaseConfig,
+  code: Parameters<typeof hasCode>[1],
+  words: RegExp,
+): Promise<void> {
+  await assert.rejects(readLayer(gzipSync(tar), config, 'dev'), (error) => {
+    assert.ok(hasCode(error, code), `${error}`)
+    assert.match(error.message, words)
+    return true
+  })
+}
+
+const objects = fc.uniqueArray(
+  fc.record({
+    name: fc.stringMatching(/^[a-z0-9][a-z0-9.:-]{0,250}$/),
+    namespace: fc.option(fc.stringMatching(/^[a-z0-9]{1,63}$/), { nil: undefined }),
+    kind: fc.stringMatching(/^[A-Z][a-z]{0,20}$/),
+    spec: fc.jsonValue(),
+  }),
+  { selector: ({ name, namespace, kind }) => `${kind}/${namespace ?? ''}/${name}`, maxLength: 20 },
+)
+
+test('what is packed is read back as it was, whatever its names and content', async () => {
+  await fc.assert(
+    fc.asyncProperty(objects, async (made) => {
+      const all = made.map(({ name, namespace, kind, spec }): KubeObject => {
+        const metadata = { name, ...(namespace === undefined ? {} : { namespace }) }
+        return { apiVersion: 'example.com/v1', kind, metadata, spec: JSON.parse(JSON.stringify(spec)) }
+      })
+      const packed = packRelease({ ...about, environments: { dev: all, other: [configMap('x')] } })
+      const read = await readLayer(packed.layer, packed.release, 'dev')
+      const sorted = (list: readonly KubeObject[]) => list.map((object) => canonicalJson(object)).sort()
+      assert.deepEqual(sorted(read.map(({ object }) => object)), sorted(all))
+    }),
+    { numRuns: 50 },
+  )
+})
+
+test('no spoilt byte of a layer goes unnoticed', async () => {
+  const { files, config } = honest(configMap('a'), configMap('b'))
+  const tar = writeTar(files)
+  await fc.assert(
+    fc.asyncProperty(fc.nat(tar.length - 1), fc.integer({ min: 1, max: 255 }), async (at, change) => {
+      const spoilt = Buffer.from(tar)
+      spoilt[at] = (spoilt[at] ?? 0) ^ change
+      await assert.rejects(readLayer(gzipSync(spoilt), config, 'dev'), (error) =>
+        hasCode(error, 'LAYER_INVALID', 'OBJECT_INVALID', 'LIMIT_EXCEEDED'),
+      )
+    }),
+    { numRuns: 1000 },
+  )
+})
+
+test('a layer cut anywhere is refused', async () => {
+  const { files, config } = honest(configMap('a'))
+  const packed = gzipSync(writeTar(files))
+  for (let at = 0; at < packed.length; at += 7)
+    await assert.rejects(readLayer(packed.subarray(0, at), config, 'dev'), (error) =>
+      hasCode(error, 'LAYER_INVALID', 'OBJECT_INVALID'),
+    )
+})
+
+test('an environment that the artifact does not have is named', async () => {
+  const { files, config } = honest(configMap('a'))
+  await assert.rejects(readLayer(gzipSync(writeTar(files)), config, 'prod'), (error) =>
+    hasCode(error, 'ENVIRONMENT_UNKNOWN'),
+  )
+  await assert.rejects(readLayer(gzipSync(writeTar(files)), config, '__proto__'), (error) =>
+    hasCode(error, 'ENVIRONMENT_UNKNOWN'),
+  )
+})
+
+test('names that lead out of the folder are refused', async () => {
+  const { files, config } = honest(configMap('a'))
+  for (const path of ['../evil', '/etc/passwd', 'dev/../../evil', 'dev\\evil', '..'])
+    await refused(Buffer.concat([entry(path, Buffer.from('x')), writeTar(files)]), config, 'LAYER_INVALID', /leads out/)
+})
+
+test('links, devices and folders are refused, wherever they stand', async () => {
+  const { files, config } = honest(configMap('a'))
+  const types = [
+    'SymbolicLink',
+    'Link',
+    'CharacterDevice',
+    'BlockDevice',
+    'FIFO',
+    'Directory',
+    'GlobalExtendedHeader',
+  ] as const
+  for (const type of types) {
+    const bad = entry('dev/x', Buffer.alloc(0), { type, linkpath: '/etc/passwd' })
+    await refused(Buffer.concat([bad, writeTar(files)]), config, 'LAYER_INVALID', /only plain files/)
+    await refused(
+      Buffer.concat([writeTar(files).subarray(0, -TAR_END.length), bad, TAR_END]),
+      config,
+      'LAYER_INVALID',
+      /only plain files/,
+    )
+  }
+})
+
+test('a listed object that is a link is refused', async () => {
+  const { files, config } = honest(configMap('a'))
+  const [kustomization, object] = files
+  assert.ok(kustomization && object)
+  const link = entry(object.path, Buffer.alloc(0), { type: 'SymbolicLink', linkpath: '/etc/passwd' })
+  await refused(
+    Buffer.concat([writeTar([kustomization]).subarray(0, -TAR_END.length), link, TAR_END]),
+    config,
+    'LAYER_INVALID',
+    /only plain/,
+  )
+})
+
+test('two entries of one name are refused', async () => {
+  const { files, config } = honest(configMap('a'))
+  const [kustomization, object] = files
+  assert.ok(kustomization && object)
+  await refused(writeTar([kustomization, object, object]), config, 'LAYER_INVALID', /two entries/)
+  await refused(writeTar([kustomization, kustomization, object]), config, 'LAYER_INVALID', /two entries/)
+})
+
+test('an object that the config does not list is refused, and so is one that is missing', async () => {
+  const { files, config } = honest(configMap('b'))
+  const extra = { path: 'dev/shop/configmap/a.json', bytes: Buffer.from('{}') }
+  const [kustomization] = files
+  assert.ok(kustomization)
+  await refused(writeTar([kustomization, extra, ...files.slice(1)]), config, 'OBJECT_INVALID', /does not list/)
+  await refused(writeTar([...files, extra]), config, 'OBJECT_INVALID', /does not list/)
+  await refused(writeTar([kustomization]), config, 'OBJECT_INVALID', /does not hold/)
+  await refused(writeTar([...files].reverse()), config, 'OBJECT_INVALID', /out of order/)
+})
+
+test('an object with other content than the config lists is refused', async () => {
+  const { files, config } = honest(configMap('a', { key: 'one' }))
+  const other = files.map(({ path, bytes }) => ({
+    path,
+    bytes: Buffer.from(bytes.toString().replace('"one"', '"two"')),
+  }))
+  await refused(writeTar(other), config, 'OBJECT_INVALID', /sha256/)
+})
+
+/** A layer and config that agree about these bytes at the path of the ConfigMap a. */
+function agreeing(bytes: Buffer, changes: Partial<ReleaseConfig['environments'][string]['objects'][number]> = {}) {
+  const { config } = honest(configMap('a'))
+  const [listed] = config.environments.dev?.objects ?? []
+  assert.ok(listed)
+  const object = { ...listed, ...changes, sha256: createHash('sha256').update(bytes).digest('hex') }
+  const environment = { treeDigest: treeDigest([object]), objects: [object], images: [] }
+  const kustomization = { path: 'dev/kustomization.yaml', bytes: writeKustomization([object]) }
+  const tar = writeTar([kustomization, { path: `dev/${object.path}`, bytes }])
+  return { tar, config: { ...config, environments: { dev: environment } } }
+}
+
+test('an object that is not canonical JSON is refused', async () => {
+  const text = canonicalJson(configMap('a'))
+  const spellings = [
+    ` ${text}`,
+    text.replace('"v1"', '"\\u0076\\u0031"'),
+    `${text.slice(0, -1)},"kind":"ConfigMap"}`,
+    '{"a":1',
+  ]
+  for (const spelling of spellings) {
+    const { tar, config } = agreeing(Buffer.from(spelling))
+    await refused(tar, config, 'OBJECT_INVALID', /JSON/)
+  }
+})
+
+test('an object nested without end is refused before it is parsed', async () => {
+  const { tar, config } = agreeing(Buffer.from(`{"a":${'['.repeat(100_000)}${']'.repeat(100_000)}}`))
+  await refused(tar, config, 'OBJECT_INVALID', /nested deeper/)
+})
+
+test('an object that is another one than the config says is refused', async () => {
+  const { tar, config } = agreeing(Buffer.from(canonicalJson(configMap('b'))))
+  await refused(tar, config, 'OBJECT_INVALID', /not the object/)
+  const secret = agreeing(Buffer.from(canonicalJson({ ...configMap('a'), apiVersion: 'v2' })))
+  await refused(secret.tar, secret.config, 'OBJECT_INVALID', /not the object/)
+})
+
+test('a config that lists a path of its own choice is refused', async () => {
+  const bytes = Buffer.from(canonicalJson(configMap('a')))
+  for (const path of ['../../evil.json', 'shop/configmap/b.json', '/a.json']) {
+    const { tar, config } = agreeing(bytes, { path })
+    await refused(tar, config, 'OBJECT_INVALID', /not the path/)
+  }
+})
+
+test('a kustomization that lists something else is refused', async () => {
+  const { files, config } = honest(configMap('a'))
+  const [, object] = files
+  assert.ok(object)
+  const length = writeKustomization(config.environments.dev?.objects ?? []).length
+  const evil = Buffer.from('resources: [https://evil.example.com]'.padEnd(length))
+  await refused(
+    writeTar([{ path: 'dev/kustomization.yaml', bytes: evil }, object]),
+    config,
+    'LAYER_INVALID',
+    /does not list what/,
+  )
+})
+
+test('headers with another mode, owner, time or spelling are refused', async () => {
+  const { files, config } = honest(configMap('a'))
+  const [kustomization, object] = files
+  assert.ok(kustomization && object)
+  for (const change of [{ mode: 0o4755 }, { uid: 1000 }, { mtime: new Date(1e12) }, { uname: 'root' }]) {
+    const tar = Buffer.concat([entry(kustomization.path, kustomization.bytes, change), writeTar([object])])
+    await refused(tar, config, 'LAYER_INVALID', /not written as/)
+  }
+})
+
+test('a size that lies is refused', async () => {
+  const { files, config } = honest(configMap('a'))
+  const [kustomization, object] = files
+  assert.ok(kustomization && object)
+  const head = writeTar([kustomization]).subarray(0, -TAR_END.length)
+  const lying = (size: number) =>
+    Buffer.concat([
+      head,
+      tarHeader(object.path, size),
+      object.bytes,
+      Buffer.alloc(tarPadding(object.bytes.length)),
+      TAR_END,
+    ])
+  await refused(lying(object.bytes.length - 1), config, 'LAYER_INVALID', /padding/)
+  await refused(lying(object.bytes.length + 600), config, 'OBJECT_INVALID', /sha256/)
+  await refused(lying(LIMITS.objectBytesMax), config, 'LAYER_INVALID', /cut short/)
+  await refused(lying(LIMITS.objectBytesMax + 1), config, 'LIMIT_EXCEEDED', /declares/)
+  await refused(lying(2 ** 40), config, 'LIMIT_EXCEEDED', /declares/)
+})
+
+test('bytes after the end are refused', async () => {
+  const { files, config } = honest(configMap('a'))
+  await refused(Buffer.concat([writeTar(files), Buffer.alloc(512)]), config, 'LAYER_INVALID', /follows its end/)
+  await refused(writeTar(files).subarray(0, -512), config, 'LAYER_INVALID', /cut short/)
+})
+
+test('a bomb is refused once the bytes that are allowed were unpacked, and not one chunk later', async () => {
+  const bomb = gzipSync(Buffer.alloc(50_000_000))
+  let bytes = 0
+  const unpack = async () => {
+    for await (const chunk of inflate(bomb, 1_000_000)) bytes += chunk.length
+  }
+  await assert.rejects(unpack, (error) => hasCode(error, 'LIMIT_EXCEEDED'))
+  assert.ok(bytes <= 1_000_000)
+})
+
+test('a bomb behind an honest beginning is refused at its first entry', async () => {
+  const { files, config } = honest(configMap('a'))
+  const bomb = gzipSync(Buffer.concat([writeTar(files).subarray(0, 1024), Buffer.alloc(50_000_000)]))
+  await assert.rejects(readLayer(bomb, config, 'dev'), (error) => hasCode(error, 'LAYER_INVALID', 'OBJECT_INVALID'))
+})
+
+test('a million entries are refused at the first that is not listed', async () => {
+  const { config } = honest(configMap('a'))
+  const one = entry('dev/a', Buffer.alloc(0))
+  const many = gzipSync(
+    Buffer.concat(Array.from({ length: 1_000_000 / 100 }, () => Buffer.concat(Array.from({ length: 100 }, () => one)))),
+    { level: 1 },
+  )
+  const started = performance.now()
+  await assert.rejects(readLayer(many, config, 'dev'), (error) => hasCode(error, 'OBJECT_INVALID'))
+  assert.ok(performance.now() - started < 5000)
+})
+
+test('a config that lists more files than a layer may hold is refused before the layer is opened', async () => {
+  const { config } = honest(configMap('a'))
+  const objects = config.environments.dev?.objects ?? []
+  const many = Array.from({ length: 6 }, (_, i) => [
+    `e${i}`,
+    { treeDigest: '', images: [], objects: Array.from({ length: 20_000 }, () => objects).flat() },
+  ])
+  await assert.rejects(
+    readLayer(
+      Buffer.from('not opened'),
+      { ...config, environments: Object.fromEntries([...many, ['dev', config.environments.dev]]) },
+      'dev',
+    ),
+    (error) => hasCode(error, 'LIMIT_EXCEEDED'),
+  )
+})

@@ -1,0 +1,97 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { digestOf } from '../../../contract/digest.ts'
+import { createRegistryReader } from '../../../contract/registry/registry-client.ts'
+import { promote } from '../../../packager/publish/promote.ts'
+import { publish, versionOf } from '../../../packager/publish/publish.ts'
+import { httpWriter } from '../../fakes/http-writer.ts'
+import { type FakeRegistry, startFakeRegistry } from '../../fakes/registry.ts'
+import { fails, type OpenPlace, publishSuite, settle } from './publish-suite.ts'
+
+const registries = new Map<string, FakeRegistry>()
+
+const openFake: OpenPlace = async (t) => {
+  const registry = await startFakeRegistry()
+  const reader = createRegistryReader({ plainHttp: true, requestMs: 2000 })
+  registries.set(registry.host, registry)
+  t.after(async () => {
+    await reader.close()
+    await registry.close()
+  })
+  return { host: registry.host, reader, writer: httpWriter() }
+}
+
+publishSuite('fake registry', openFake)
+
+test('the version is the one given, or that of the commit’s one version tag, or none', () => {
+  assert.equal(versionOf({ version: '2.0.0', gitTags: ['v1.0.0'] }), '2.0.0')
+  assert.equal(versionOf({ gitTags: ['v1.4.2', 'nightly', 'version-3', 'v2'] }), '1.4.2')
+  assert.equal(versionOf({ gitTags: [] }), undefined)
+})
+
+test('a commit with two version tags must be told which', async (t) => {
+  const { release, options } = await settle(t, openFake)
+  await fails(publish(release(), options({ gitTags: ['v1.0.0', 'v1.0.1'] })), 'VERSION_AMBIGUOUS', /v1\.0\.0, v1\.0\.1/)
+})
+
+test('a version or channel that cannot be one is refused before anything is written', async (t) => {
+  const { release, options, host } = await settle(t, openFake)
+  await fails(publish(release(), options({ version: '1.0' })), 'VERSION_INVALID')
+  await fails(publish(release(), options({ channel: '1.0.0' })), 'CHANNEL_INVALID')
+  assert.deepEqual(registries.get(host)?.requests, [])
+})
+
+test('a registry that loses what was attached gets no name moved', async (t) => {
+  const { release, options, host, resolve } = await settle(t, openFake)
+  registries
+    .get(host)
+    ?.when('GET', /referrers/)
+    .lie('{"manifests":[]}')
+  await fails(publish(release(), options({ version: '1.0.0', channel: 'production' })), 'READ_BACK_FAILED')
+  assert.deepEqual([await resolve('1.0.0'), await resolve('production')], [undefined, undefined])
+})
+
+test('a registry that gives back other layer bytes gets no name moved', async (t) => {
+  const { release, options, host, resolve } = await settle(t, openFake)
+  const packed = release()
+  const layer = digestOf(packed.layer)
+  registries.get(host)?.when('GET', new RegExp(layer)).lie(Buffer.alloc(packed.layer.length))
+  await fails(publish(packed, options({ version: '1.0.0' })), 'READ_BACK_FAILED', /expected sha256/)
+  assert.equal(await resolve('1.0.0'), undefined)
+})
+
+test('a version tag that somebody else set meanwhile is noticed', async (t) => {
+  const { release, options, writer, repository, host } = await settle(t, openFake)
+  const [one, two] = [release('one'), release('two')]
+  await publish(one, options())
+  const onStep = (step: string) => {
+    if (step === 'reading back') registries.get(host)?.tag(repository.path, one.digest, '1.0.0')
+  }
+  await fails(publish(two, options({ version: '1.0.0', onStep, writer })), 'VERSION_TAKEN')
+})
+
+test('two promotions at the same time: the one that comes second is told', async (t) => {
+  const { release, options, repository, host } = await settle(t, openFake)
+  const [one, two] = [release('one'), release('two')]
+  await publish(one, options())
+  await publish(two, options())
+  const onStep = (step: string) => {
+    if (step === 'attaching the promotion') registries.get(host)?.tag(repository.path, one.digest, 'production')
+  }
+  const target = { ...repository, digest: two.digest }
+  await fails(promote(target, { ...options({ onStep }), channel: 'production' }), 'PROMOTION_CONFLICT')
+})
+
+test('a tag put back by hand becomes a deliberate step with a promotion that gives a reason', async (t) => {
+  const { release, options, repository, writer } = await settle(t, openFake)
+  const [one, two] = [release('one'), release('two')]
+  await publish(one, options({ channel: 'production' }))
+  const second = await publish(two, options({ channel: 'production' }))
+  await writer.tag(repository, one.digest, 'production')
+  const later = new Date('2026-11-21T11:00:00Z')
+  const promoted = await promote(
+    { ...repository, digest: one.digest },
+    { ...options({ now: later }), channel: 'production', reason: 'back, it leaks' },
+  )
+  assert.ok(promoted.changed && promoted.sequence > (second.channel?.sequence ?? 0))
+})
