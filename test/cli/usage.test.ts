@@ -15,6 +15,11 @@ const usage: readonly (readonly [string, readonly string[], RegExp])[] = [
   ['rollback wants exactly one of --to and --steps', ['rollback', 'a', '--to', 'x', '--steps', '1'], /exactly one/],
   ['rollback takes no fraction of a step', ['rollback', 'a', '--steps', '0.5'], /whole number/],
   ['audit takes a head only with its sequence', ['audit', 'a', '--head', 'sha256:00'], /sequence/],
+  [
+    'a mounted service account takes the place of a kubeconfig',
+    ['puller', '--service-account-dir', 'x', '--context', 'y'],
+    /goes with neither/,
+  ],
   ['a duration is written with its unit', ['puller', '--wait-timeout', '5'], /30s, 5m or 1h/],
 ]
 
