@@ -2,7 +2,7 @@
 // The `waybill` command. Plain JavaScript, because Node refuses to strip types under node_modules, and so that an older
 // Node can still read it: there it starts again with the Node that came as a dependency, or says what is needed.
 import { spawn } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeSync } from 'node:fs'
 import { constants } from 'node:os'
 import { dirname, join, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -11,7 +11,9 @@ const here = dirname(fileURLToPath(import.meta.url))
 const { version, engines } = JSON.parse(readFileSync(join(here, '..', 'package.json'), 'utf8'))
 const [major, minor] = engines.node.match(/\d+/g).map(Number)
 
-if (isNewEnough(process.versions.node)) {
+if (process.argv[2] === '--version' && process.argv.length === 3 && said(`${version}\n`)) {
+  // Scripts ask often, and reading everything else would take several times as long.
+} else if (isNewEnough(process.versions.node)) {
   const installed = here.includes(`${sep}node_modules${sep}`)
   const { main } = await import(installed ? '../dist/cli/main.js' : './main.ts')
   await main(version)
@@ -22,6 +24,15 @@ if (isNewEnough(process.versions.node)) {
 hint: install a newer Node, or run \`npm install\` without --omit=optional, which brings one along.`)
     process.exitCode = 1
   } else startAgain(node)
+}
+
+/** False when it cannot be written: what follows then says why. */
+function said(text) {
+  try {
+    return writeSync(1, text) === text.length
+  } catch {
+    return false
+  }
 }
 
 function isNewEnough(text) {

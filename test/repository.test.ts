@@ -46,6 +46,16 @@ test('every link in the docs leads to a file that is there', () => {
   assert.deepEqual(broken, [])
 })
 
+test('every npm script runs a file that is there', () => {
+  const { scripts } = JSON.parse(read('package.json'))
+  const named = Object.values(scripts).flatMap((line) => String(line).match(/\S+\.ts\b/g) ?? [])
+  assert.ok(named.length > 0)
+  assert.deepEqual(
+    named.filter((file) => !existsSync(join(ROOT, file))),
+    [],
+  )
+})
+
 function offences(isOffence: (line: string) => boolean): readonly string[] {
   return files
     .filter((file) => !/\.(?:png|gz|tgz|bin)$/.test(file) && file !== 'test/repository.test.ts')

@@ -26,7 +26,7 @@ test('a reader that goes away early is not an error', () => {
 })
 
 test('output that does not fit on the disk is an error, not silence', { skip: !existsSync('/dev/full') }, async () => {
-  for (const args of [['tenant', 'shop'], ['--help']]) {
+  for (const args of [['tenant', 'shop'], ['--help'], ['--version']]) {
     const ran = await waybill(args, { stdout: openSync('/dev/full', 'w') })
     assertFails(ran, 1, 'DISK_FULL')
   }
