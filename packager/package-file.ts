@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { environmentNameSchema, packageNameSchema } from '../contract/artifact/artifact.ts'
+import { byEnvironment, packageNameSchema } from '../contract/artifact/artifact.ts'
 import { type Fault, WaybillError } from '../contract/errors.ts'
 import { LIMITS } from '../contract/limits.ts'
 import { parseRepository } from '../contract/reference.ts'
@@ -75,8 +75,7 @@ const packageFileSchema = z.strictObject({
         helm: versionText('a version of helm').optional(),
       })
       .optional(),
-    environments: z
-      .record(environmentNameSchema, environmentSchema)
+    environments: byEnvironment(environmentSchema)
       .refine((all) => Object.keys(all).length > 0, 'at least one environment')
       .refine(
         (all) => Object.keys(all).length <= LIMITS.environmentsMax,

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { canonicalJson, type Json, parseCanonicalJson } from '../canonical-json.ts'
+import { canonicalJson, isJsonObject, type Json, parseCanonicalJson } from '../canonical-json.ts'
 import { type Digest, digestOf, isDigest } from '../digest.ts'
 import { WaybillError } from '../errors.ts'
 import { LIMITS } from '../limits.ts'
@@ -57,6 +57,14 @@ export const environmentSchema = z.strictObject({
   images: z.array(z.string().min(1).max(1024)).max(LIMITS.objectsPerEnvironmentMax),
 })
 
+/** Values by name. `__proto__`, which a schema of records passes over unseen, is refused like any other name that is none. */
+export function byEnvironment<T extends z.ZodType>(value: T) {
+  return z
+    .unknown()
+    .refine((found) => !isJsonObject(found) || !Object.hasOwn(found, '__proto__'), '__proto__ is no name')
+    .pipe(z.record(environmentNameSchema, value))
+}
+
 export const configSchema = z.strictObject({
   schemaVersion: z.literal(1),
   package: z.strictObject({ name: packageNameSchema, repository: z.string().min(3).max(512) }),
@@ -66,7 +74,7 @@ export const configSchema = z.strictObject({
     committedAt: timestampSchema,
   }),
   kubernetes: z.strictObject({ version: z.string().max(32) }),
-  environments: z.record(environmentNameSchema, environmentSchema),
+  environments: byEnvironment(environmentSchema),
 })
 
 /** The artifact's config: what it holds, for every environment, with the hash of every file. */
@@ -140,7 +148,7 @@ export function writeConfig(config: ReleaseConfig): Uint8Array {
 }
 
 /**
- * Reads a config and holds it against itself: paths are what `objectPath` gives is the reader of the layer's to check;
+ * Reads a config and holds it against itself. That paths are what `objectPath` gives is the reader of the layer's to check;
  * here every environment's tree digest must be that of its listed objects.
  * @throws WaybillError ARTIFACT_INVALID, saying which field
  */

@@ -1,7 +1,10 @@
 import { createGunzip } from 'node:zlib'
 import { WaybillError } from '../errors.ts'
 
-/** Unpacks gzip piece by piece, so that a bomb costs no more than `bytesMax`. @throws LAYER_INVALID, LIMIT_EXCEEDED */
+/**
+ * Unpacks gzip (RFC 1952: its members, joined, and nothing behind them) piece by piece, so that a bomb costs no more than `bytesMax`.
+ * @throws LAYER_INVALID, LIMIT_EXCEEDED
+ */
 export async function* inflate(packed: Uint8Array, bytesMax: number): AsyncGenerator<Buffer> {
   const gunzip = createGunzip({ chunkSize: 256 * 1024 })
   gunzip.end(packed)
@@ -20,6 +23,9 @@ export async function* inflate(packed: Uint8Array, bytesMax: number): AsyncGener
   } finally {
     gunzip.destroy()
   }
+  // Node passes over zeroes behind the last member.
+  if (gunzip.bytesWritten !== packed.length)
+    throw new WaybillError('LAYER_INVALID', 'the layer: something follows its gzip')
 }
 
 export type ByteReader = {

@@ -82,7 +82,8 @@ test('no environments, too many, and names that are none are refused', () => {
   refused(packageFile({ environments: '' }))
   refused(packageFile({ environments: Array.from({ length: 65 }, (_, i) => `e${i}: {manifests: [a]}`).join(', ') }))
   refused(packageFile({ environments: 'Prod: {manifests: [a]}' }))
-  refused(packageFile({ environments: '__proto__: {manifests: [a]}' }))
+  for (const environments of ['__proto__: {manifests: [a]}', 'dev: {manifests: [a]}, __proto__: {manifests: [a]}'])
+    assert.match(refused(packageFile({ environments })).join(), /^8 .*__proto__/)
 })
 
 test('a commit without a package file is refused', async () => {
