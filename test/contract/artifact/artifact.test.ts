@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { parseConfig, parseManifest, writeConfig, writeManifest } from '../../../contract/artifact/artifact.ts'
+import {
+  parseConfig,
+  parseManifest,
+  treeDigest,
+  writeConfig,
+  writeManifest,
+} from '../../../contract/artifact/artifact.ts'
 import { canonicalJson } from '../../../contract/canonical-json.ts'
 import { hasCode } from '../../../contract/errors.ts'
 import { LIMITS } from '../../../contract/limits.ts'
@@ -92,6 +98,14 @@ test('a manifest with no layer, or two, or of another kind is refused', () => {
     { layers: [{ ...value.layers[0], mediaType: 'application/vnd.oci.image.layer.v1.tar+zstd' }] },
   ])
     refused(parseManifest, canonicalJson({ ...value, ...change }), /the manifest/)
+})
+
+test('more objects in one environment than the limit are refused', () => {
+  const value = JSON.parse(config)
+  const [one] = value.environments.dev.objects
+  const objects = Array(LIMITS.objectsPerEnvironmentMax + 1).fill(one)
+  const dev = { ...value.environments.dev, objects, treeDigest: treeDigest(objects) }
+  refused(parseConfig, canonicalJson({ ...value, environments: { dev } }), /objects/)
 })
 
 test('a tree digest that is not that of the objects, and too many environments, are refused', () => {

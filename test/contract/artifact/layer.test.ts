@@ -240,6 +240,34 @@ test('an object that is another one than the config says is refused', async () =
   await refused(secret.tar, secret.config, 'OBJECT_INVALID', /not the object/)
 })
 
+test('what the config lists as an object and is none is refused', async () => {
+  for (const text of ['null', '[]', '"text"', '{"a":1}', '{"apiVersion":"v1","kind":"ConfigMap","metadata":null}']) {
+    const { tar, config } = agreeing(Buffer.from(text))
+    await refused(tar, config, 'OBJECT_INVALID', /not a Kubernetes object/)
+  }
+})
+
+test('a config that lists an object twice, or in another order, is refused', async () => {
+  const { files, config } = honest(configMap('a'), configMap('b'))
+  const { dev } = config.environments
+  assert.ok(dev)
+  const [a, b] = dev.objects
+  assert.ok(a && b)
+  for (const listed of [
+    [a, a, b],
+    [b, a],
+  ]) {
+    const environment = { ...dev, objects: listed, treeDigest: treeDigest(listed) }
+    await refused(writeTar(files), { ...config, environments: { dev: environment } }, 'OBJECT_INVALID', /out of order/)
+  }
+})
+
+test('a layer over the limit is refused before it is unpacked', async () => {
+  const { config } = honest(configMap('a'))
+  const layer = Buffer.alloc(LIMITS.layerBytesMax + 1)
+  await assert.rejects(readLayer(layer, config, 'dev'), (error) => hasCode(error, 'LIMIT_EXCEEDED'))
+})
+
 test('a config that lists a path of its own choice is refused', async () => {
   const bytes = Buffer.from(canonicalJson(configMap('a')))
   for (const path of ['../../evil.json', 'shop/configmap/b.json', '/a.json']) {
