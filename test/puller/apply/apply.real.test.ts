@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { applyPlan } from '../../../puller/apply/apply.ts'
 import type { ConnectedCluster } from '../../../puller/cluster/cluster.ts'
+import { applyObject } from '../../../puller/plan/dry-run.ts'
+import { writeInventory } from '../../../puller/plan/inventory.ts'
 import { type ControlPlane, field } from '../../real/control-plane.ts'
 import { configMap, deliver, deployment, job, refusals, results } from '../delivered.ts'
 import { asPuller, startInstalled } from '../installed.ts'
@@ -220,8 +223,6 @@ test('an object deleted and made again by another hand is not ours any more, eve
 
 test('after a crash between the create and its record, the object is known by its claim; a forged one is not', async () => {
   const { context, plan, inventory, run, namespace } = await deliver(plane, puller)
-  const { writeInventory } = await import('../../../puller/plan/inventory.ts')
-  const { applyObject } = await import('../../../puller/plan/dry-run.ts')
   const looked = await plan([configMap('a'), configMap('b')])
   await writeInventory(puller, context.delivery, await inventory(), looked.ahead)
   const [a] = looked.desired
@@ -239,6 +240,20 @@ test('after a crash between the create and its record, the object is known by it
     [...(await inventory()).entries.values()].map(({ name, state }) => `${name} ${state}`),
     ['a created'],
   )
+})
+
+test('what another puller makes between our look and our create stays in the inventory, and is ours at the next look', async () => {
+  const { context, plan, inventory, run, namespace } = await deliver(plane, puller)
+  const ahead = await plan([configMap('a')])
+  const stored = await writeInventory(puller, context.delivery, await inventory(), ahead.ahead)
+  const looked = await plan([configMap('a')])
+  const [a] = looked.desired
+  assert.ok(a?.resource)
+  assert.equal((await applyObject(puller, context.account, a.resource, a, 'absent', { dryRun: false })).status, 201)
+  const applied = await applyPlan(context, looked, stored, puller)
+  assert.deepEqual(results(applied), [`failed ConfigMap ${namespace}/a CLUSTER_CONFLICT`])
+  const again = await run([configMap('a')])
+  assert.deepEqual(results(again.applied), [`unchanged ConfigMap ${namespace}/a`])
 })
 
 test('drift names the field, the manager that holds it and since when, and is put back', async () => {
