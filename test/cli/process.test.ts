@@ -47,18 +47,18 @@ test('WAYBILL_DEBUG=1 adds the stack on stderr', async () => {
   assert.match(debug.stderr, /\n\s+at /)
 })
 
-test('Ctrl-C ends a command the way the signal does', { timeout: 30_000 }, async () => {
+test('Ctrl-C ends a command the way the signal does', { timeout: 30_000 }, async (t) => {
   const silent = createServer()
+  t.after(() => silent.close())
   await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve))
   const address = silent.address()
   assert.ok(typeof address === 'object' && address !== null)
   const asked = once(silent, 'connection')
   const child = spawn(process.execPath, [WAYBILL, 'show', `127.0.0.1:${address.port}/a/b:x`, '--plain-http'])
   const ended = once(child, 'exit')
-  await asked
+  assert.equal(await Promise.race([asked.then(() => 'asked'), ended.then(() => 'ended')]), 'asked')
   child.kill('SIGINT')
   assert.deepEqual(await ended, [null, 'SIGINT'])
-  silent.close()
 })
 
 test('Ctrl-C while a commit is rendered leaves nothing behind', { timeout: 30_000 }, async () => {
