@@ -215,6 +215,56 @@ test('a release that does not become healthy in time is not Ready, is recorded o
   assert.equal(await tenant.kinds(), 'Intent Failed Applied')
 })
 
+test('while a new release is waited for, Ready and what is applied speak of the one that is healthy', async () => {
+  const tenant = await world.tenant()
+  const well = tenant.release('1', [greeting('world')])
+  tenant.publish(well, { promotion: { channel, sequence: 1 } })
+  await tenant.deliver()
+  await tenant.run()
+  const waits = tenant.release('2', [greeting('mars'), deployment('api')])
+  tenant.publish(waits, { promotion: { channel, sequence: 2 } })
+  start([tenant], { waitTimeoutMs: 60_000 })
+  const applied = async () => field(await tenant.delivery(), 'status', 'applied', 'digest')
+  const path = `/apis/apps/v1/namespaces/${tenant.namespace}/deployments/api`
+  await world.plane.eventually('all of it is applied', async () => (await tenant.get(path)).status === 200)
+  const conditions = async () => [
+    (await tenant.condition('Ready'))?.status,
+    (await tenant.condition('Reconciling'))?.status,
+    await applied(),
+  ]
+  assert.deepEqual(await conditions(), ['Unknown', 'True', well.digest])
+  const status = { observedGeneration: 1, replicas: 1, updatedReplicas: 1, readyReplicas: 1, availableReplicas: 1 }
+  const contentType = 'application/merge-patch+json'
+  await world.plane.api('PATCH', `${path}/status`, { body: { status }, contentType })
+  await untilReason(tenant, 'Applied')
+  assert.deepEqual(await conditions(), ['True', undefined, waits.digest])
+})
+
+test('of two that follow one channel, each looks at its own interval, and at once when it is asked to', async () => {
+  const [fast, slow] = [await world.tenant(), await world.tenant()]
+  const promoted = (sequence: number) => ({ promotion: { channel, sequence } })
+  fast.publish(fast.release('1', [greeting('world')]), promoted(1))
+  const source = { repository: fast.repository, channel }
+  await fast.deliver({ source, interval: '1s' })
+  await slow.deliver({ source, interval: '1h' })
+  start([fast, slow])
+  for (const tenant of [fast, slow]) await untilReason(tenant, 'Applied')
+  const polls = () => world.registry.requests.filter((line) => line.startsWith(`HEAD /v2/${fast.namespace}/`)).length
+  const [mark, before] = [await world.plane.auditMark(), polls()]
+  await world.plane.eventually('the fast one polls', async () => polls() >= before + 3)
+  fast.publish(fast.release('2', [greeting('mars')]), promoted(2))
+  await until(fast, 'mars')
+  assert.equal(await hello(slow), 'world')
+  const looks = (await world.plane.auditSince(mark)).filter(({ requestURI }) => requestURI.includes(slow.namespace))
+  assert.deepEqual(
+    looks.filter(({ user }) => user.username.endsWith(':waybill-puller')),
+    [],
+  )
+  fast.publish(fast.release('3', [greeting('venus')]), promoted(3))
+  await slow.annotate({ 'waybill.dev/reconcile': 'now' })
+  await until(slow, 'venus')
+})
+
 test('a key that is revoked while the puller runs is noticed without any poll', async () => {
   const tenant = await world.tenant()
   tenant.publish(tenant.release('1', [greeting('world')]), { promotion: { channel, sequence: 1 } })
