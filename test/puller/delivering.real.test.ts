@@ -5,7 +5,7 @@ import { writeManifest } from '../../contract/artifact/artifact.ts'
 import { writeTar } from '../../contract/artifact/tar.ts'
 import { digestOf } from '../../contract/digest.ts'
 import { field } from '../real/control-plane.ts'
-import { bundlesFor, configMap, newSigningKey, promotionBundle } from './release-fixture.ts'
+import { bundlesFor, configMap, deployment, newSigningKey, promotionBundle } from './release-fixture.ts'
 import { notAsAccount, startWorld, type Tenant, type World, writesToUsersObjects } from './world.ts'
 
 let world: World
@@ -391,8 +391,42 @@ test('looking at a Delivery with nothing to do costs few requests, and two for e
 })
 
 test('every request about what is not the puller’s own was made as the Delivery’s service account', async () => {
+  const tenant = await world.tenant()
+  const { namespace, repository } = tenant
+  const config = { auths: { [world.registry.host]: { auth: Buffer.from('puller:horse').toString('base64') } } }
+  const stringData = { '.dockerconfigjson': JSON.stringify(config) }
+  const pull = { metadata: { name: 'pull' }, type: 'kubernetes.io/dockerconfigjson', stringData }
+  await world.plane.api('POST', `/api/v1/namespaces/${namespace}/secrets`, { body: pull })
+  const web = deployment('web')
+  tenant.publish(tenant.release('1', [greeting('world'), configMap('old', {}), web]), {
+    promotion: { channel, sequence: 1 },
+  })
+  await tenant.deliver({ source: { repository, channel, pullSecret: { name: 'pull' } } })
+  await tenant.run({ waitTimeoutMs: 500 })
+  tenant.publish(tenant.release('2', [greeting('mars'), web]), { promotion: { channel, sequence: 2 } })
+  await tenant.deliver({ source: { repository, channel, pullSecret: { name: 'pull' } }, prune: { maxPercent: 100 } })
+  await tenant.run({ waitTimeoutMs: 500 })
+  assert.equal((await tenant.get(at(tenant, 'old'))).status, 404)
   const events = await world.plane.auditSince(beginning)
-  assert.ok(events.some(({ impersonatedUser }) => impersonatedUser !== undefined))
+  const account = `system:serviceaccount:${namespace}:waybill`
+  const done = events
+    .filter(({ impersonatedUser }) => impersonatedUser?.username === account)
+    .map(({ verb, requestURI, objectRef }) => {
+      const dry = requestURI.includes('dryRun=All') ? ' dry' : ''
+      return `${verb} ${objectRef?.resource}${dry}`
+    })
+  for (const kind of [
+    'get secrets',
+    'patch configmaps dry',
+    'patch configmaps',
+    'delete configmaps dry',
+    'delete configmaps',
+    'get configmaps',
+    'list deployments',
+    'watch deployments',
+    'create selfsubjectreviews',
+  ])
+    assert.ok(done.includes(kind), `${kind} is not among ${[...new Set(done)].sort().join(', ')}`)
   assert.deepEqual(notAsAccount(events), [])
   const bare = {
     verb: 'get',
@@ -401,4 +435,6 @@ test('every request about what is not the puller’s own was made as the Deliver
   }
   const secret = { ...bare, objectRef: { resource: 'secrets', namespace: 'tenant-1' } }
   assert.equal(notAsAccount([secret]).length, 1, 'this test would see one that was not')
+  const other = { ...secret, impersonatedUser: { username: account } }
+  assert.equal(notAsAccount([other]).length, 1, 'and one that was made as the account of another Delivery')
 })

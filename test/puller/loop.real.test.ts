@@ -2,12 +2,11 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { after, afterEach, before, test } from 'node:test'
 import { pino } from 'pino'
-import type { KubeObject } from '../../contract/artifact/objects.ts'
 import { type PullerOptions, runPuller } from '../../puller/puller.ts'
 import { startFakeRegistry } from '../fakes/registry.ts'
 import { writeKubeconfig } from '../real/cluster.ts'
 import { field } from '../real/control-plane.ts'
-import { bundlesFor, configMap, newSigningKey, policySpec, release } from './release-fixture.ts'
+import { bundlesFor, configMap, deployment, newSigningKey, policySpec, release } from './release-fixture.ts'
 import { startWorld, type Tenant, type World, writesToUsersObjects } from './world.ts'
 
 let world: World
@@ -57,18 +56,6 @@ async function edit(tenant: Tenant, data: Record<string, string>): Promise<void>
   const contentType = 'application/merge-patch+json'
   await world.plane.api('PATCH', `${at(tenant)}?fieldManager=somebody`, { body: { data }, contentType })
 }
-
-/** Never healthy here: no controller runs. */
-const deployment = (name: string): KubeObject => ({
-  apiVersion: 'apps/v1',
-  kind: 'Deployment',
-  metadata: { name },
-  spec: {
-    replicas: 1,
-    selector: { matchLabels: { app: name } },
-    template: { metadata: { labels: { app: name } }, spec: { containers: [{ name: 'c', image: 'example.com/c:1' }] } },
-  },
-})
 
 test('a puller that runs sees a new Delivery, an edited one, and one that it is asked to look at, at once', async () => {
   const tenant = await world.tenant()

@@ -22,6 +22,23 @@ export function configMap(name: string, data: Record<string, string>): KubeObjec
   return { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name }, data }
 }
 
+/** Never healthy where no controller runs. */
+export function deployment(name: string): KubeObject {
+  return {
+    apiVersion: 'apps/v1',
+    kind: 'Deployment',
+    metadata: { name },
+    spec: {
+      replicas: 1,
+      selector: { matchLabels: { app: name } },
+      template: {
+        metadata: { labels: { app: name } },
+        spec: { containers: [{ name: 'c', image: 'example.com/c:1' }] },
+      },
+    },
+  }
+}
+
 /** A release whose one environment, production, holds these objects. `revision`: any word; it names the commit. */
 export function release(
   repository: string,

@@ -183,13 +183,17 @@ export function writesToUsersObjects(events: readonly AuditEvent[], namespace: s
     .map(({ verb, requestURI }) => `${verb} ${requestURI}`)
 }
 
-/** Requests about users' objects that the puller made as itself. There must be none. */
+/** Requests about users' objects that the puller made as itself, or as an account of another namespace. There must be none. */
 export function notAsAccount(events: readonly AuditEvent[]): string[] {
   return events
     .filter(({ user }) => user.username === `system:serviceaccount:${PULLER_NAMESPACE}:waybill-puller`)
-    .filter(({ impersonatedUser }) => impersonatedUser === undefined)
-    .filter((event) => !isPullersOwn(event))
+    .filter((event) => !isPullersOwn(event) && !isAsAccount(event))
     .map(({ verb, requestURI }) => `${verb} ${requestURI}`)
+}
+
+function isAsAccount({ impersonatedUser, objectRef }: AuditEvent): boolean {
+  const [, , namespace] = impersonatedUser?.username.split(':') ?? []
+  return namespace !== undefined && (objectRef?.namespace === undefined || objectRef.namespace === namespace)
 }
 
 function isPullersOwn({ verb, objectRef }: AuditEvent): boolean {
