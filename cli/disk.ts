@@ -1,6 +1,6 @@
 import { mkdtempSync, rmSync } from 'node:fs'
-import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { readFile, stat } from 'node:fs/promises'
+import { join } from 'node:path'
 import { z } from 'zod'
 import { MEDIA } from '../contract/artifact/artifact.ts'
 import { parseJson } from '../contract/canonical-json.ts'
@@ -16,19 +16,6 @@ export async function readText(cwd: string, path: string): Promise<string> {
     return await readFile(pathFrom(cwd, path), 'utf8')
   } catch (cause) {
     throw new WaybillError('FILE_UNREADABLE', `${path}: ${reason(cause)}`, { cause })
-  }
-}
-
-/** Writes files into a folder, which is made. @throws WaybillError DISK_FULL, DISK_FAILED */
-export async function writeFiles(folder: string, files: ReadonlyMap<string, string>): Promise<void> {
-  for (const [name, text] of files) {
-    const path = join(folder, name)
-    try {
-      await mkdir(dirname(path), { recursive: true })
-      await writeFile(path, text)
-    } catch (cause) {
-      throw diskError(path, cause)
-    }
   }
 }
 

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { lstat, mkdir, open, readdir, readFile, realpath, rename, rm, stat } from 'node:fs/promises'
+import { lstat, mkdir, open, readdir, readFile, realpath, rename, rm, rmdir, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { compareBytes } from '../contract/artifact/artifact.ts'
 import { WaybillError } from '../contract/errors.ts'
@@ -60,25 +60,55 @@ async function collect(folder: string, inside: string, files: string[]): Promise
   }
 }
 
+export type FileToWrite = { readonly path: string; readonly bytes: Uint8Array }
+
 /**
- * Writes a file so that a reader sees the whole of it or the one before: into a temporary file beside it, flushed, then renamed.
- * Folders on the way are made. @throws WaybillError DISK_FULL, DISK_FAILED; the temporary file is gone then
+ * Writes all files or none, and each so that a reader sees the whole of it or the one before: into temporary files beside
+ * them, flushed, then renamed in the order given. Folders on the way are made.
+ * @throws WaybillError DISK_FULL, DISK_FAILED; the temporary files, and folders that were made for them, are gone then
  */
-export async function writeAtomic(path: string, bytes: Uint8Array): Promise<void> {
-  const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`
+export async function writeAtomic(files: readonly FileToWrite[]): Promise<void> {
+  const folders: string[] = []
+  const waiting = files.map((file) => ({ ...file, temporary: `${file.path}.${randomBytes(6).toString('hex')}.tmp` }))
+  let at = ''
   try {
-    await mkdir(dirname(path), { recursive: true })
-    const file = await open(temporary, 'wx', 0o644)
-    try {
-      await file.writeFile(bytes)
-      await file.sync()
-    } finally {
-      await file.close()
+    for (const { path, bytes, temporary } of waiting) {
+      at = path
+      await makeFolder(dirname(path), folders)
+      await writeFlushed(temporary, bytes)
     }
-    await rename(temporary, path)
+    for (const { path, temporary } of waiting) {
+      at = path
+      await rename(temporary, path)
+    }
   } catch (cause) {
-    await rm(temporary, { force: true }).catch(() => {})
-    throw diskError(path, cause)
+    for (const { temporary } of waiting) await rm(temporary, { force: true }).catch(() => {})
+    // Innermost first; one that is not empty is somebody else's too.
+    for (const folder of folders.reverse()) await rmdir(folder).catch(() => {})
+    throw diskError(at, cause)
+  }
+}
+
+/** Makes a folder and those around it, and says in `made` which were not there, outermost first. */
+async function makeFolder(folder: string, made: string[]): Promise<void> {
+  try {
+    await mkdir(folder)
+    made.push(folder)
+  } catch (cause) {
+    if (codeOf(cause) === 'EEXIST') return
+    if (codeOf(cause) !== 'ENOENT' || dirname(folder) === folder) throw cause
+    await makeFolder(dirname(folder), made)
+    await makeFolder(folder, made)
+  }
+}
+
+async function writeFlushed(path: string, bytes: Uint8Array): Promise<void> {
+  const file = await open(path, 'wx', 0o644)
+  try {
+    await file.writeFile(bytes)
+    await file.sync()
+  } finally {
+    await file.close()
   }
 }
 

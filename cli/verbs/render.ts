@@ -1,8 +1,9 @@
+import { join } from 'node:path'
 import { isKubeObject } from '../../contract/artifact/objects.ts'
+import { writeAtomic } from '../../packager/disk.ts'
 import { renderCommit } from '../../packager/pack-commit.ts'
 import { printYaml } from '../../puller/install/print.ts'
 import { commitOptions } from '../commit.ts'
-import { writeFiles } from '../disk.ts'
 import { collect, commitFlags, examples, pathFrom } from '../flags.ts'
 import { counted } from '../output.ts'
 import { redactSecret } from '../redact.ts'
@@ -38,7 +39,12 @@ export const verb: Verb = {
         text: environments.map(({ name, objects }) => `# environment ${name}\n${printYaml(objects)}`).join(''),
       }
     const folder = pathFrom(context.cwd, out)
-    await writeFiles(folder, new Map(environments.map(({ name, objects }) => [`${name}.yaml`, printYaml(objects)])))
+    await writeAtomic(
+      environments.map(({ name, objects }) => ({
+        path: join(folder, `${name}.yaml`),
+        bytes: Buffer.from(printYaml(objects), 'utf8'),
+      })),
+    )
     const files = environments.map(({ name, objects }) => ({ file: `${out}/${name}.yaml`, objects: objects.length }))
     return {
       data: { revision: commit.revision, files },

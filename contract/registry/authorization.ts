@@ -6,7 +6,7 @@ import type { Reference } from '../reference.ts'
 import { type Challenge, parseChallenges } from './challenge.ts'
 import type { Connections } from './connections.ts'
 import type { Credential, CredentialSource } from './credentials.ts'
-import { ask, dropBody, readBody, where } from './http.ts'
+import { type Answer, ask, dropBody, rateLimited, readBody, where } from './http.ts'
 
 /** Answers a registry's challenges, and remembers the answers: a token for each repository, pull only. */
 export type Authorizer = {
@@ -39,7 +39,7 @@ export function createAuthorizer(connections: Connections, credentials: Credenti
     })
     if (answer.status !== 200) {
       await dropBody(answer)
-      throw tokenError(answer.status, realm, repository)
+      throw tokenError(answer, repository)
     }
     const { token, seconds } = parseToken(realm, await readBody(answer, LIMITS.registryAnswerBytesMax))
     return { header: `Bearer ${token}`, seconds }
@@ -106,8 +106,8 @@ function tokenRequest(
   return { method: 'GET', url, headers }
 }
 
-function tokenError(status: number, realm: URL, { repository }: Reference): WaybillError {
-  if (status === 429) return new WaybillError('REGISTRY_RATE_LIMITED', `${where(realm)}: answers 429`)
+function tokenError({ status, url: realm, headers }: Answer, { repository }: Reference): WaybillError {
+  if (status === 429) return rateLimited({ url: realm, headers })
   if (status >= 500) return new WaybillError('REGISTRY_FAILED', `${where(realm)}: answers ${status}`)
   if (status >= 300 && status < 400)
     return new WaybillError('REGISTRY_REDIRECT', `${where(realm)}: sends logins elsewhere (${status})`)

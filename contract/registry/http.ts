@@ -76,6 +76,21 @@ export function where(url: URL): string {
   return `${url.origin}${url.pathname}`
 }
 
+/** What a 429 is, with what it says of when to come back. */
+export function rateLimited({ url, headers }: Pick<Answer, 'url' | 'headers'>): WaybillError {
+  const seconds = retryAfter(headers)
+  return new WaybillError('REGISTRY_RATE_LIMITED', `${where(url)}: answers 429`, {
+    ...(seconds === undefined ? {} : { retryAfterSeconds: seconds }),
+  })
+}
+
+/** `Retry-After`, in seconds, or as a date held against the answer's own `Date`; at most an hour. */
+function retryAfter(headers: Answer['headers']): number | undefined {
+  const text = headers['retry-after'] ?? ''
+  const seconds = /^\d{1,9}$/.test(text) ? Number(text) : (Date.parse(text) - Date.parse(headers.date ?? '')) / 1000
+  return Number.isFinite(seconds) ? Math.min(Math.max(Math.ceil(seconds), 0), 3600) : undefined
+}
+
 function flat(headers: Record<string, string | string[] | undefined>): Record<string, string> {
   return Object.fromEntries(
     Object.entries(headers).flatMap(([name, value]) =>

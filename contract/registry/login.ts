@@ -20,7 +20,7 @@ export type LoginFiles = {
   readonly registryConfig?: string
   /** `$DOCKER_CONFIG`, else `~/.docker`. */
   readonly dockerConfigDir?: string
-  /** The environment of credential helpers; PATH finds `docker-credential-*`. */
+  /** The environment of credential helpers; PATH finds `docker-credential-*`. Our own key's password is taken out. */
   readonly env?: Readonly<Record<string, string | undefined>>
 }
 
@@ -84,7 +84,8 @@ function runHelper(
   env: Readonly<Record<string, string | undefined>>,
 ): Promise<Uint8Array | undefined> {
   return new Promise((resolve) => {
-    const child = spawn(command, ['get'], { env: { ...env }, stdio: ['pipe', 'pipe', 'ignore'], timeout: helperMs })
+    const { COSIGN_PASSWORD: _, ...rest } = env
+    const child = spawn(command, ['get'], { env: rest, stdio: ['pipe', 'pipe', 'ignore'], timeout: helperMs })
     const chunks: Buffer[] = []
     let size = 0
     child.stdout.on('data', (chunk: Buffer) => {

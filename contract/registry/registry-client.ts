@@ -1,13 +1,10 @@
-import { z } from 'zod'
 import { MEDIA } from '../artifact/artifact.ts'
-import { parseJson } from '../canonical-json.ts'
 import { assertDigest, type Digest, digestOf, isDigest } from '../digest.ts'
 import { hasCode, WaybillError } from '../errors.ts'
 import { LIMITS } from '../limits.ts'
 import type { Reference } from '../reference.ts'
 import { readBundles } from './bundles.ts'
 import { type Answer, dropBody, readBody, where } from './http.ts'
-import { nextPage } from './pages.ts'
 import { listReferrers } from './referrers.ts'
 import type { BlobSource, ManifestSource, RegistryReader, TagResolver } from './registry.ts'
 import { createSession, type RegistrySession, type SessionOptions } from './session.ts'
@@ -16,8 +13,6 @@ import { createSession, type RegistrySession, type SessionOptions } from './sess
 export type RegistryReaderOptions = SessionOptions
 
 export type RegistryConnection = RegistryReader & {
-  /** All tags, by pages. Empty when there is no such repository. */
-  listTags(repository: Reference): Promise<readonly string[]>
   close(): Promise<void>
 }
 
@@ -49,7 +44,6 @@ export function createRegistryReader(options: RegistryReaderOptions = {}): Regis
         digest,
         await listReferrers(session, repository, digest),
       ),
-    listTags: (repository) => listTags(session, repository),
     close: () => session.close(),
   }
 }
@@ -108,34 +102,5 @@ async function readWhole(answer: Answer, name: string, size: number): Promise<Ui
   } catch (error) {
     if (hasCode(error, 'LIMIT_EXCEEDED')) throw wrong('more bytes')
     throw error
-  }
-}
-
-const tagsSchema = z.object({ tags: z.array(z.string()).nullish() })
-const tagsMax = 100_000
-
-async function listTags(session: RegistrySession, repository: Reference): Promise<readonly string[]> {
-  const tags: string[] = []
-  let path: string | undefined = 'tags/list?n=1000'
-  try {
-    while (path !== undefined) {
-      const answer: Answer = await session.request({ repository, method: 'GET', path })
-      const page = parseTags(where(answer.url), await readBody(answer, LIMITS.manifestBytesMax))
-      tags.push(...page)
-      path = page.length === 0 ? undefined : nextPage(answer)
-      if (tags.length > tagsMax)
-        throw new WaybillError('LIMIT_EXCEEDED', `${repository.repository}: more than ${tagsMax} tags`)
-    }
-  } catch (error) {
-    if (!hasCode(error, 'REGISTRY_NOT_FOUND')) throw error
-  }
-  return tags
-}
-
-function parseTags(at: string, bytes: Uint8Array): readonly string[] {
-  try {
-    return tagsSchema.parse(parseJson(at, bytes)).tags ?? []
-  } catch (cause) {
-    throw new WaybillError('REGISTRY_ANSWER_INVALID', `${at}: not a list of tags`, { cause })
   }
 }

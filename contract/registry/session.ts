@@ -4,7 +4,7 @@ import type { Reference } from '../reference.ts'
 import { createAuthorizer } from './authorization.ts'
 import { type ConnectionOptions, createConnections } from './connections.ts'
 import type { CredentialSource } from './credentials.ts'
-import { type Answer, ask, dropBody, where } from './http.ts'
+import { type Answer, ask, dropBody, rateLimited, where } from './http.ts'
 
 export type SessionOptions = ConnectionOptions & {
   /** Speak HTTP. Off by default, for loopback too. */
@@ -103,21 +103,9 @@ function statusError({ status, url, headers }: Answer, { repository }: RegistryR
   if (status === 401 || status === 403)
     return new WaybillError('REGISTRY_AUTH', `${repository.repository}: ${at} answers ${status}`)
   if (status === 404) return new WaybillError('REGISTRY_NOT_FOUND', `${at}: answers 404`)
-  if (status === 429) {
-    const seconds = retryAfter(headers)
-    return new WaybillError('REGISTRY_RATE_LIMITED', `${at}: answers 429`, {
-      ...(seconds === undefined ? {} : { retryAfterSeconds: seconds }),
-    })
-  }
+  if (status === 429) return rateLimited({ url, headers })
   if (status >= 500) return new WaybillError('REGISTRY_FAILED', `${at}: answers ${status}`)
   if (redirectStatuses.includes(status))
     return new WaybillError('REGISTRY_REDIRECT', `${at}: redirects, which only blobs may`)
   return new WaybillError('REGISTRY_ANSWER_INVALID', `${at}: answers ${status}`)
-}
-
-/** `Retry-After`, in seconds, or as a date held against the answer's own `Date`; at most an hour. */
-function retryAfter(headers: Answer['headers']): number | undefined {
-  const text = headers['retry-after'] ?? ''
-  const seconds = /^\d{1,9}$/.test(text) ? Number(text) : (Date.parse(text) - Date.parse(headers.date ?? '')) / 1000
-  return Number.isFinite(seconds) ? Math.min(Math.max(Math.ceil(seconds), 0), 3600) : undefined
 }

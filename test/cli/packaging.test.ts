@@ -177,6 +177,7 @@ test('a disk that is full is DISK_FULL, for the layout and for the temporary fol
       const ran = await waybillHere(args, { env })
       assertFails(ran, 1, 'DISK_FULL')
       assertNoStack(ran)
+      assert.deepEqual(readdirSync(small), ['filler'])
       rmSync(join(small, 'filler'))
       for (const name of readdirSync(small)) rmSync(join(small, name), { recursive: true })
     }

@@ -41,6 +41,8 @@ export type When = {
   stallHalfway(): void
   /** Sends without end, with no length declared. */
   flood(): void
+  /** Sends one space at a time, this many milliseconds apart, without end. */
+  trickle(everyMs: number): void
   redirect(to: string, status?: number): void
   /** Closes the connection before answering. */
   hangUp(): void
@@ -110,6 +112,13 @@ export class Misbehaviours {
           }
           response.on('drain', pour)
           pour()
+        }),
+      trickle: (everyMs) =>
+        act(({ headers }, _request, response) => {
+          const { 'content-length': _, ...rest } = headers
+          response.writeHead(200, rest)
+          const drops = setInterval(() => response.write(' '), everyMs)
+          response.on('close', () => clearInterval(drops))
         }),
       redirect: (to, status = 307) =>
         act((_good, _request, response) => void response.writeHead(status, { location: to }).end()),

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { parseConfig, parseManifest } from '../../contract/artifact/artifact.ts'
 import { digestOf } from '../../contract/digest.ts'
+import { diskError, writeAtomic } from '../../packager/disk.ts'
 import { writeLayout } from '../../packager/layout.ts'
 import { type Packed, packRelease } from '../../packager/pack.ts'
 import { tempFolder } from './repository.ts'
@@ -75,16 +76,32 @@ test('a folder that holds something else, or is a file, is refused', async () =>
   await assert.rejects(writeLayout(join(folder, 'file/inside'), packed('hello')), { code: 'DISK_FAILED' })
 })
 
-test('a disk that is full is told so, and nothing is half done', { skip: !isFullDevice() }, async () => {
-  const { writeAtomic } = await import('../../packager/disk.ts')
-  const folder = tempFolder()
-  mkdirSync(join(folder, 'blobs'))
-  const { diskError } = await import('../../packager/disk.ts')
-  const full = Object.assign(new Error('no space'), { code: 'ENOSPC' })
-  assert.equal(diskError(folder, full).code, 'DISK_FULL')
-  await assert.rejects(writeAtomic('/dev/full/x', new Uint8Array(1)), { code: 'DISK_FAILED' })
+test('a write that fails leaves nothing new behind, not even the folders', async () => {
+  const parent = tempFolder()
+  const folder = join(parent, 'new/layout')
+  const artifact = packed('hello')
+  // The last of its files cannot be made: its name is too long.
+  await assert.rejects(
+    writeAtomic([
+      { path: join(folder, 'a'), bytes: artifact.layer },
+      { path: join(folder, 'b'.repeat(300)), bytes: artifact.config },
+    ]),
+    { code: 'DISK_FAILED' },
+  )
+  assert.deepEqual(readdirSync(parent), [])
+  await writeLayout(folder, artifact)
+  const before = readdirSync(folder, { recursive: true }).sort()
+  await assert.rejects(writeAtomic([{ path: join(folder, 'x', 'y'.repeat(300)), bytes: artifact.layer }]), {
+    code: 'DISK_FAILED',
+  })
+  assert.deepEqual(readdirSync(folder, { recursive: true }).sort(), before)
 })
 
-function isFullDevice(): boolean {
-  return process.platform === 'linux'
-}
+test('a disk without space, and a quota that is used up, are told apart from other failures', () => {
+  for (const [code, told] of [
+    ['ENOSPC', 'DISK_FULL'],
+    ['EDQUOT', 'DISK_FULL'],
+    ['EROFS', 'DISK_FAILED'],
+  ] as const)
+    assert.equal(diskError('x', Object.assign(new Error('no'), { code })).code, told)
+})

@@ -136,6 +136,40 @@ test('a registry that never answers, or falls silent halfway, is given up', asyn
   await fails(read({ requestMs: 200 }).fetchBlob(shop(registry), described, 1000), 'REGISTRY_UNREACHABLE', /too long/)
 })
 
+test('silence is given up long before the whole request is, whatever is being read', async () => {
+  const registry = await start()
+  registry.putBlob('acme/shop', blob)
+  const impatient = read({ idleMs: 300 })
+  registry.when('GET', /blobs/).stall()
+  await fails(impatient.fetchBlob(shop(registry), described, 1000), 'REGISTRY_UNREACHABLE', /no answer in time/)
+  registry.when('GET', /blobs/).stallHalfway()
+  await fails(impatient.fetchBlob(shop(registry), described, 1000), 'REGISTRY_UNREACHABLE', /fell silent after \d+/)
+})
+
+test('bytes that trickle in without end are given up with the whole request', async () => {
+  const registry = await start()
+  const digest = registry.putManifest('acme/shop', manifest)
+  registry.when('GET', /manifests/).trickle(20)
+  await fails(read({ requestMs: 500 }).fetchManifest(shop(registry), digest), 'REGISTRY_UNREACHABLE', /too long/)
+})
+
+test('what a registry calls its answer is not believed: the digest says what it is', async () => {
+  const registry = await start()
+  const digest = registry.putManifest('acme/shop', manifest)
+  registry.putBlob('acme/shop', blob)
+  registry.when('GET', /./).headers({ 'content-type': 'text/html', 'docker-content-digest': digestOf('another') })
+  assert.deepEqual(Buffer.from(await read().fetchManifest(shop(registry), digest)), manifest)
+  assert.deepEqual(Buffer.from(await read().fetchBlob(shop(registry), described, 1000)), blob)
+})
+
+test('a tag that is said to be at another digest leads to no other bytes', async () => {
+  const registry = await start()
+  registry.putManifest('acme/shop', manifest, { tag: 'x' })
+  registry.when('HEAD', /manifests/).headers({ 'docker-content-digest': digestOf('another') })
+  const digest = await read().resolveTag(shop(registry), 'x')
+  await fails(read().fetchManifest(shop(registry), digest), 'REGISTRY_NOT_FOUND')
+})
+
 test('a registry that hangs up, or is not there, cannot be reached', async () => {
   const registry = await start()
   registry.when('HEAD', /./).hangUp()
@@ -184,6 +218,26 @@ test('a registry that asks to come back later says when', async () => {
   )
 })
 
+test('how long to wait is bounded, whatever a registry says, and a token endpoint is listened to as well', async () => {
+  const registry = await start({ auth: { scheme: 'bearer', username: 'robot', password: 'sesame-42' } })
+  const reader = read({ credentials: login(registry.host, 'robot', 'sesame-42') })
+  const date = 'Sat, 21 Nov 2026 10:00:00 GMT'
+  for (const [after, seconds] of [
+    ['999999999', 3600],
+    ['Sat, 21 Nov 2026 09:00:00 GMT', 0],
+    ['soon', undefined],
+    ['7', 7],
+  ] as const) {
+    registry.when('GET', /token/).status(429, { 'retry-after': after, date })
+    await assert.rejects(
+      reader.resolveTag(shop(registry), 'x'),
+      (error) => hasCode(error, 'REGISTRY_RATE_LIMITED') && error.retryAfterSeconds === seconds,
+    )
+  }
+  registry.when('GET', /token/).status(503)
+  await fails(reader.resolveTag(shop(registry), 'x'), 'REGISTRY_FAILED')
+})
+
 test('a referrers failure is a failure, not an absence of signatures', async () => {
   const registry = await start()
   registry.when('GET', /referrers/).status(500)
@@ -221,11 +275,20 @@ test('pages that never end are refused', async () => {
   await fails(read().fetchBundles(shop(registry), digest), 'LIMIT_EXCEEDED')
 })
 
-test('more referrers than the limit are refused, not cut', async () => {
+for (const referrersApi of [true, false])
+  test(`more referrers than the limit are refused, not cut, ${referrersApi ? 'by the API' : 'under the fallback tag'}`, async () => {
+    const registry = await start({ referrersApi })
+    const digest = registry.putManifest('acme/shop', manifest)
+    for (let i = 0; i <= LIMITS.referrersMax; i++) registry.attachBundle('acme/shop', digest, Buffer.from(`{"n":${i}}`))
+    await fails(read().fetchBundles(shop(registry), digest), 'LIMIT_EXCEEDED')
+  })
+
+test('bundles that are small each and too much together are refused', async () => {
   const registry = await start()
   const digest = registry.putManifest('acme/shop', manifest)
-  for (let i = 0; i <= LIMITS.referrersMax; i++) registry.attachBundle('acme/shop', digest, Buffer.from(`{"n":${i}}`))
-  await fails(read().fetchBundles(shop(registry), digest), 'LIMIT_EXCEEDED')
+  const count = LIMITS.bundlesBytesMax / LIMITS.bundleBytesMax + 1
+  for (let i = 0; i < count; i++) registry.attachBundle('acme/shop', digest, Buffer.alloc(LIMITS.bundleBytesMax, i))
+  await fails(read().fetchBundles(shop(registry), digest), 'LIMIT_EXCEEDED', /bytes of bundles/)
 })
 
 test('what else is attached does not hide the bundles', async () => {
@@ -239,6 +302,9 @@ test('what else is attached does not hide the bundles', async () => {
   const listed: object[] = [{ mediaType: MEDIA.manifest, digest: digestOf('gone'), size: 1 }]
   attach({ schemaVersion: 2, subject, layers: [{ mediaType: 'text/plain', digest: digestOf('x'), size: 1 }] })
   attach({ schemaVersion: 2, subject, layers: [{ mediaType: MEDIA.bundle, digest: digestOf('x'), size: 2 ** 40 }] })
+  const about = { mediaType: MEDIA.manifest, digest: digestOf('another'), size: 1 }
+  const elsewhere = registry.putBlob('acme/shop', Buffer.from('{"another":1}'))
+  attach({ schemaVersion: 2, subject: about, layers: [{ mediaType: MEDIA.bundle, digest: elsewhere, size: 13 }] })
   const good = registry.attachBundle('acme/shop', digest, Buffer.from('{"good":1}'))
   listed.push({ mediaType: MEDIA.manifest, digest: good, size: 1 })
   registry.putManifest('acme/shop', Buffer.from(JSON.stringify({ manifests: listed })), {
@@ -252,13 +318,6 @@ test('an answer that is not an OCI index is not the registry speaking', async ()
   const registry = await start()
   registry.when('GET', /referrers/).lie('<html>')
   await fails(read().fetchBundles(shop(registry), digestOf('x')), 'REGISTRY_ANSWER_INVALID')
-})
-
-test('tags are listed over all pages', async () => {
-  const registry = await start({ pageSize: 2 })
-  const digest = registry.putManifest('acme/shop', manifest)
-  for (const tag of ['a', 'b', 'c', 'd', 'e']) registry.tag('acme/shop', digest, tag)
-  assert.deepEqual(await read().listTags(shop(registry)), ['a', 'b', 'c', 'd', 'e'])
 })
 
 for (const scheme of ['basic', 'bearer'] as const) {
@@ -328,6 +387,35 @@ test('a manifest may not be elsewhere', async () => {
   registry.when('HEAD', /manifests/).redirect('http://127.0.0.1:1/')
   await fails(read().fetchManifest(shop(registry), digestOf('x')), 'REGISTRY_REDIRECT')
   await fails(read().resolveTag(shop(registry), 'x'), 'REGISTRY_REDIRECT')
+})
+
+test('what the registry gives for a login elsewhere is a token for reading, and the login goes to it alone', async () => {
+  const tokens = await start({ auth: { scheme: 'basic', username: 'robot', password: 'sesame-42' } })
+  const registry = await start()
+  registry.putManifest('acme/shop', manifest, { tag: 'x' })
+  registry
+    .when('HEAD', /manifests/)
+    .times(1)
+    .status(401, {
+      'www-authenticate': `Bearer realm="http://${tokens.host}/token",service="s",scope="repository:acme/shop:push,delete"`,
+    })
+  await read({ credentials: login(registry.host, 'robot', 'sesame-42') }).resolveTag(shop(registry), 'x')
+  assert.deepEqual(tokens.requests, ['GET /token?scope=repository%3Aacme%2Fshop%3Apull&service=s'])
+  assert.match(String(tokens.seen[0]?.headers.authorization), /^Basic /)
+  const given = registry.seen.map(({ headers }) => headers.authorization?.split(' ')[0])
+  assert.deepEqual(given, [undefined, 'Bearer'])
+})
+
+test('an error’s address does not show what a redirect carries behind its question mark', async () => {
+  const registry = await start()
+  const storage = await start()
+  storage.when('GET', /./).status(403)
+  registry.when('GET', /blobs/).redirect(`http://${storage.host}/bucket?X-Amz-Signature=sesame-42`)
+  await assert.rejects(read().fetchBlob(shop(registry), described, 1000), (error) => {
+    assert.ok(hasCode(error, 'REGISTRY_AUTH'), String(error))
+    assert.ok(!`${error.message} ${error.hint}`.includes('sesame-42'))
+    return true
+  })
 })
 
 test('redirects that go round and round end', async () => {

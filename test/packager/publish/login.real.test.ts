@@ -4,7 +4,6 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { parseRepository } from '../../../contract/reference.ts'
-import { createRegistryReader } from '../../../contract/registry/registry-client.ts'
 import { ensureTools } from '../../../tools/build.ts'
 import { assertFails, type Ran, waybillHere } from '../../cli/command.ts'
 import { makeRepository, shopFiles } from '../../cli/repository.ts'
@@ -101,10 +100,10 @@ for (const { kind, host } of registries) {
         assertNoSecret(ran)
         assertNoSecret(ran, wrong)
       }
-      const credentials = async () => ({ kind: 'basic', username: auth.user, password: auth.password }) as const
-      const reader = createRegistryReader({ plainHttp: true, credentials })
-      assert.deepEqual(await reader.listTags(parseRepository(name)), [])
-      await reader.close()
+      const { registry, path } = parseRepository(name)
+      const headers = { authorization: `Basic ${base64(`${auth.user}:${auth.password}`)}` }
+      const answer = await fetch(`http://${registry}/v2/${path}/tags/list`, { headers })
+      assert.equal(answer.status, 404, await answer.text())
     }
   })
 
