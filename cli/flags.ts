@@ -59,6 +59,13 @@ export function durationMs(text: string): number {
   return Number(match[1]) * { s: 1000, m: 60_000, h: 3_600_000 }[match[2] === 's' ? 's' : match[2] === 'm' ? 'm' : 'h']
 }
 
+/** A name as Kubernetes takes it for a namespace (RFC 1123 label). For commander's `argParser`. */
+export function kubeName(text: string): string {
+  if (text.length > 63 || !/^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/.test(text))
+    throw new InvalidArgumentError('Lower-case letters, digits and hyphens are needed, 63 at most.')
+  return text
+}
+
 export function collect(text: string, before: readonly string[] | undefined): readonly string[] {
   return [...(before ?? []), text]
 }
@@ -87,7 +94,7 @@ export function clusterFlags(command: Command): Command {
 }
 
 export function namespaceFlag(command: Command): Command {
-  return command.option('-n, --namespace <name>', 'namespace of the Delivery (default: that of the context)')
+  return command.option('-n, --namespace <name>', 'namespace of the Delivery (default: that of the context)', kubeName)
 }
 
 /** Examples, under the options of --help. */

@@ -24,6 +24,8 @@ export async function openRelease(text: string, flags: Flags, context: Context):
   const [folder = '', digestText] = text.split('@')
   if (await isLayout(pathFrom(context.cwd, folder)))
     return openLayout(pathFrom(context.cwd, folder), folder, digestText)
+  if (/^(?:\.{0,2}\/|\.{1,2}$)/.test(folder))
+    throw new WaybillError('FILE_UNREADABLE', `${folder}: there is no OCI layout, as \`waybill pack\` writes it`)
   const reference = parseReference(text)
   const { reader, ...opened } = await openReader(flags, context)
   const dispose = () => opened[Symbol.asyncDispose]()

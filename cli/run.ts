@@ -51,11 +51,12 @@ async function runVerb(argv: readonly string[], { version, out, err, contextFor 
     program.parse(argv, { from: 'user' })
   } catch (thrown) {
     if (!(thrown instanceof CommanderError)) throw thrown
-    const exit = afterParsing(thrown, command?.name())
+    const exit = afterParsing(thrown, command?.name(), argv[0] === 'help' ? argv[1] : undefined)
     await out(told.join(''))
     return exit
   }
   if (verb === undefined || command === undefined) throw new WaybillError('USAGE', 'no command was given')
+  refuseEmpty(command)
   const outcome = await verb.run(command.args, readFlags(command), contextFor(verb))
   await out(printOutcome(form, outcome))
   if (outcome.error === undefined) return outcome.exit ?? EXIT.done
@@ -107,17 +108,27 @@ async function buildProgram(argv: readonly string[], version: string): Promise<P
 }
 
 /** --help and --version have their say; all else is wrong usage, with the nearest name as a hint. */
-function afterParsing(error: CommanderError, command: string | undefined): Exit {
+function afterParsing(error: CommanderError, command: string | undefined, helpOn: string | undefined): Exit {
   if (error.code === 'commander.helpDisplayed' || error.code === 'commander.version') return EXIT.done
   if (error.code === 'commander.help') {
     if (error.exitCode === 0) return EXIT.done
-    throw new WaybillError('USAGE', 'no command was given', { hint: 'waybill --help lists the commands.' })
+    const message = helpOn === undefined ? 'no command was given' : `unknown command '${helpOn}'`
+    throw new WaybillError('USAGE', message, { hint: 'waybill --help lists the commands.' })
   }
   const text = error.message.replace(/^error: /, '')
   const suggestion = /\(Did you mean (.*)\?\)/s.exec(text)?.[1]
   const message = text.replace(/\s*\(Did you mean .*\?\)/s, '').trim()
   const help = `waybill ${command === undefined ? '' : `${command} `}--help shows what it takes.`
   throw new WaybillError('USAGE', message, { hint: suggestion === undefined ? help : `Did you mean ${suggestion}?` })
+}
+
+/** An empty word is a shell variable that is not set: told, before it means something else. */
+function refuseEmpty(command: Command): void {
+  const options: Readonly<Record<string, unknown>> = command.opts()
+  const empty = command.options.find((option) => [options[option.attributeName()]].flat().includes(''))
+  const what = empty === undefined ? (command.args.includes('') ? 'an argument' : undefined) : empty.flags
+  if (what === undefined) return
+  throw new WaybillError('USAGE', `${what} is empty`, { hint: 'Is a variable of your shell or CI not set?' })
 }
 
 function stacks(thrown: unknown): string {

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { type SimpleGit, simpleGit } from 'simple-git'
 import { WaybillError } from '../contract/errors.ts'
 import { LIMITS } from '../contract/limits.ts'
@@ -154,7 +154,8 @@ function batches<T extends { readonly sizeBytes: number }>(entries: readonly T[]
 }
 
 async function openRepository(repo: string, parent: Env): Promise<SimpleGit> {
-  if (!existsSync(repo)) throw new WaybillError('GIT_REPOSITORY', `${repo}: there is no such folder`)
+  if (statSync(repo, { throwIfNoEntry: false })?.isDirectory() !== true)
+    throw new WaybillError('GIT_REPOSITORY', `${repo}: there is no such folder`)
   const env = gitEnvironment(parent)
   const git = simpleGit({
     baseDir: repo,

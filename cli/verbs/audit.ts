@@ -7,7 +7,7 @@ import { readPublicPem } from '../../puller/records/keys.ts'
 import { listRecords } from '../../puller/records/record.ts'
 import { openCluster, readDelivery } from '../cluster.ts'
 import { readText } from '../disk.ts'
-import { clusterFlags, examples, type Flags, namespaceFlag } from '../flags.ts'
+import { clusterFlags, examples, type Flags, kubeName, namespaceFlag } from '../flags.ts'
 import { counted } from '../output.ts'
 import type { Outcome, Verb } from '../verb.ts'
 
@@ -17,7 +17,7 @@ export const verb: Verb = {
       .argument('<name>', 'the Delivery')
       .option('--key <pem>', 'the public half of the puller’s key, kept elsewhere (default: the one in the cluster)')
       .option('--head <sequence:digest>', 'a head that you kept, as an earlier audit printed it: 12:sha256:…')
-      .option('--puller-namespace <name>', 'the puller’s own namespace', 'waybill-system')
+      .option('--puller-namespace <name>', 'the puller’s own namespace', kubeName, 'waybill-system')
     clusterFlags(namespaceFlag(command))
     examples(command, 'waybill audit shop -n shop', 'waybill audit shop -n shop --key puller.pub --head 12:sha256:…')
   },

@@ -1,6 +1,6 @@
 import { WaybillError } from '../../contract/errors.ts'
 import { installObjects } from '../../puller/install/install.ts'
-import { examples } from '../flags.ts'
+import { examples, kubeName } from '../flags.ts'
 import { printObjects } from '../objects.ts'
 import type { Verb } from '../verb.ts'
 
@@ -8,7 +8,7 @@ export const verb: Verb = {
   define: (command) => {
     command
       .option('--crds-only', 'the kinds, the puller’s RBAC and the admission policy that guards the records')
-      .option('--puller-namespace <name>', 'the puller’s own namespace', 'waybill-system')
+      .option('--puller-namespace <name>', 'the puller’s own namespace', kubeName, 'waybill-system')
       .option('--identity <user>', 'the user name that the puller’s requests come with (default: its service account)')
     examples(command, 'waybill install --crds-only | kubectl apply --server-side -f -')
   },

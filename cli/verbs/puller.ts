@@ -4,7 +4,7 @@ import { destination, pino } from 'pino'
 import { WaybillError } from '../../contract/errors.ts'
 import { runPuller } from '../../puller/puller.ts'
 import { EXIT } from '../exit.ts'
-import { clusterFlags, collect, durationMs, examples, type Flags, pathFrom, positive } from '../flags.ts'
+import { clusterFlags, collect, durationMs, examples, type Flags, kubeName, pathFrom, positive } from '../flags.ts'
 import { table } from '../output.ts'
 import { proxyOf } from '../registry.ts'
 import type { Context, Verb } from '../verb.ts'
@@ -14,7 +14,7 @@ export const verb: Verb = {
   define: (command) => {
     clusterFlags(command)
       .option('--service-account-dir <dir>', 'a mounted service account: token, ca.crt, namespace (default: the pod’s)')
-      .option('--namespace <name>', 'the puller’s own namespace', 'waybill-system')
+      .option('--namespace <name>', 'the puller’s own namespace', kubeName, 'waybill-system')
       .option('--only-namespace <name>', 'deliver only these namespaces; may be given again', collect)
       .option('--cache-dir <dir>', 'where fetched artifacts are kept (default: $XDG_CACHE_HOME/waybill)')
       .option('--once', 'reconcile every Delivery until it is settled, then end')

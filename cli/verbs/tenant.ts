@@ -1,14 +1,14 @@
 import { tenantObjects } from '../../puller/install/tenant.ts'
-import { collect, examples } from '../flags.ts'
+import { collect, examples, kubeName } from '../flags.ts'
 import { printObjects } from '../objects.ts'
 import type { Verb } from '../verb.ts'
 
 export const verb: Verb = {
   define: (command) => {
     command
-      .argument('<name>', 'the namespace')
+      .argument('<name>', 'the namespace', kubeName)
       .option('--account <name>', 'the service account that Deliveries there act as', 'waybill')
-      .option('--puller-namespace <name>', 'the puller’s own namespace', 'waybill-system')
+      .option('--puller-namespace <name>', 'the puller’s own namespace', kubeName, 'waybill-system')
       .option('--identity <user>', 'the user name that the puller’s requests come with (default: its service account)')
       .option('--api-group <group>', 'custom kinds that the tenant may use; may be given again', collect)
     examples(command, 'waybill tenant shop | kubectl apply --server-side -f -')

@@ -12,6 +12,10 @@ const usage: readonly (readonly [string, readonly string[], RegExp])[] = [
   ['one argument too many is not passed over', ['unhold', 'a', 'b'], /too many arguments/],
   ['a form of output that there is not is named with those that there are', ['get', '--output', 'xml'], /text, json/],
   ['no command at all lists where to look', [], /no command was given/],
+  ['help on an unknown command says that there is none', ['help', 'publsh'], /unknown command 'publsh'/],
+  ['an empty argument is a variable that is not set', ['unhold', ''], /an argument is empty\nhint: .*variable/],
+  ['an empty value is a variable that is not set', ['get', '--context', ''], /--context <name> is empty/],
+  ['a namespace that no cluster can have is wrong usage', ['tenant', 'My Shop'], /Lower-case letters/],
   ['rollback wants exactly one of --to and --steps', ['rollback', 'a', '--to', 'x', '--steps', '1'], /exactly one/],
   ['rollback takes no fraction of a step', ['rollback', 'a', '--steps', '0.5'], /whole number/],
   ['audit takes a head only with its sequence', ['audit', 'a', '--head', 'sha256:00'], /sequence/],
@@ -63,6 +67,12 @@ test('--version prints the version alone', async () => {
   const { stdout, stderr, status } = await waybill(['--version'])
   assert.match(stdout, /^\d+\.\d+\.\d+\n$/)
   assert.deepEqual([stderr, status], ['', 0])
+})
+
+test('a folder that holds no layout is not taken for a registry', async () => {
+  const ran = await waybillHere(['show', './docs'])
+  assertFails(ran, 2, 'FILE_UNREADABLE')
+  assert.match(ran.stderr, /no OCI layout/)
 })
 
 test('a field that this version does not build is refused, and says what to use', async () => {

@@ -51,6 +51,7 @@ test('a repository in the newer object format works', async () => {
 
 test('a folder that is missing, or no repository, is refused', async () => {
   await refused('GIT_REPOSITORY', '/nonexistent')
+  await refused('GIT_REPOSITORY', import.meta.filename)
   await refused('GIT_REPOSITORY', tempFolder())
 })
 
