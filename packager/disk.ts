@@ -85,20 +85,20 @@ export async function writeAtomic(files: readonly FileToWrite[]): Promise<void> 
     for (const { temporary } of waiting) await rm(temporary, { force: true }).catch(() => {})
     // Innermost first; one that is not empty is somebody else's too.
     for (const folder of folders.reverse()) await rmdir(folder).catch(() => {})
-    throw diskError(at, cause)
+    throw cause instanceof WaybillError ? cause : diskError(at, cause)
   }
 }
 
 /** Makes a folder and those around it, and says in `made` which were not there, outermost first. */
 async function makeFolder(folder: string, made: string[]): Promise<void> {
   try {
+    if ((await look(folder)) !== undefined) return
+    if (dirname(folder) !== folder) await makeFolder(dirname(folder), made)
     await mkdir(folder)
     made.push(folder)
   } catch (cause) {
-    if (codeOf(cause) === 'EEXIST') return
-    if (codeOf(cause) !== 'ENOENT' || dirname(folder) === folder) throw cause
-    await makeFolder(dirname(folder), made)
-    await makeFolder(folder, made)
+    // Somebody else was quicker.
+    if (codeOf(cause) !== 'EEXIST') throw cause
   }
 }
 

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
+import { generateKeyPairSync } from 'node:crypto'
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { makeKey } from '../fakes/keys.ts'
 import { startFakeRegistry } from '../fakes/registry.ts'
+import { makeRelease } from '../fakes/release.ts'
 import { assertFails, assertNoStack, jsonError, waybillHere } from './command.ts'
 import { makeRepository, settings, shopFiles } from './repository.ts'
 
@@ -159,6 +161,79 @@ test('without oras, and with one that is too old, publishing says so and writes 
 test('what is not built yet is refused before anything else happens', async () => {
   for (const flags of [['--if-changed'], ['--to-layout', 'x']])
     assertFails(await waybillHere(['publish', '--repo', shop, '--key', 'k', ...flags]), 3, 'FIELD_UNSUPPORTED')
+})
+
+test('an --out that cannot be written, or holds something else, is one clear error, and keeps what it held', async () => {
+  const held = join(folder, 'held')
+  mkdirSync(held)
+  writeFileSync(join(held, 'index.json'), '{"mine": true}')
+  for (const [out, status, code] of [
+    ['/proc/packed', 1, 'DISK_FAILED'],
+    [join(held, 'index.json', 'below'), 1, 'DISK_FAILED'],
+    [join(held, 'index.json'), 2, 'FILE_UNREADABLE'],
+    [held, 2, 'FILE_UNREADABLE'],
+  ] as const)
+    assertFails(await waybillHere(['pack', '--repo', shop, '--out', out]), status, code)
+  assert.deepEqual(readdirSync(held), ['index.json'])
+})
+
+test('a key that cannot sign is refused before the registry is asked anything', async () => {
+  const registry = await startFakeRegistry()
+  try {
+    const repository = repositoryWith(shopFiles(`${registry.host}/acme/shop`))
+    const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    const key = join(folder, 'public.pem')
+    writeFileSync(key, publicKey.export({ type: 'spki', format: 'pem' }))
+    for (const args of [
+      ['publish', '--repo', repository, '--version', '1.0.0'],
+      ['promote', `${registry.host}/acme/shop:1.0.0`, '--to', 'production'],
+    ])
+      assertFails(await waybillHere([...args, '--key', key, '--plain-http']), 2, 'KEY_INVALID')
+    assert.deepEqual(registry.requests, [])
+  } finally {
+    await registry.close()
+  }
+})
+
+test('whatever a registry does, show and verify end in one clear error, and print nothing of the release', async () => {
+  const registry = await startFakeRegistry()
+  try {
+    const repository = `${registry.host}/acme/shop`
+    const { manifest, config, layer, digest } = makeRelease(repository)
+    registry.putManifest('acme/shop', manifest, { tag: 'production' })
+    for (const bytes of [config, layer]) registry.putBlob('acme/shop', bytes)
+    const policy = join(folder, 'trust.yaml')
+    const spec = `repositories: ["${registry.host}/**"], authorities: [{name: ci, key: {pem: ${JSON.stringify(makeKey().publicKeyPem)}}}], require: {signature: {by: [ci]}}`
+    writeFileSync(policy, `apiVersion: waybill.dev/v1alpha1\nkind: TrustPolicy\nmetadata: {name: a}\nspec: {${spec}}\n`)
+    const name = `${repository}@${digest}`
+    const commands = {
+      show: ['show', name],
+      verify: ['verify', name, '--policy', policy],
+      tag: ['show', `${repository}:production`],
+    }
+    for (const [command, spoil, status, code] of [
+      ['show', () => registry.when('GET', /manifests/).truncate(), 1, 'REGISTRY_UNREACHABLE'],
+      ['show', () => registry.when('GET', /manifests/).lie('{}'), 1, 'DIGEST_MISMATCH'],
+      ['show', () => registry.when('GET', /manifests/).flood(), 3, 'LIMIT_EXCEEDED'],
+      ['show', () => registry.when('GET', /blobs/).lie('{}'), 1, 'DIGEST_MISMATCH'],
+      ['show', () => registry.when('GET', /blobs/).redirect('http://169.254.169.254/'), 3, 'REGISTRY_REDIRECT'],
+      ['tag', () => registry.when('HEAD', /./).status(401), 1, 'REGISTRY_AUTH'],
+      ['tag', () => registry.when('HEAD', /./).status(404), 1, 'REGISTRY_NOT_FOUND'],
+      ['tag', () => registry.when('HEAD', /./).status(429), 1, 'REGISTRY_RATE_LIMITED'],
+      ['tag', () => registry.when('HEAD', /./).hangUp(), 1, 'REGISTRY_UNREACHABLE'],
+      ['verify', () => registry.when('GET', /referrers/).status(500), 1, 'REGISTRY_FAILED'],
+      ['verify', () => registry.when('GET', /referrers/).lie('<html>'), 1, 'REGISTRY_ANSWER_INVALID'],
+      ['verify', () => registry.when('GET', /referrers/).redirect('http://127.0.0.1:1/'), 3, 'REGISTRY_REDIRECT'],
+    ] as const) {
+      registry.behave()
+      spoil()
+      const ran = await waybillHere([...commands[command], '--plain-http'])
+      assertFails(ran, status, code)
+      assert.equal(ran.stdout, '')
+    }
+  } finally {
+    await registry.close()
+  }
 })
 
 const small = mountSmall(join(folder, 'small'))

@@ -6,7 +6,7 @@ import { checkCommit, renderCommit } from '../../packager/pack-commit.ts'
 import { parsePackageFile } from '../../packager/package-file.ts'
 import { objectsOf } from '../../packager/render/objects.ts'
 import { readYaml } from '../../packager/yaml/yaml.ts'
-import { CONFIG_MAP, DEPLOYMENT, type Files, optionsFor, packageFile, repositoryOf } from './repository.ts'
+import { CONFIG_MAP, DEPLOYMENT, type Files, git, optionsFor, packageFile, repositoryOf } from './repository.ts'
 
 /** What check finds in a commit of these files; none when it passes. */
 async function faultsOf(files: Files): Promise<readonly Fault[]> {
@@ -207,6 +207,25 @@ test('a kustomization, a link out of the repository and an LFS pointer in a plai
     'deploy/c.yaml INPUT_UNSUPPORTED',
     'deploy/d.yaml INPUT_UNSUPPORTED',
   ])
+})
+
+test('a submodule in a plain folder, or around it, is a fault that says so; elsewhere it is none of our business', async () => {
+  for (const [path, found] of [
+    ['deploy/lib', ['deploy/lib INPUT_UNSUPPORTED']],
+    ['vendor', []],
+  ] as const) {
+    const repo = repositoryOf({ 'waybill.yaml': packageFile(), 'deploy/a.yaml': CONFIG_MAP })
+    git(repo, 'update-index', '--add', '--cacheinfo', `160000,${'1'.repeat(40)},${path}`)
+    git(repo, 'commit', '-q', '-m', 'Add a submodule')
+    const faults = await checkCommit(optionsFor(repo)).then(
+      () => [],
+      (error) => (error instanceof WaybillError ? error.faults : []),
+    )
+    assert.deepEqual(
+      faults.map(({ code, file }) => `${file} ${code}`),
+      found,
+    )
+  }
 })
 
 test('the root of the repository may be an environment; waybill.yaml is no object', async () => {

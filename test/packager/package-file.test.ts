@@ -54,9 +54,46 @@ spec:
   assert.doesNotMatch(faults.join(), /hunter2/)
 })
 
+test('each field that is wrong is named with its line', () => {
+  const kustomized = packageFile({ environments: 'dev: {kustomize: a}', extra: '  tools: {kustomize: 5.8.2}\n' })
+  for (const [find, wrong, line, field] of [
+    ['waybill.dev/v1alpha1', 'waybill.dev/v2', 1, 'apiVersion'],
+    ['kind: Package', 'kind: Chart', 2, 'kind'],
+    ['name: shop', 'name: ""', 3, 'metadata.name'],
+    ['name: shop', 'name: [shop]', 3, 'metadata.name'],
+    ['{name: shop}', '{name: shop, labels: {}}', 3, 'metadata.labels'],
+    ['repository: registry', 'repository: https://registry', 5, 'spec.repository'],
+    ['acme/shop\n  source', `acme/shop@sha256:${'0'.repeat(64)}\n  source`, 5, 'spec.repository'],
+    ['source: https://git.example.com/acme/shop', 'source: 12', 6, 'spec.source'],
+    ['{version: "1.36"}', '{version: "latest"}', 7, 'spec.kubernetes.version'],
+    ['{version: "1.36"}', '{versions: "1.36"}', 7, 'spec.kubernetes.version'],
+    ['{dev: {kustomize: a}}', '[]', 8, 'spec.environments'],
+    ['{kustomize: a}', '{manifests: a}', 8, 'spec.environments.dev.manifests'],
+    ['{kustomize: a}', '{manifests: []}', 8, 'spec.environments.dev.manifests'],
+    ['{kustomize: a}', '{kustomize: ../a}', 8, 'spec.environments.dev.kustomize'],
+    ['{kustomize: a}', '{kustomize: a, namespace: b}', 8, 'spec.environments.dev.namespace'],
+    ['kustomize: 5.8.2', 'kustomize: newest', 9, 'spec.tools.kustomize'],
+    ['kustomize: 5.8.2', 'kustomise: 5.8.2', 9, 'spec.tools.kustomise'],
+    ['  tools: ', '  checks: {secrets: ignore}\n  tools: ', 9, 'spec.checks.secrets'],
+    ['  tools: ', '  checks: {images: none}\n  tools: ', 9, 'spec.checks.images'],
+    ['  tools: ', '  checks: {replicas: any}\n  tools: ', 9, 'spec.checks.replicas'],
+  ] as const) {
+    assert.ok(kustomized.includes(find), find)
+    const faults = refused(kustomized.replace(find, wrong))
+    assert.match(faults.join('\n'), new RegExp(`^${line} PACKAGE_FILE_INVALID: ${field}: `, 'm'), faults.join('\n'))
+  }
+  for (const field of ['apiVersion', 'kind', 'metadata', 'spec'])
+    assert.match(
+      refused(packageFile().replace(new RegExp(`^${field}:`, 'm'), 'x:')).join('\n'),
+      new RegExp(`: ${field}: `),
+    )
+})
+
 test('a file that is no YAML, empty, two documents, or too large is refused', () => {
   for (const text of ['a: [', '', '# x\n', `${packageFile()}---\n${packageFile()}`, '- a\n', 'text']) refused(text)
   assert.throws(() => parse('#'.repeat(300_000)), { code: 'PACKAGE_FILE_INVALID' })
+  assert.throws(() => parsePackageFile(Buffer.from(packageFile(), 'utf16le')), { code: 'PACKAGE_FILE_INVALID' })
+  assert.throws(() => parsePackageFile(Buffer.from([0x61, 0x3a, 0x20, 0xff])), { code: 'PACKAGE_FILE_INVALID' })
 })
 
 test('paths that lead out of the repository are refused', () => {

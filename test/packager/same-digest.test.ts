@@ -56,6 +56,18 @@ test('another clone, a shallow one, a bare one and one with another remote give 
   assert.equal(await digestOf(remote), GOLDEN)
 })
 
+test('a clone without blobs, a sparse one, a worktree and one with settings of its own give the same digest', async () => {
+  git(origin, 'config', 'uploadpack.allowFilter', 'true')
+  const partial = clone('--filter=blob:none', '--no-checkout')
+  const sparse = clone('--sparse')
+  const worktree = join(tempFolder(), 'worktree')
+  git(clone(), 'worktree', 'add', '-q', '--detach', worktree)
+  const settled = clone()
+  for (const setting of ['autocrlf true', 'eol crlf', 'safecrlf true', 'fileMode false', 'symlinks false', 'bare true'])
+    git(settled, 'config', ...`core.${setting}`.split(' '))
+  for (const repo of [partial, sparse, worktree, settled]) assert.equal(await digestOf(repo), GOLDEN)
+})
+
 test('a branch, a tag, a full name, an abbreviation and a detached head give the same digest', async () => {
   const repo = clone()
   const sha = git(repo, 'rev-parse', 'HEAD')

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
-import { generateKeyPairSync, verify } from 'node:crypto'
+import { generateKeyPairSync, type KeyObject, scryptSync, verify } from 'node:crypto'
 import { test } from 'node:test'
+import { xsalsa20poly1305 } from '@noble/ciphers/salsa.js'
 import { type ErrorCode, hasCode } from '../../../contract/errors.ts'
 import { parsePublicKey } from '../../../contract/trust/public-key.ts'
 import { parseSigningKey } from '../../../packager/publish/keys.ts'
@@ -39,6 +40,9 @@ test('keys that not everybody can verify are refused', () => {
   refuses(pair('P-384').export({ type: 'pkcs8', format: 'pem' }).toString(), 'KEY_INVALID', /P-256/)
   const ed25519 = generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' })
   refuses(ed25519.toString(), 'KEY_INVALID', /P-256/)
+  const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey
+  refuses(rsa.export({ type: 'pkcs8', format: 'pem' }).toString(), 'KEY_INVALID', /P-256/)
+  refuses(rsa.export({ type: 'pkcs1', format: 'pem' }).toString(), 'KEY_INVALID')
 })
 
 test('an encrypted PEM is refused with a way out', () => {
@@ -50,6 +54,38 @@ test('a public key, two keys, or no key at all is refused', () => {
   refuses(parseSigningKey(pem('pkcs8')).publicKeyPem, 'KEY_INVALID', /public key/)
   refuses(pem('pkcs8') + pem('pkcs8'), 'KEY_INVALID')
   refuses('hello', 'KEY_INVALID')
+})
+
+/** A `cosign.key` as cosign makes one, with a cheap N. */
+function cosignKey(key: KeyObject, password: string, change: Readonly<Record<string, unknown>> = {}): string {
+  const [salt, nonce] = [Buffer.alloc(32, 1), Buffer.alloc(24, 2)]
+  const secret = scryptSync(password, salt, 32, { N: 1024, r: 8, p: 1 })
+  const box = xsalsa20poly1305(secret, nonce).encrypt(key.export({ type: 'pkcs8', format: 'der' }))
+  const body = {
+    kdf: { name: 'scrypt', params: { N: 1024, r: 8, p: 1 }, salt: salt.toString('base64') },
+    cipher: { name: 'nacl/secretbox', nonce: nonce.toString('base64') },
+    ciphertext: Buffer.from(box).toString('base64'),
+    ...change,
+  }
+  const text = Buffer.from(JSON.stringify(body)).toString('base64')
+  return `-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----\n${text}\n-----END ENCRYPTED SIGSTORE PRIVATE KEY-----\n`
+}
+
+test('a cosign key opens with its password, and with no other and none', () => {
+  const text = cosignKey(p256, 'sesame-42')
+  assert.equal(parseSigningKey(text, { password: 'sesame-42' }).fingerprint, parseSigningKey(pem('pkcs8')).fingerprint)
+  for (const options of [{}, { password: '' }, { password: 'sesame-43' }])
+    assert.throws(
+      () => parseSigningKey(text, options),
+      (error) => hasCode(error, 'KEY_PASSWORD') && !`${error.message}${error.hint}`.includes('sesame'),
+    )
+})
+
+test('a cosign key over another curve, or one that asks for all memory, is refused', () => {
+  refuses(cosignKey(pair('P-384'), ''), 'KEY_INVALID', /P-256/)
+  const kdf = { name: 'scrypt', params: { N: 2 ** 30, r: 8, p: 1 }, salt: '' }
+  refuses(cosignKey(p256, '', { kdf }), 'KEY_INVALID')
+  refuses(cosignKey(p256, '', { cipher: { name: 'nacl/secretbox', nonce: 'AAAA' } }), 'KEY_PASSWORD')
 })
 
 test('a damaged cosign key is refused without showing what it holds', () => {
