@@ -13,12 +13,12 @@ import { inventorySpecSchema, type RecordSpec, recordSpecSchema } from '../../pu
 import { runPuller } from '../../puller/puller.ts'
 import { auditChain } from '../../puller/records/audit.ts'
 import { readHead } from '../../puller/records/heads.ts'
-import { loadPullerKeys, readPublicPem } from '../../puller/records/keys.ts'
+import { readPublicPem } from '../../puller/records/keys.ts'
 import { listRecords } from '../../puller/records/record.ts'
 import { field } from '../real/control-plane.ts'
 import { asPuller, PULLER_NAMESPACE } from './installed.ts'
 import { type KillAt, startKillProxy } from './kill-proxy.ts'
-import { bundlesFor, configMap, policySpec, release } from './release-fixture.ts'
+import { bundlesFor, configMap, policySpec, promotionBundle, release } from './release-fixture.ts'
 import { startWorld, type World } from './world.ts'
 
 /**
@@ -31,8 +31,8 @@ type Scenario = {
   readonly name: string
   /** Applied before, without a kill. */
   readonly before: readonly Packed[]
-  /** The killed puller's: a new release in the channel, or a hold. */
-  readonly wish: { readonly release: Packed } | { readonly hold: Packed }
+  /** The killed puller's: a new release, in a channel or by its digest; a hold; or drift that it finds. */
+  readonly wish: { readonly release: Packed; readonly by: 'channel' | 'digest' } | { readonly hold: Packed } | 'drift'
 }
 
 const service = (name: string, port: number): KubeObject => ({
@@ -50,19 +50,16 @@ const PARALLEL = 3
 
 before(async () => {
   world = await startWorld()
-  const cluster = await asPuller(world.plane)
-  // Made at a puller's very first start: not part of any Delivery's writes.
-  await loadPullerKeys(cluster, PULLER_NAMESPACE)
-  await cluster.close()
   cacheDir = mkdtempSync(join(tmpdir(), 'waybill-kill-'))
   repository = `${world.registry.host}/kill/shop`
   const first = release(repository, '1', [configMap('settings', { a: '1' }), configMap('old', {}), service('web', 80)])
   const second = release(repository, '2', [configMap('settings', { a: '2' }), configMap('new', {}), service('web', 81)])
   for (const one of [first, second]) store(one)
   scenarios = [
-    { name: 'a first apply', before: [], wish: { release: first } },
-    { name: 'an update with prune', before: [first], wish: { release: second } },
+    { name: 'a first apply', before: [], wish: { release: first, by: 'digest' } },
+    { name: 'an update with prune', before: [first], wish: { release: second, by: 'channel' } },
     { name: 'a rollback', before: [first, second], wish: { hold: first } },
+    { name: 'a repair of drift', before: [first], wish: 'drift' },
   ]
   const spec = policySpec(world.registry.host, world.key, { repositories: [repository] })
   const body = { apiVersion: 'waybill.dev/v1alpha1', kind: 'TrustPolicy', metadata: { name: 'kill' }, spec }
@@ -120,8 +117,10 @@ async function runAll(subjects: readonly Subject[]): Promise<void> {
   assert.equal(deliveries.length, subjects.length)
 }
 
-/** Runs a puller that is killed where the subject says. Returns its writes. */
-async function runKilled({ namespace, at }: Subject): Promise<readonly string[]> {
+type Run = { readonly writes: readonly string[]; readonly killed: boolean; readonly said: string }
+
+/** Runs a puller that is killed where the subject says, if it comes that far. */
+async function runChild({ namespace, at }: Subject): Promise<Run> {
   const token = await world.plane.serviceAccountToken(PULLER_NAMESPACE, 'waybill-puller')
   let kill = () => {}
   const proxy = await startKillProxy(world.plane, { token, at, kill: () => kill() })
@@ -137,12 +136,19 @@ async function runKilled({ namespace, at }: Subject): Promise<readonly string[]>
       said += chunk
     })
     await new Promise<void>((resolve) => child.once('close', () => resolve()))
-    if (at === undefined) assert.equal(field(JSON.parse(said), 0, 'ready'), true, said)
-    else assert.equal(proxy.killed(), true, `write ${at.write} of ${namespace} never came: ${proxy.writes.length}`)
-    return [...proxy.writes]
+    const killed = proxy.killed()
+    if (!killed) assert.equal(field(JSON.parse(said), 0, 'ready'), true, said)
+    return { writes: [...proxy.writes], killed, said }
   } finally {
     await proxy.close()
   }
+}
+
+async function runKilled(subject: Subject): Promise<readonly string[]> {
+  const { writes, killed } = await runChild(subject)
+  const { namespace, at } = subject
+  assert.equal(killed, at !== undefined, `write ${at?.write} of ${namespace} never came: ${writes.length}`)
+  return writes
 }
 
 async function inParallel<T>(all: readonly T[], work: (one: T) => Promise<unknown>): Promise<void> {
@@ -161,16 +167,36 @@ async function prepare(scenario: Scenario, subjects: readonly Subject[]): Promis
     const body = { metadata: { name: 'foreign' }, data: { of: 'somebody' } }
     await world.plane.api('POST', `/api/v1/namespaces/${namespace}/configmaps`, { body })
   }
-  for (const packed of scenario.before) {
-    await deliver(subjects, { source: { repository, digest: packed.digest } })
+  const { wish } = scenario
+  const follows = wish !== 'drift' && 'by' in wish && wish.by === 'channel'
+  const channel = `of-${subjects[0]?.namespace}`
+  const sourceOf = ({ digest }: Packed) => ({ source: { repository, ...(follows ? { channel } : { digest }) } })
+  const publish = (packed: Packed, sequence: number) => {
+    if (!follows) return
+    const promotion = promotionBundle(packed, world.key, { channel, sequence })
+    world.registry.attachBundle('kill/shop', packed.digest, promotion)
+    world.registry.tag('kill/shop', packed.digest, channel)
+  }
+  for (const [i, packed] of scenario.before.entries()) {
+    publish(packed, i + 1)
+    await deliver(subjects, sourceOf(packed))
     await runAll(subjects)
   }
-  const { wish } = scenario
-  if ('release' in wish) await deliver(subjects, { source: { repository, digest: wish.release.digest } })
-  else {
-    const last = scenario.before.at(-1)
-    await deliver(subjects, { source: { repository, digest: last?.digest }, hold: { digest: wish.hold.digest } })
-  }
+  const last = scenario.before.at(-1)
+  if (wish === 'drift') for (const { namespace } of subjects) await drift(namespace)
+  else if ('release' in wish) {
+    publish(wish.release, scenario.before.length + 1)
+    await deliver(subjects, sourceOf(wish.release))
+  } else if (last !== undefined) await deliver(subjects, { ...sourceOf(last), hold: { digest: wish.hold.digest } })
+}
+
+/** What a hand does: one object changed, one deleted. */
+async function drift(namespace: string): Promise<void> {
+  const configMaps = `/api/v1/namespaces/${namespace}/configmaps`
+  const contentType = 'application/merge-patch+json'
+  const body = { data: { a: 'changed', b: 'added' } }
+  await world.plane.api('PATCH', `${configMaps}/settings?fieldManager=hand`, { body, contentType })
+  await world.plane.api('DELETE', `${configMaps}/old`)
 }
 
 /** What is left in the end, without what is different each time. */
@@ -222,7 +248,27 @@ async function assertClean(namespace: string): Promise<void> {
 }
 
 describe('a puller that is killed at any of its writes and started again', () => {
-  for (const [index, name] of ['a first apply', 'an update with prune', 'a rollback'].entries())
+  test('gets there from its very first start, though it dies after each single write, and keeps one key', async () => {
+    const [scenario] = scenarios
+    assert.ok(scenario)
+    const subject: Subject = { namespace: 'kill-first-start', at: { write: 1, when: 'after' } }
+    await prepare(scenario, [subject])
+    assert.equal((await runChild({ ...subject, at: { write: 1, when: 'before' } })).killed, true)
+    const writes: string[] = []
+    for (let run = await runChild(subject); run.killed; run = await runChild(subject)) {
+      writes.push(...run.writes)
+      assert.ok(writes.length < 40, writes.join('\n'))
+    }
+    const keys = `POST /api/v1/namespaces/${PULLER_NAMESPACE}`
+    assert.deepEqual(new Set(writes.slice(0, 2)), new Set([`${keys}/secrets`, `${keys}/configmaps`]))
+    const reference: Subject = { namespace: 'kill-first-reference', at: undefined }
+    await prepare(scenario, [reference])
+    await runKilled(reference)
+    assert.deepEqual(await stateOf(subject.namespace), await stateOf(reference.namespace))
+    await assertClean(subject.namespace)
+  })
+
+  for (const [index, name] of ['a first apply', 'an update with prune', 'a rollback', 'a repair of drift'].entries())
     test(`converges during ${name}, loses nothing, and says nothing twice`, { timeout: 400_000 }, async (t) => {
       const scenario = scenarios[index]
       assert.equal(scenario?.name, name)
