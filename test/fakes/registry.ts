@@ -41,6 +41,7 @@ export type FakeRegistry = {
   /** `tag` is optional; a manifest with a subject becomes a referrer. */
   putManifest(repository: string, bytes: Uint8Array, options?: { tag?: string; mediaType?: string }): Digest
   tag(repository: string, digest: Digest, tag: string): void
+  untag(repository: string, tag: string): void
   /** What a tag names, without asking over HTTP. */
   tagged(repository: string, tag: string): Digest | undefined
   /** Attaches a Sigstore bundle as a referrer of `subject`. */
@@ -92,6 +93,7 @@ export async function startFakeRegistry(options: FakeRegistryOptions = {}): Prom
     putManifest: (repository, bytes, { tag, mediaType = MEDIA.manifest } = {}) =>
       storeManifest(storeOf(repository), bytes, mediaType, tag),
     tag: (repository, digest, tag) => void storeOf(repository).tags.set(tag, digest),
+    untag: (repository, tag) => void storeOf(repository).tags.delete(tag),
     tagged: (repository, tag) => storeOf(repository).tags.get(tag),
     attachBundle: (repository, subject, bundle) => {
       const store = storeOf(repository)

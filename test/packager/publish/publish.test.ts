@@ -95,3 +95,56 @@ test('a tag put back by hand becomes a deliberate step with a promotion that giv
   )
   assert.ok(promoted.changed && promoted.sequence > (second.channel?.sequence ?? 0))
 })
+
+test('a channel whose tag was deleted is set again by a promotion with a higher number', async (t) => {
+  const { release, options, host, repository, resolve } = await settle(t, openFake)
+  const packed = release()
+  const first = await publish(packed, options({ channel: 'production' }))
+  registries.get(host)?.untag(repository.path, 'production')
+  const again = await publish(packed, options({ channel: 'production' }))
+  assert.equal(again.channel?.sequence, (first.channel?.sequence ?? 0) + 1)
+  assert.deepEqual([again.changed, again.channel?.previous], [true, undefined])
+  assert.equal(await resolve('production'), packed.digest)
+})
+
+test('a version whose tag was deleted is named again, and nothing is attached twice', async (t) => {
+  const { release, options, host, repository, resolve, bundles } = await settle(t, openFake)
+  const packed = release()
+  await publish(packed, options({ version: '1.0.0' }))
+  const before = (await bundles(packed)).length
+  registries.get(host)?.untag(repository.path, '1.0.0')
+  const again = await publish(packed, options({ version: '1.0.0' }))
+  assert.deepEqual(
+    [again.changed, await resolve('1.0.0'), (await bundles(packed)).length],
+    [true, packed.digest, before],
+  )
+})
+
+test('the same built by another builder, from another ref or by another workflow is attested beside what is there', async (t) => {
+  const { release, options } = await settle(t, openFake)
+  const packed = release()
+  const { build } = options()
+  await publish(packed, options({ version: '1.0.0' }))
+  for (const change of [
+    { builderId: 'https://other.example.com' },
+    { ref: 'refs/tags/v1.0.0' },
+    { workflow: 'ci.yaml' },
+  ]) {
+    for (const changed of [true, false]) {
+      const again = await publish(packed, options({ version: '1.0.0', build: { ...build, ...change } }))
+      const written = again.attestations.filter((one) => one.written).map(({ role }) => role)
+      assert.deepEqual([again.changed, written], [changed, changed ? ['provenance'] : []])
+    }
+  }
+})
+
+test('a channel named in the place of a version, or the other way round, changes no tag that is there', async (t) => {
+  const { release, options, host, repository, key } = await settle(t, openFake)
+  const [one, two] = [release('one'), release('two')]
+  await publish(one, options({ version: '1.0.0', channel: 'production' }))
+  await fails(publish(two, options({ version: 'production' })), 'VERSION_INVALID')
+  const target = { ...repository, digest: one.digest }
+  await fails(promote(target, { ...options(), key, channel: '1.0.0' }), 'CHANNEL_INVALID')
+  const tagged = (tag: string) => registries.get(host)?.tagged(repository.path, tag)
+  assert.deepEqual([tagged('1.0.0'), tagged('production')], [one.digest, one.digest])
+})
