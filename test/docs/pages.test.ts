@@ -42,6 +42,18 @@ test('every file that ARCHITECTURE sends a reader to is there', () => {
   )
 })
 
+test('every file that the two flows name is there', () => {
+  const page = read('docs/ARCHITECTURE.md')
+  const flows = page.slice(page.indexOf('## Two flows'), page.indexOf('## What must never happen'))
+  const half = flows.indexOf('**Puller**')
+  const missing = (room: string, text: string) => {
+    const named = [...text.matchAll(/[\w/-]+\.ts\b/g)].map(([file]) => `${room}/${file}`)
+    assert.ok(named.length > 9, room)
+    return named.filter((file) => !existsSync(join(ROOT, file)))
+  }
+  assert.deepEqual([...missing('packager', flows.slice(0, half)), ...missing('puller', flows.slice(half))], [])
+})
+
 test('the index of decisions lists every decision', () => {
   const index = read('docs/decisions/README.md')
   for (const file of readdirSync(join(ROOT, 'docs/decisions')))
