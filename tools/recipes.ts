@@ -10,6 +10,7 @@ export type ToolName =
   | 'kube-apiserver'
   | 'kubectl'
   | 'kustomize'
+  | 'helm'
   | 'kube-controller-manager'
   | 'kube-scheduler'
   | 'kwok'
@@ -56,6 +57,10 @@ export const RECIPES: Readonly<Record<ToolName, Recipe>> = {
       of: 'sigs.k8s.io/kustomize/kustomize/v5',
       as: (version) => [`sigs.k8s.io/kustomize/api/provenance.version=${version}`],
     },
+  },
+  helm: {
+    ...plain('helm', 'helm.sh/helm/v4/cmd/helm'),
+    stamps: { of: 'helm.sh/helm/v4', as: (version) => [`helm.sh/helm/v4/internal/version.version=${version}`] },
   },
   'kube-controller-manager': kubernetes('kube-controller-manager'),
   'kube-scheduler': kubernetes('kube-scheduler'),
