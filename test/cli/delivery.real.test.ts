@@ -3,11 +3,15 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { type RecordSpec, recordSpecSchema } from '../../puller/kinds.ts'
+import { recordHash, recordName, signRecord } from '../../puller/records/chain.ts'
+import { keysFrom, newPrivatePem, type PullerKeys } from '../../puller/records/keys.ts'
+import { recordObject } from '../../puller/records/record.ts'
 import { makeKey } from '../fakes/keys.ts'
-import { type ControlPlane, startControlPlane } from '../real/control-plane.ts'
+import { type ControlPlane, field, startControlPlane } from '../real/control-plane.ts'
 import { type Registry, startRegistry } from '../real/registry.ts'
 import { useTools } from '../real/tools.ts'
-import { assertFails, assertNoStack, jsonError, type Ran, waybill } from './command.ts'
+import { assertFails, assertNoStack, jsonError, type Ran, waybill, waybillHere } from './command.ts'
 import { makeRepository, type Repository, settings, shopFiles } from './repository.ts'
 
 /** A commit's whole way, by the command line alone: a real registry, a real API server, the puller as its service account. */
@@ -197,35 +201,105 @@ test('a rollback with the registry stopped holds the first release until it is l
   assertFails(await waybill(inCluster('unhold', 'shop')), 2, 'HOLD_MISSING')
 })
 
-test('audit finds the records whole, and exits 3 when one is gone', async () => {
+const records = '/apis/waybill.dev/v1alpha1/namespaces/shop/deliveryrecords'
+const heads = '/api/v1/namespaces/waybill-system/configmaps/waybill-records'
+const mergePatch = (path: string, body: unknown) =>
+  plane.api('PATCH', path, { body, contentType: 'application/merge-patch+json' })
+
+async function readRecords(): Promise<RecordSpec[]> {
+  const items = field((await plane.api('GET', records)).body, 'items')
+  const specs = (Array.isArray(items) ? items : []).map((item) => recordSpecSchema.parse(field(item, 'spec')))
+  return specs.sort((a, b) => a.sequence - b.sequence)
+}
+
+/** As somebody who took the guards away can: what stands under each record's name is now this. */
+async function forge(specs: readonly (readonly [number, RecordSpec])[]): Promise<void> {
+  await plane.eventually('the records are gone', async () => {
+    await plane.api('DELETE', records)
+    return (await readRecords()).length === 0
+  })
+  for (const [sequence, spec] of specs) {
+    const { metadata, ...object } = recordObject(spec)
+    const body = { ...object, metadata: { ...Object(metadata), name: recordName(spec.delivery, sequence) } }
+    assert.equal((await plane.api('POST', records, { body })).status, 201)
+  }
+}
+
+async function setHeads(spec: RecordSpec): Promise<void> {
+  const { delivery, sequence } = spec
+  const head = { name: recordName(delivery, sequence), sequence, hash: recordHash(spec) }
+  const entry = JSON.stringify({ namespace: delivery.namespace, ...head })
+  await mergePatch(heads, { data: { [delivery.uid]: entry } })
+  const deliveries = '/apis/waybill.dev/v1alpha1/namespaces/shop/deliveries/shop/status'
+  assert.equal((await mergePatch(deliveries, { status: { lastRecord: head } })).status, 200)
+}
+
+const inOrder = (specs: readonly RecordSpec[]) => specs.map((spec): [number, RecordSpec] => [spec.sequence, spec])
+
+function signedBy(keys: PullerKeys, honest: readonly RecordSpec[]): RecordSpec[] {
+  const chain: RecordSpec[] = []
+  for (const { delivery, sequence, previous: _p, key: _k, signature: _s, ...facts } of honest) {
+    const before = chain.at(-1)
+    const previous = before === undefined ? undefined : recordHash(before)
+    chain.push(signRecord(keys, facts, { delivery, sequence, previous }))
+  }
+  return chain
+}
+
+const audit = (...args: readonly string[]) => waybillHere(inCluster('audit', 'shop', ...args))
+
+test('audit finds the records whole, and names each thing that was done to them, with exit status 3', async () => {
   const report = await document(inCluster('audit', 'shop'))
   assert.deepEqual([report.ok, report.faults, report.keyFromCluster], [true, [], true])
-  const publicKey = await plane.runKubectl([
-    ...['get', 'configmap', 'waybill-records', '-n', 'waybill-system'],
-    ...['-o', 'jsonpath={.data.puller\\.pub}'],
-  ])
+  const ownPem = field((await plane.api('GET', heads)).body, 'data', 'puller.pub')
   const pem = join(folder, 'puller.pub')
-  writeFileSync(pem, publicKey)
+  writeFileSync(pem, String(ownPem))
   const head = `${report.head.sequence}:${report.head.hash}`
   assert.equal((await document(inCluster('audit', 'shop', '--key', pem, '--head', head))).keyFromCluster, false)
   const wrong = join(folder, 'wrong.pub')
   writeFileSync(wrong, makeKey().publicKeyPem)
-  assertFails(await waybill(inCluster('audit', 'shop', '--key', wrong)), 3, 'RECORD_CHAIN_BROKEN')
-  const { records } = await document(inCluster('history', 'shop'))
-  await removeRecord(records[1].name)
-  const ran = await waybill(inCluster('audit', 'shop', '--key', pem))
-  assertFails(ran, 3, 'RECORD_CHAIN_BROKEN')
-  assert.match(ran.stdout, /^removed #/m)
-})
+  assertFails(await audit('--key', wrong), 3, 'RECORD_CHAIN_BROKEN')
 
-/** As somebody who can take the guard away can: the admission policy denies it to everybody else. */
-async function removeRecord(name: string): Promise<void> {
   await plane.runKubectl(['delete', 'validatingadmissionpolicybinding', '--all'])
-  await plane.eventually('the record to be gone', async () => {
-    const path = `/apis/waybill.dev/v1alpha1/namespaces/shop/deliveryrecords/${name}`
-    return [200, 404].includes((await plane.api('DELETE', path)).status)
-  })
-}
+  const honest = await readRecords()
+  const [first, second, third] = honest
+  const [older, newest] = honest.slice(-2)
+  assert.ok(first && second && third && older && newest)
+  const stranger = keysFrom(newPrivatePem(), new Uint8Array(32))
+  const rows: readonly (readonly [string, readonly (readonly [number, RecordSpec])[]])[] = [
+    ['edited #2', inOrder(honest.with(1, { ...second, startedAt: '2020-01-01T00:00:00Z' }))],
+    ['removed #2', inOrder(honest.toSpliced(1, 1))],
+    ['reordered #2', [[1, first], [2, third], [3, second], ...inOrder(honest.slice(3))]],
+    ['recomputed #2', inOrder(honest.with(1, signedBy(stranger, [second])[0] ?? second))],
+    [`truncated #${newest.sequence}`, inOrder(honest.slice(0, -1))],
+  ]
+  for (const [fault, forged] of rows) {
+    await forge(forged)
+    const ran = await audit()
+    assertFails(ran, 3, 'RECORD_CHAIN_BROKEN')
+    assert.match(ran.stdout, new RegExp(`^${fault}: `, 'm'))
+  }
+
+  await setHeads(older)
+  assert.equal((await audit()).status, 0, 'whoever can set every head back in the cluster')
+  const short = await audit('--head', head)
+  assertFails(short, 3, 'RECORD_CHAIN_BROKEN')
+  assert.match(short.stdout, /^truncated #.*the auditor’s hand/m)
+
+  const forged = signedBy(stranger, honest)
+  await forge(inOrder(forged))
+  await setHeads(forged.at(-1) ?? newest)
+  await mergePatch(heads, { data: { 'puller.pub': stranger.publicPem } })
+  assert.equal((await audit()).status, 0, 'and whoever can put another key there')
+  const foreign = await audit('--key', pem)
+  assertFails(foreign, 3, 'RECORD_CHAIN_BROKEN')
+  assert.match(foreign.stdout, /^recomputed #1: /m)
+
+  await forge(inOrder(honest))
+  await setHeads(newest)
+  await mergePatch(heads, { data: { 'puller.pub': ownPem } })
+  assert.equal((await audit('--key', pem, '--head', head)).status, 0)
+})
 
 test('a rollback to what never ran here, a Delivery that is not there, and a person without rights are told apart', async () => {
   const never = `sha256:${'0'.repeat(64)}`
