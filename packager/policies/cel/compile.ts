@@ -1,0 +1,406 @@
+import { FUNCTIONS, type Implementation, overloadsOf, UNSUPPORTED_NAMES } from './functions.ts'
+import { macroNode } from './macros.ts'
+import { patternProblem } from './patterns.ts'
+import { type Expr, type Item, invalid, unsupported } from './syntax.ts'
+import {
+  BOOL,
+  type CelType,
+  DOUBLE,
+  DYN,
+  INT,
+  instantiate,
+  listOf,
+  mapOf,
+  NULL,
+  optionalOf,
+  type Signature,
+  STRING,
+  Substitutions,
+  typeOf,
+  typeText,
+} from './types.ts'
+import {
+  CelMap,
+  EvaluationError,
+  fits,
+  isList,
+  isTrouble,
+  keyOf,
+  type MapKey,
+  NONE,
+  noSuchOverload,
+  Optional,
+  type Result,
+  TypeValue,
+  Unknown,
+  type Value,
+} from './values.ts'
+
+/** What variables hold while one object is looked at; undefined where nothing is known yet. */
+export type Frame = (Result | undefined)[]
+
+/** An expression that was checked and can be evaluated, again and again. */
+export type Node = { readonly type: CelType; readonly run: (frame: Frame) => Result }
+
+export type Declaration = {
+  readonly type: CelType
+  /** Where a frame holds it, or how it comes about. */
+  readonly read: number | ((frame: Frame) => Result)
+}
+
+/** What an expression may name: variables, and the fields of objects whose type is known. */
+export type Environment = {
+  readonly variables: ReadonlyMap<string, Declaration>
+  readonly fields: Readonly<Record<string, ReadonlyMap<string, CelType>>>
+  /** Whole names of variables and fields that exist in Kubernetes, and not here. */
+  readonly unsupported: ReadonlySet<string>
+  /** Gives the next free place of a frame. */
+  readonly nextSlot: () => number
+}
+
+const TYPE_NAMES = new Set(['bool', 'int', 'uint', 'double', 'string', 'bytes', 'list', 'map', 'null_type', 'type'])
+
+/**
+ * Checks an expression as the API server does (cel-go v0.26, checker), and makes it ready to run. What is not supported is found
+ * here, so that it does not depend on the object.
+ * @throws ExpressionFault
+ */
+export function compile(expr: Expr, environment: Environment): Node {
+  const compiler = new Compiler(environment)
+  const node = compiler.node(expr)
+  return { ...node, type: compiler.substitutions.resolve(node.type, 'dyn') }
+}
+
+export class Compiler {
+  readonly substitutions = new Substitutions()
+  readonly #environment: Environment
+  #variables: ReadonlyMap<string, Declaration>
+
+  constructor(environment: Environment) {
+    this.#environment = environment
+    this.#variables = environment.variables
+  }
+
+  node(expr: Expr): Node {
+    switch (expr.kind) {
+      case 'literal': {
+        const { value } = expr
+        return { type: literalType(value), run: () => value }
+      }
+      case 'ident':
+        return this.#identifier(expr.name, expr.at)
+      case 'select':
+        return this.#select(expr)
+      case 'call':
+        return this.#call(expr)
+      case 'list':
+        return this.#list(expr.items)
+      case 'map':
+        return this.#map(expr.entries)
+      case 'macro':
+        return macroNode(expr, this)
+    }
+  }
+
+  /** The type, as far as it is known by now. */
+  typeOf(node: Node): CelType {
+    return this.substitutions.resolve(node.type)
+  }
+
+  /** Compiles something in which new variables are known; `use` gets their places in a frame. */
+  within<T>(names: readonly (readonly [string, CelType])[], use: (slots: readonly number[]) => T): T {
+    const before = this.#variables
+    const slots = names.map(() => this.#environment.nextSlot())
+    const added = names.map(([name, type], i) => [name, { type, read: slots[i] ?? 0 }] as const)
+    this.#variables = new Map([...before, ...added])
+    const result = use(slots)
+    this.#variables = before
+    return result
+  }
+
+  /** @throws ExpressionFault unless it is a bool, or may be one */
+  assertBool(node: Node, at: number): void {
+    if (!this.substitutions.assign([BOOL], [node.type]))
+      throw invalid(`expected type 'bool' but found '${typeText(this.typeOf(node))}'`, at)
+  }
+
+  #identifier(name: string, at: number): Node {
+    const found = this.#variables.get(name)
+    if (found !== undefined) {
+      const { type, read } = found
+      if (typeof read === 'function') return { type, run: read }
+      return { type, run: (frame) => frame[read] ?? null }
+    }
+    if (this.#environment.unsupported.has(name)) throw unsupported(name, at)
+    if (TYPE_NAMES.has(name)) {
+      const value = new TypeValue(name)
+      return { type: typeOf('type'), run: () => value }
+    }
+    throw invalid(`undeclared reference to '${name}'`, at)
+  }
+
+  #select({ operand, field, mode, at }: Extract<Expr, { kind: 'select' }>): Node {
+    const qualified = operand.kind === 'ident' ? `${operand.name}.${field}` : undefined
+    if (qualified !== undefined && operand.kind === 'ident' && !this.#isLocal(operand.name)) {
+      if (this.#environment.unsupported.has(qualified)) throw unsupported(qualified, at)
+      const declared = this.#variables.get(qualified)
+      if (declared !== undefined) {
+        const node = this.#identifier(qualified, at)
+        return mode === 'plain' ? node : presence(node, mode)
+      }
+    }
+    const inner = this.node(operand)
+    const innerType = this.typeOf(inner)
+    const isOptional = innerType.name === 'optional_type'
+    const type = this.#fieldType(isOptional ? (innerType.of[0] ?? DYN) : innerType, field, at)
+    const run = selecting(inner.run, field, mode)
+    if (mode === 'test') return { type: BOOL, run }
+    return { type: isOptional || mode === 'optional' ? optionalOf(type) : type, run }
+  }
+
+  /** True where a macro's variable hides what the environment declares. */
+  #isLocal(name: string): boolean {
+    return this.#variables.get(name) !== this.#environment.variables.get(name)
+  }
+
+  #fieldType(type: CelType, field: string, at: number): CelType {
+    if (type.name === 'dyn' || type.name === 'error') return DYN
+    if (type.name === 'map') return type.of[1] ?? DYN
+    if (type.name.startsWith('?')) {
+      this.substitutions.assign([DYN], [type])
+      return DYN
+    }
+    const fields = this.#environment.fields[type.name]
+    if (fields === undefined) throw invalid(`type '${typeText(type)}' does not support field selection`, at)
+    const found = fields.get(field)
+    if (found !== undefined) return found
+    if (this.#environment.unsupported.has(`${type.name}.${field}`)) throw unsupported(`${type.name}.${field}`, at)
+    throw invalid(`undefined field '${field}'`, at)
+  }
+
+  #call(expr: Extract<Expr, { kind: 'call' }>): Node {
+    const { name, target, args, at } = expr
+    const qualified = target === undefined ? name : namespaced(target, name)
+    if (qualified !== undefined && FUNCTIONS.has(`function ${qualified}`))
+      return this.#resolve(qualified, 'function', args, at)
+    for (const one of [qualified, name])
+      if (one !== undefined && UNSUPPORTED_NAMES.has(one)) throw unsupported(`the function ${one}()`, at)
+    if (target === undefined) throw invalid(`undeclared reference to '${name}'`, at)
+    return this.#resolve(name, 'method', [target, ...args], at)
+  }
+
+  #resolve(name: string, kind: 'function' | 'method', args: readonly Expr[], at: number): Node {
+    const nodes = args.map((arg) => this.node(arg))
+    const special = SPECIAL[name]
+    const candidates: { readonly signature: Signature; readonly run: Implementation }[] = []
+    let result: CelType | undefined
+    for (const overload of overloadsOf(name, kind)) {
+      const instance = instantiate(overload.signature, this.substitutions)
+      const types = nodes.map((node) => node.type)
+      if (!this.substitutions.assign(types, instance.parameters)) continue
+      candidates.push(overload)
+      const type = this.substitutions.resolve(instance.result)
+      result = result === undefined || typeText(result) === typeText(type) ? type : DYN
+    }
+    if (result === undefined) {
+      const types = nodes.map((node) => typeText(this.substitutions.resolve(node.type, 'dyn')))
+      const applied = kind === 'method' ? `${types[0]}.(${types.slice(1).join(', ')})` : `(${types.join(', ')})`
+      if (overloadsOf(name, kind).length === 0) throw invalid(`undeclared reference to '${name}'`, at)
+      throw invalid(`found no matching overload for '${name}' applied to '${applied}'`, at)
+    }
+    checkLiterals(name, args)
+    return { type: result, run: special === undefined ? strict(nodes, candidates) : special(nodes) }
+  }
+
+  #list(items: readonly Item[]): Node {
+    let type: CelType | undefined
+    const nodes = items.map(({ value, optional }) => {
+      const node = this.node(value)
+      type = this.#join(type, this.#itemType(node, optional, value.at), value.at)
+      return { node, optional }
+    })
+    const run = (frame: Frame): Result => {
+      const list: Value[] = []
+      let unknown: Unknown | undefined
+      for (const { node, optional } of nodes) {
+        const value = node.run(frame)
+        if (value instanceof EvaluationError) return value
+        if (value instanceof Unknown) unknown = value
+        else if (!optional) list.push(value)
+        else if (!(value instanceof Optional)) return noSuchOverload
+        else if (value.value !== undefined) list.push(value.value)
+      }
+      return unknown ?? list
+    }
+    return { type: listOf(type ?? this.substitutions.open()), run }
+  }
+
+  #map(entries: readonly (Item & { readonly key: Expr })[]): Node {
+    let keyType: CelType | undefined
+    let valueType: CelType | undefined
+    const nodes = entries.map(({ key, value, optional }) => {
+      const node = { key: this.node(key), value: this.node(value), optional }
+      keyType = this.#join(keyType, node.key.type, key.at)
+      valueType = this.#join(valueType, this.#itemType(node.value, optional, value.at), value.at)
+      return node
+    })
+    const run = (frame: Frame): Result => {
+      const map = new Map<MapKey, Value>()
+      let unknown: Unknown | undefined
+      for (const { key, value, optional } of nodes) {
+        const [k, v] = [key.run(frame), value.run(frame)]
+        for (const part of [k, v]) {
+          if (part instanceof EvaluationError) return part
+          if (part instanceof Unknown) unknown = part
+        }
+        if (isTrouble(k) || isTrouble(v)) continue
+        const at = typeof k === 'number' ? undefined : keyOf(k)
+        if (at === undefined) return new EvaluationError('unsupported key type')
+        if (map.has(at)) return new EvaluationError('Failed with repeated key')
+        if (!optional) map.set(at, v)
+        else if (!(v instanceof Optional)) return noSuchOverload
+        else if (v.value !== undefined) map.set(at, v.value)
+      }
+      return unknown ?? new CelMap(map)
+    }
+    const open = () => this.substitutions.open()
+    return { type: mapOf(keyType ?? open(), valueType ?? open()), run }
+  }
+
+  #itemType(node: Node, optional: boolean, at: number): CelType {
+    const type = this.typeOf(node)
+    if (!optional || type.name === 'dyn') return type
+    if (type.name === 'optional_type') return type.of[0] ?? DYN
+    throw invalid(`expected type 'optional_type(${typeText(type)})' but found '${typeText(type)}'`, at)
+  }
+
+  #join(previous: CelType | undefined, current: CelType, at: number): CelType {
+    const joined = this.substitutions.join(previous, current)
+    if (joined !== undefined) return joined
+    throw invalid(`expected type '${typeText(previous ?? DYN)}' but found '${typeText(current)}'`, at)
+  }
+}
+
+function literalType(value: null | boolean | bigint | number | string): CelType {
+  if (value === null) return NULL
+  switch (typeof value) {
+    case 'boolean':
+      return BOOL
+    case 'bigint':
+      return INT
+    case 'number':
+      return DOUBLE
+    default:
+      return STRING
+  }
+}
+
+/** `optional.of` of the call optional.of(…). */
+function namespaced(target: Expr, name: string): string | undefined {
+  if (target.kind === 'ident') return `${target.name}.${name}`
+  if (target.kind !== 'select' || target.mode !== 'plain') return undefined
+  const before = namespaced(target.operand, target.field)
+  return before === undefined ? undefined : `${before}.${name}`
+}
+
+/** A declared name such as variables.x is always there. */
+function presence(node: Node, mode: 'optional' | 'test'): Node {
+  if (mode === 'test') return { type: BOOL, run: () => true }
+  const run = (frame: Frame): Result => {
+    const value = node.run(frame)
+    return isTrouble(value) ? value : new Optional(value)
+  }
+  return { type: optionalOf(node.type), run }
+}
+
+function selecting(operand: Node['run'], field: string, mode: 'plain' | 'optional' | 'test'): Node['run'] {
+  return (frame) => {
+    const outer = operand(frame)
+    if (isTrouble(outer)) return outer
+    const isOptional = outer instanceof Optional
+    const inner = isOptional ? outer.value : outer
+    if (inner === undefined) return mode === 'test' ? false : NONE
+    if (isList(inner)) return new EvaluationError(`unsupported index type 'string' in list`)
+    if (mode === 'test') return inner instanceof CelMap ? inner.has(field) : false
+    const value = inner instanceof CelMap ? inner.get(field) : undefined
+    if (value instanceof Unknown) return value
+    if (mode === 'optional' || isOptional) return value === undefined ? NONE : new Optional(value)
+    return value === undefined ? new EvaluationError(`no such key: ${field}`) : value
+  }
+}
+
+/** A call whose arguments are all evaluated first. An error of one is the call's, whatever the unknown ones may be. */
+function strict(
+  nodes: readonly Node[],
+  candidates: readonly { readonly signature: Signature; readonly run: Implementation }[],
+): Node['run'] {
+  return (frame) => {
+    const args: Value[] = []
+    let unknown: Unknown | undefined
+    for (const node of nodes) {
+      const value = node.run(frame)
+      if (value instanceof EvaluationError) return value
+      if (value instanceof Unknown) unknown = value
+      else args.push(value)
+    }
+    if (unknown !== undefined) return unknown
+    const found = candidates.find(({ signature }) => args.every((arg, i) => fits(arg, signature.parameters[i] ?? DYN)))
+    return found === undefined ? noSuchOverload : found.run(...args)
+  }
+}
+
+/** What does not look at all of its arguments. */
+const SPECIAL: Readonly<Record<string, (nodes: readonly Node[]) => Node['run']>> = {
+  '_&&_': (nodes) => logic(nodes, false),
+  '_||_': (nodes) => logic(nodes, true),
+  '_?_:_': ([condition, yes, no]) => {
+    return (frame) => {
+      const value = condition?.run(frame) ?? null
+      if (isTrouble(value)) return value
+      if (typeof value !== 'boolean') return noSuchOverload
+      return (value ? yes : no)?.run(frame) ?? null
+    }
+  },
+  or: (nodes) => alternative(nodes, (value) => value),
+  orValue: (nodes) => alternative(nodes, ({ value }) => value ?? null),
+}
+
+function logic(nodes: readonly Node[], decisive: boolean): Node['run'] {
+  return (frame) => {
+    let trouble: EvaluationError | Unknown | undefined
+    for (const node of nodes) {
+      const value = node.run(frame)
+      if (value === decisive) return value
+      if (value === !decisive) continue
+      const found = isTrouble(value) ? value : noSuchOverload
+      // What is unknown may turn out to decide, so it hides an error.
+      if (trouble === undefined || found instanceof Unknown) trouble = found
+    }
+    return trouble ?? !decisive
+  }
+}
+
+function alternative(nodes: readonly Node[], found: (optional: Optional) => Value): Node['run'] {
+  const [first, second] = nodes
+  return (frame) => {
+    const value = first?.run(frame) ?? null
+    if (isTrouble(value)) return value
+    if (!(value instanceof Optional)) return noSuchOverload
+    return value.value === undefined ? (second?.run(frame) ?? null) : found(value)
+  }
+}
+
+/** A pattern that stands in the expression is compiled now, and so is a format. */
+function checkLiterals(name: string, args: readonly Expr[]): void {
+  if (name === 'format') {
+    const [format] = args
+    const text = format?.kind === 'literal' ? String(format.value) : undefined
+    if (text === undefined) throw unsupported('format() of text that is put together', format?.at ?? 0)
+    const other = text.replaceAll('%%', '').match(/%(?![sd])[^a-z]*[a-zA-Z]?/)
+    if (other !== null) throw unsupported(`${other[0]} in format()`, format?.at ?? 0)
+  }
+  const pattern = ['matches', 'find', 'findAll'].includes(name) ? args[1] : undefined
+  if (pattern?.kind !== 'literal' || typeof pattern.value !== 'string') return
+  const problem = patternProblem(pattern.value)
+  if (problem !== undefined) throw invalid(`not a regular expression of RE2: ${problem}`, pattern.at)
+}

@@ -1,0 +1,185 @@
+import type { CelType } from './types.ts'
+
+/** A value of CEL: integers are bigint, doubles number. Values of Kubernetes' own types are Opaque. */
+export type Value =
+  | null
+  | boolean
+  | bigint
+  | number
+  | string
+  | readonly Value[]
+  | CelMap
+  | Optional
+  | TypeValue
+  | Opaque
+/** What evaluating gives: a value, an error as the API server would have it, or that it cannot be told here. */
+export type Result = Value | EvaluationError | Unknown
+
+export class EvaluationError {
+  readonly message: string
+  constructor(message: string) {
+    this.message = message
+  }
+}
+
+/** Something that only the API server knows. What does not depend on it has a value all the same: `false && unknown` is false. */
+export class Unknown {
+  readonly what: string
+  constructor(what: string) {
+    this.what = what
+  }
+}
+
+export type MapKey = string | bigint | boolean
+
+/** A map, or an object. `hidden` are fields that the API server may fill, or drop; `present` ones are there, with an unknown value. */
+export class CelMap {
+  readonly entries: ReadonlyMap<MapKey, Value>
+  readonly hidden: ReadonlyMap<MapKey, { readonly unknown: Unknown; readonly present: boolean }> | undefined
+
+  constructor(entries: ReadonlyMap<MapKey, Value>, hidden?: CelMap['hidden']) {
+    this.entries = entries
+    this.hidden = hidden === undefined || hidden.size === 0 ? undefined : hidden
+  }
+
+  /** undefined where it has no such key. */
+  get(key: MapKey): Value | Unknown | undefined {
+    const value = this.entries.get(key)
+    return value === undefined ? this.hidden?.get(key)?.unknown : value
+  }
+
+  has(key: MapKey): boolean | Unknown {
+    if (this.entries.has(key)) return true
+    const hidden = this.hidden?.get(key)
+    return hidden === undefined ? false : hidden.present || hidden.unknown
+  }
+
+  keys(): readonly MapKey[] | Unknown {
+    if (this.hidden === undefined) return [...this.entries.keys()]
+    for (const { present, unknown } of this.hidden.values()) if (!present) return unknown
+    return [...this.entries.keys(), ...this.hidden.keys()]
+  }
+}
+
+export class Optional {
+  readonly value: Value | undefined
+  constructor(value: Value | undefined) {
+    this.value = value
+  }
+}
+export const NONE = new Optional(undefined)
+
+export class TypeValue {
+  readonly name: string
+  constructor(name: string) {
+    this.name = name
+  }
+}
+
+/** A value of a type of Kubernetes' libraries, such as a quantity. */
+export abstract class Opaque {
+  abstract readonly type: string
+  abstract equals(other: Opaque): boolean
+}
+
+export function isTrouble(result: Result): result is EvaluationError | Unknown {
+  return result instanceof EvaluationError || result instanceof Unknown
+}
+
+export function isList(value: Result): value is readonly Value[] {
+  return Array.isArray(value)
+}
+
+export const noSuchOverload = new EvaluationError('no such overload')
+
+/** The name of the type that `type()` gives. */
+export function typeNameOf(value: Value): string {
+  switch (typeof value) {
+    case 'boolean':
+      return 'bool'
+    case 'bigint':
+      return 'int'
+    case 'number':
+      return 'double'
+    case 'string':
+      return 'string'
+  }
+  if (value === null) return 'null_type'
+  if (isList(value)) return 'list'
+  if (value instanceof CelMap) return 'map'
+  if (value instanceof Optional) return 'optional_type'
+  if (value instanceof TypeValue) return 'type'
+  return value.type
+}
+
+/** True where a value may be given for a parameter of a signature; what lists and maps hold is not looked at, as in cel-go. */
+export function fits(value: Value, { name }: CelType): boolean {
+  // A type parameter has a name of one letter.
+  return name.length === 1 || name === 'dyn' || typeNameOf(value) === name
+}
+
+/** Equality of CEL: numbers across their types, everything else within its own. Never an error. */
+export function equal(a: Value, b: Value): boolean | Unknown {
+  if (typeof a === 'bigint' || typeof a === 'number')
+    return (typeof b === 'bigint' || typeof b === 'number') && compare(a, b) === 0
+  if (typeof a === 'string' || typeof a === 'boolean' || a === null) return a === b
+  if (isList(a)) return isList(b) && a.length === b.length && allEqual(a.map((one, i) => [one, b[i] ?? null]))
+  if (a instanceof CelMap) return b instanceof CelMap && equalMaps(a, b)
+  if (a instanceof Optional) {
+    if (!(b instanceof Optional)) return false
+    if (a.value === undefined || b.value === undefined) return a.value === b.value
+    return equal(a.value, b.value)
+  }
+  if (a instanceof TypeValue) return b instanceof TypeValue && a.name === b.name
+  return b instanceof Opaque && a.type === b.type && a.equals(b)
+}
+
+function equalMaps(a: CelMap, b: CelMap): boolean | Unknown {
+  for (const [one, other] of [
+    [a, b],
+    [b, a],
+  ] as const)
+    for (const key of one.entries.keys()) if (other.has(key) === false) return false
+  const known = [...a.entries].flatMap(([key, value]) => {
+    const other = b.entries.get(key)
+    return other === undefined ? [] : [[value, other] as const]
+  })
+  const result = allEqual(known)
+  if (result === false) return false
+  for (const map of [a, b]) for (const { unknown } of map.hidden?.values() ?? []) return unknown
+  return result
+}
+
+function allEqual(pairs: readonly (readonly [Value, Value])[]): boolean | Unknown {
+  let unknown: Unknown | undefined
+  for (const [a, b] of pairs) {
+    const same = equal(a, b)
+    if (same === false) return false
+    if (same instanceof Unknown) unknown = same
+  }
+  return unknown ?? true
+}
+
+/** A number below, at or above 0; undefined where the two cannot be ordered, or one is not a number. */
+export function compare(a: Value, b: Value): number | undefined {
+  if (typeof a === 'string' && typeof b === 'string') return compareText(a, b)
+  if (typeof a === 'boolean' && typeof b === 'boolean') return Number(a) - Number(b)
+  if ((typeof a === 'bigint' || typeof a === 'number') && (typeof b === 'bigint' || typeof b === 'number'))
+    // Between a bigint and a number, too, this compares exactly; NaN is neither.
+    return a < b ? -1 : a > b ? 1 : a <= b ? 0 : undefined
+  return undefined
+}
+
+const SURROGATE = /[\ud800-\udfff]/
+
+/** By code points, which is the order of their UTF-8 bytes. */
+function compareText(a: string, b: string): number {
+  if (SURROGATE.test(a) || SURROGATE.test(b)) return Buffer.compare(Buffer.from(a), Buffer.from(b))
+  return a < b ? -1 : a > b ? 1 : 0
+}
+
+/** The key of a map that a value is; undefined for what can be none. A whole double is the integer. */
+export function keyOf(value: Value): MapKey | undefined {
+  if (typeof value === 'string' || typeof value === 'bigint' || typeof value === 'boolean') return value
+  return typeof value === 'number' && Number.isInteger(value) ? BigInt(value) : undefined
+}
