@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { mkdir, rename, rm } from 'node:fs/promises'
+import { access, constants, mkdir, rename, rm } from 'node:fs/promises'
 import { basename, delimiter, dirname, join } from 'node:path'
 import { WaybillError } from '../contract/errors.ts'
 import { cachedToolPath, type Environment, findTool, toolsCache } from './cache.ts'
@@ -40,8 +40,12 @@ export function pathWith(tools: Partial<Tools>, path = process.env.PATH ?? ''): 
 async function buildTools(names: readonly ToolName[], progress: Progress, env: Environment): Promise<void> {
   const [first] = names
   if (first === undefined) return
+  const assets = env.KUBEBUILDER_ASSETS
+  const unassisted = names.filter((name) => RECIPES[name].kubebuilder)
+  if (assets && unassisted.length > 0)
+    progress.say(`KUBEBUILDER_ASSETS, ${assets}, holds no ${unassisted.join(', ')} that can be run`)
   await requireGo(moduleDirectory(RECIPES[first]), names)
-  await mkdir(toolsCache(env), { recursive: true })
+  await makeCache(toolsCache(env))
   progress.say(`building ${names.length} tools with Go into ${toolsCache(env)} (once): ${names.join(', ')}`)
   const started = Date.now()
   for (const [index, name] of names.entries()) {
@@ -50,6 +54,19 @@ async function buildTools(names: readonly ToolName[], progress: Progress, env: E
     await withLock(join(toolsCache(env), 'building.lock'), waiting, () => buildTool(name, label, progress, env))
   }
   progress.say(`tools are built, ${seconds(started)}`)
+}
+
+async function makeCache(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true })
+    await access(folder, constants.W_OK)
+  } catch (cause) {
+    const hint = 'Name a folder that you may write with WAYBILL_CACHE or XDG_CACHE_HOME.'
+    throw new WaybillError('DISK_FAILED', `tools are built into ${folder}, which cannot be made or written`, {
+      cause,
+      hint,
+    })
+  }
 }
 
 async function buildTool(name: ToolName, label: string, progress: Progress, env: Environment): Promise<void> {

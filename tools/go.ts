@@ -4,6 +4,10 @@ import { WaybillError } from '../contract/errors.ts'
 
 const run = promisify(execFile)
 const goVersionMin = [1, 26] as const
+const goHint =
+  'Install it (https://go.dev/dl). etcd, kubectl and what Kubernetes runs may also stand in KUBEBUILDER_ASSETS.'
+const buildHint =
+  'The sources come through the Go module proxy: see that GOPROXY or HTTPS_PROXY leads to one, and run it again. What is built stays.'
 const goFlags = '-mod=readonly -trimpath -buildvcs=false'
 
 /**
@@ -15,17 +19,11 @@ export async function requireGo(directory: string, wanted: readonly string[]): P
   const version = await goVersion(directory).catch((cause: unknown) => {
     const why =
       cause instanceof Error && 'code' in cause && cause.code === 'ENOENT' ? 'there is no go on the PATH' : said(cause)
-    throw new WaybillError(
-      'TOOL_MISSING',
-      `${need}, and ${why}. Install Go, or set KUBEBUILDER_ASSETS for what it holds`,
-      {
-        cause,
-      },
-    )
+    throw new WaybillError('TOOL_MISSING', `${need}, and ${why}`, { cause, hint: goHint })
   })
   const [major = 0, minor = 0] = version.split('.').map(Number)
   if (major > goVersionMin[0] || (major === goVersionMin[0] && minor >= goVersionMin[1])) return
-  throw new WaybillError('TOOL_MISSING', `${need}, and the go on the PATH is ${version}. Install a newer one`)
+  throw new WaybillError('TOOL_MISSING', `${need}, and the go on the PATH is ${version}`, { hint: goHint })
 }
 
 async function goVersion(directory: string): Promise<string> {
@@ -55,7 +53,9 @@ export async function goBuild(build: GoBuild): Promise<void> {
   process.off('exit', kill)
   if (code === 0) return
   const words = stderr.split('\n').filter((line) => line !== '' && !line.startsWith('go: downloading'))
-  throw new WaybillError('TOOL_FAILED', `go build ${build.package} failed:\n${words.slice(-20).join('\n')}`)
+  throw new WaybillError('TOOL_FAILED', `go build ${build.package} failed:\n${words.slice(-20).join('\n')}`, {
+    hint: buildHint,
+  })
 }
 
 function goEnv(): NodeJS.ProcessEnv {

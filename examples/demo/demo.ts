@@ -83,4 +83,5 @@ function explain(error: unknown, puller: DemoPuller | undefined): void {
   }
 }
 
-process.exitCode = await main(process.argv.slice(2))
+// What was interrupted may still be waiting for something.
+process.exit(await main(process.argv.slice(2)))

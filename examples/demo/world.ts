@@ -1,6 +1,11 @@
 import { copyFileSync, existsSync, writeFileSync } from 'node:fs'
+import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { proxyOf } from '../../cli/registry.ts'
 import { WaybillError } from '../../contract/errors.ts'
+import { parseRepository } from '../../contract/reference.ts'
+import { loginCredentials } from '../../contract/registry/login.ts'
+import { createRegistryReader } from '../../contract/registry/registry-client.ts'
 import { startControlPlane } from '../../test/real/control-plane.ts'
 import { freePort } from '../../test/real/ports.ts'
 import { scratchDirectory } from '../../test/real/process.ts'
@@ -52,6 +57,7 @@ export async function createWorld(options: DemoOptions, narrator: Narrator, prog
     ...(givenRegistry === undefined ? ownRegistryTools : []),
   ]
   await requireGit(narrator)
+  if (givenRegistry !== undefined) await reachRegistry(givenRegistry)
   const tools = await ensureTools(names, { progress })
   const directory = scratchDirectory('demo')
   const kubeconfig = join(directory, 'kubeconfig')
@@ -97,6 +103,25 @@ async function reachCluster(given: string, kubeconfig: string, shell: Shell): Pr
   await shell.quiet('kubectl', ask).catch(explain('CLUSTER_UNREACHABLE'))
 }
 
+/** Asks a given registry for a tag. Throws REGISTRY_* and REFERENCE_INVALID; that there is no such tag is an answer. */
+async function reachRegistry({ place, plainHttp }: GivenRegistry): Promise<void> {
+  const { env } = process
+  const repository = parseRepository(`${repositoryIn(place)}/shop`)
+  const credentials = loginCredentials({ dockerConfigDir: env.DOCKER_CONFIG ?? join(homedir(), '.docker'), env })
+  const reader = createRegistryReader({ plainHttp, credentials, proxy: proxyOf(env) })
+  try {
+    await reader.resolveTag(repository, 'production')
+  } catch (error) {
+    if (!(error instanceof WaybillError) || error.code !== 'REGISTRY_NOT_FOUND') throw error
+  } finally {
+    await reader.close()
+  }
+}
+
+function repositoryIn(place: string): string {
+  return place.includes('/') ? place : `${place}/waybill-demo`
+}
+
 async function bringUpCluster(kubeconfig: string, narrator: Narrator, progress: Progress): Promise<void> {
   const started = Date.now()
   const cluster = await startControlPlane({ progress })
@@ -111,7 +136,7 @@ async function registryFor(given: GivenRegistry | undefined, narrator: Narrator,
   if (given !== undefined) {
     narrator.say(`the registry is ${given.place}`)
     return {
-      host: given.place.includes('/') ? given.place : `${given.place}/waybill-demo`,
+      host: repositoryIn(given.place),
       registry: await unreachable(),
     }
   }

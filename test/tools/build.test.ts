@@ -59,7 +59,7 @@ function build(env: NodeJS.ProcessEnv, ...names: readonly string[]): Promise<Out
 test('a machine without Go is told that Go is missing, for what, and how to go on', async (t) => {
   const { code, stderr } = await build(machine(t).env, 'oras')
   assert.equal(code, 1)
-  assert.match(stderr, /^TOOL_MISSING: Go 1\.26 or newer builds oras, and there is no go on the PATH\. Install Go/)
+  assert.match(stderr, /^TOOL_MISSING: Go 1\.26 or newer builds oras, and there is no go on the PATH\nInstall it/)
   assert.doesNotMatch(stderr, /at .*\.ts:\d+/)
 })
 
