@@ -30,7 +30,6 @@ const ADAPTER_PARTS: Readonly<Record<string, string>> = {
   'contract/registry/login.ts': 'login files and credential helpers',
   'contract/registry/address.ts': 'what a host name is, for the pool of connections',
   'contract/registry/connections.ts': 'the pool of connections to a registry',
-  'packager/publish/attest.ts': 'waits between attempts to read back',
   'packager/checkout.ts': 'the folder that a commit is laid out in',
   'packager/pack-commit.ts': 'the temporary folder around it all',
   'puller/cluster/cluster-access.ts': 'kubeconfig, tokens and the pool of connections to an API server',

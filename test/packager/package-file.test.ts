@@ -91,7 +91,7 @@ test('each field that is wrong is named with its line', () => {
 
 test('a file that is no YAML, empty, two documents, or too large is refused', () => {
   for (const text of ['a: [', '', '# x\n', `${packageFile()}---\n${packageFile()}`, '- a\n', 'text']) refused(text)
-  assert.throws(() => parse('#'.repeat(300_000)), { code: 'PACKAGE_FILE_INVALID' })
+  assert.throws(() => parse(`${packageFile()}${'#'.repeat(300_000)}\n`), { code: 'PACKAGE_FILE_INVALID' })
   assert.throws(() => parsePackageFile(Buffer.from(packageFile(), 'utf16le')), { code: 'PACKAGE_FILE_INVALID' })
   assert.throws(() => parsePackageFile(Buffer.from([0x61, 0x3a, 0x20, 0xff])), { code: 'PACKAGE_FILE_INVALID' })
 })

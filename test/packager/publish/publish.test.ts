@@ -2,9 +2,12 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { digestOf } from '../../../contract/digest.ts'
 import { createRegistryReader } from '../../../contract/registry/registry-client.ts'
+import { parseTrustPolicy } from '../../../contract/trust/trust-policy.ts'
 import { promote } from '../../../packager/publish/promote.ts'
 import { publish, versionOf } from '../../../packager/publish/publish.ts'
+import type { RegistryWriter } from '../../../packager/publish/registry-writer.ts'
 import { httpWriter } from '../../fakes/http-writer.ts'
+import { makeKey } from '../../fakes/keys.ts'
 import { type FakeRegistry, startFakeRegistry } from '../../fakes/registry.ts'
 import { fails, type OpenPlace, publishSuite, settle } from './publish-suite.ts'
 
@@ -147,4 +150,65 @@ test('a channel named in the place of a version, or the other way round, changes
   await fails(promote(target, { ...options(), key, channel: '1.0.0' }), 'CHANNEL_INVALID')
   const tagged = (tag: string) => registries.get(host)?.tagged(repository.path, tag)
   assert.deepEqual([tagged('1.0.0'), tagged('production')], [one.digest, one.digest])
+})
+
+test('a name that does not stay where it was set is noticed', async (t) => {
+  const { release, options, host, repository, writer } = await settle(t, openFake)
+  const [one, two] = [release('one'), release('two')]
+  await publish(one, options())
+  await publish(two, options())
+  const meddled: RegistryWriter = {
+    ...writer,
+    tag: async (where, digest, tag) => {
+      await writer.tag(where, digest, tag)
+      registries.get(host)?.tag(repository.path, one.digest, tag)
+    },
+  }
+  await fails(publish(two, options({ writer: meddled, version: '1.0.0' })), 'VERSION_TAKEN')
+  await fails(publish(two, options({ writer: meddled, channel: 'production' })), 'PROMOTION_CONFLICT')
+})
+
+test('a number that a revoked key used does not count', async (t) => {
+  const { release, options, repository, key } = await settle(t, openFake)
+  const packed = release()
+  const revoked = makeKey()
+  const later = new Date('2036-11-21T10:00:00Z')
+  await publish(packed, options({ key: revoked, channel: 'production', now: later }))
+  await publish(packed, options())
+  const [ci, old] = [key, revoked].map(({ publicKeyPem }) => ({ pem: publicKeyPem }))
+  const policyWith = (state: 'active' | 'revoked') =>
+    parseTrustPolicy('shop', {
+      repositories: [repository.repository],
+      authorities: [
+        { name: 'ci', key: ci },
+        { name: 'old', key: old, state },
+      ],
+      require: { signature: { by: ['ci'] }, promotion: { by: ['ci', 'old'] } },
+    })
+  const target = { ...repository, digest: packed.digest }
+  const promoted = await promote(target, { ...options(), channel: 'production', policies: [policyWith('revoked')] })
+  assert.equal(promoted.sequence, options().now.getTime() / 1000)
+  const counted = await promote(target, {
+    ...{ ...options(), channel: 'production', reason: 'again' },
+    policies: [policyWith('active')],
+  })
+  assert.equal(counted.sequence, later.getTime() / 1000 + 1)
+})
+
+test('our own signature over another artifact, attached here by somebody, does not spare us one', async (t) => {
+  const { release, options, host, repository, bundles } = await settle(t, openFake)
+  const [one, two] = [release('one'), release('two')]
+  await publish(one, options())
+  for (const bundle of await bundles(one)) registries.get(host)?.attachBundle(repository.path, two.digest, bundle)
+  const { attestations } = await publish(two, options())
+  assert.deepEqual(
+    attestations.map(({ written }) => written),
+    [true, true],
+  )
+})
+
+test('what is not the artifact of its digest is not pushed', async (t) => {
+  const { release, options, host } = await settle(t, openFake)
+  await fails(publish({ ...release('one'), digest: release('two').digest }, options()), 'DIGEST_MISMATCH')
+  assert.deepEqual(registries.get(host)?.requests, [])
 })
