@@ -6,14 +6,15 @@
 /** `never`: the same input fails again. `later`: the world may recover by itself. `on-change`: when a person changes something. */
 export type Retry = 'never' | 'later' | 'on-change'
 
-/** How the command line exits: 1 it failed, 2 wrong usage, 3 refused, 4 timed out. */
-export type ExitStatus = 1 | 2 | 3 | 4
+/** How the command line exits: 0 it only warned, 1 it failed, 2 wrong usage, 3 refused, 4 timed out. */
+export type ExitStatus = 0 | 1 | 2 | 3 | 4
 
 export type ErrorEntry = { readonly exit: ExitStatus; readonly retry: Retry; readonly hint: string }
 
 const failed = (retry: Retry, hint: string): ErrorEntry => ({ exit: 1, retry, hint })
 const usage = (hint: string): ErrorEntry => ({ exit: 2, retry: 'never', hint })
 const refused = (hint: string, retry: Retry = 'on-change'): ErrorEntry => ({ exit: 3, retry, hint })
+const warned = (hint: string): ErrorEntry => ({ exit: 0, retry: 'on-change', hint })
 const timedOut = (hint: string): ErrorEntry => ({ exit: 4, retry: 'later', hint })
 
 export const ERRORS = {
@@ -66,6 +67,13 @@ export const ERRORS = {
   INPUT_MISSING: refused('Commit the file or folder, or correct the path: only what the commit holds can be rendered.'),
   INPUT_UNSUPPORTED: refused('Only plain files of this very commit are read. Put a copy of it into the repository.'),
   INPUT_REMOTE: refused('A remote base is not part of the commit. Put a copy of it into the repository.'),
+  CHART_DEPENDENCY: refused(
+    'A chart’s dependencies are part of the commit: run the command above, and commit charts/ with Chart.lock.',
+  ),
+  HOOK_UNSUPPORTED: refused(
+    'Waybill runs no Helm hooks yet. Turn it off in the values, or make it an ordinary object of the chart.',
+  ),
+  KEEP_UNSUPPORTED: refused('Take the annotation out, or let something else than this package own the object.'),
   TOOL_UNDECLARED: refused('Pin the version of the tool under spec.tools in waybill.yaml.'),
   ENVIRONMENT_RENDERS_NOTHING: refused(
     'Delivering nothing would delete everything. Remove the environment, or correct its paths.',
@@ -78,8 +86,33 @@ export const ERRORS = {
   SECRET_VALUE: refused(
     'Keep secret values out of Git: use a secret operator or sealed secrets; or set checks.secrets: allow if that is meant.',
   ),
-  IMAGE_UNPINNED: refused('Write the image with its digest: name@sha256:…; or set checks.images: any.'),
+  IMAGE_UNPINNED: refused(
+    'Run `waybill lock` and commit waybill.lock; or write the image with its digest: name@sha256:…; or set checks.images: any.',
+  ),
+  LOCK_INVALID: refused(
+    'Put waybill.lock back from Git; or delete it, and run `waybill lock` to resolve every tag anew.',
+  ),
+  FIELD_UNKNOWN: refused(
+    'The API server refuses fields that the kind does not have. Correct the name, or take it out.',
+  ),
+  FIELD_INVALID: refused('Correct the field; `kubectl explain` says what it takes.'),
+  API_REMOVED: refused('Write it in the version that took its place; fields may have moved.'),
+  API_UNKNOWN: refused('Correct apiVersion and kind, or pin the Kubernetes version that the clusters run.'),
+  CRD_INVALID: refused('Correct the CRD: the API server takes structural schemas only.'),
+  KUBERNETES_UNKNOWN: refused(
+    'Pin a version that is known, or update Waybill; without a pin, schemas are not checked.',
+  ),
   REPLICAS_AUTOSCALED: refused('Take replicas out: every release would undo what the autoscaler chose.'),
+
+  // ---- lock and init
+  LOCK_STALE: refused('Run `waybill lock` and commit waybill.lock.'),
+  IMAGE_UNKNOWN: usage('Name an image of the commit, with its tag or without.'),
+
+  // ---- warnings of check: they are shown, and nothing is refused
+  API_DEPRECATED: warned('Move to the version that takes its place before the clusters move on.'),
+  API_PREVIEW: warned('Make sure that the clusters serve it (--runtime-config), or use a stable version.'),
+  KUBERNETES_UNPINNED: warned('Pin spec.kubernetes.version in waybill.yaml.'),
+  SCHEMA_MISSING: warned('Add the CRD to the repository, and its path to spec.schemas in waybill.yaml.'),
 
   // ---- publishing
   VERSION_TAKEN: refused('A version is never moved. Publish under a new version.'),
@@ -245,6 +278,8 @@ export type WaybillErrorOptions = {
   /** Replaces the table's hint, where this event allows a better one. */
   readonly hint?: string
   readonly faults?: readonly Fault[]
+  /** What people should see beside the faults. */
+  readonly warnings?: readonly Fault[]
   /** Seconds that the other side asked us to wait. */
   readonly retryAfterSeconds?: number
 }
@@ -256,6 +291,7 @@ export class WaybillError extends Error {
   readonly retry: Retry
   readonly exit: ExitStatus
   readonly faults: readonly Fault[]
+  readonly warnings: readonly Fault[]
   readonly retryAfterSeconds: number | undefined
 
   constructor(code: ErrorCode, message: string, options: WaybillErrorOptions = {}) {
@@ -266,6 +302,7 @@ export class WaybillError extends Error {
     this.retry = ERRORS[code].retry
     this.exit = ERRORS[code].exit
     this.faults = options.faults ?? []
+    this.warnings = options.warnings ?? []
     this.retryAfterSeconds = options.retryAfterSeconds
   }
 }

@@ -6,7 +6,7 @@ import { ERRORS, isErrorCode, type Retry } from '../contract/errors.ts'
 const TABLE = join(import.meta.dirname, '..', 'contract', 'errors.ts')
 const PAGE = join(import.meta.dirname, 'ERRORS.md')
 
-const EXIT = { 1: '1 failed', 2: '2 usage', 3: '3 refused', 4: '4 timed out' } as const
+const EXIT = { 0: '0 warned', 1: '1 failed', 2: '2 usage', 3: '3 refused', 4: '4 timed out' } as const
 const RETRY: Readonly<Record<Retry, string>> = {
   never: 'no',
   later: 'by itself',

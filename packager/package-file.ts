@@ -22,6 +22,10 @@ export type PackageFile = {
   readonly source: string
   /** '' where none is pinned. */
   readonly kubernetesVersion: string
+  /** The line that pins it. */
+  readonly kubernetesLine: number
+  /** Files and folders of CRDs that the package does not deliver. */
+  readonly schemas: readonly string[]
   readonly tools: { readonly kustomize?: string }
   readonly environments: Readonly<Record<string, Rendering>>
   /** The line that names each environment. */
@@ -69,6 +73,7 @@ const packageFileSchema = z.strictObject({
     repository: repositorySchema,
     source: sourceSchema,
     kubernetes: z.strictObject({ version: versionText('a version').max(32) }).optional(),
+    schemas: z.array(pathSchema).min(1).max(256).optional(),
     tools: z
       .strictObject({
         kustomize: versionText('a version of kustomize').optional(),
@@ -118,6 +123,8 @@ function packageFileOf({ metadata, spec }: Parsed, document: YamlDocument): Pack
     repository: spec.repository,
     source: spec.source,
     kubernetesVersion: spec.kubernetes?.version ?? '',
+    kubernetesLine: lineAt(document, ['spec', 'kubernetes', 'version']),
+    schemas: spec.schemas ?? [],
     tools: spec.tools?.kustomize === undefined ? {} : { kustomize: spec.tools.kustomize },
     environments: Object.fromEntries(environments.map(([name, environment]) => [name, renderingOf(environment)])),
     lines: Object.fromEntries(environments.map(([name]) => [name, lineAt(document, ['spec', 'environments', name])])),

@@ -44,7 +44,9 @@ export async function renderOnce(checkout: Checkout, packageFile: PackageFile, t
     environments[name] = part.objects
     faults.push(...part.faults)
   }
-  return { environments, faults, tools: tools.versions }
+  const schemas = await renderManifests(checkout, '', packageFile.schemas)
+  faults.push(...schemas.faults.map(({ environment: _none, ...fault }) => fault))
+  return { environments, faults, schemas: schemas.objects, tools: tools.versions }
 }
 
 async function renderEnvironment(

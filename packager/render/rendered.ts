@@ -1,10 +1,10 @@
 import { isKubeObject, objectId, objectName } from '../../contract/artifact/objects.ts'
 import type { Json, JsonObject } from '../../contract/canonical-json.ts'
 import type { Fault } from '../../contract/errors.ts'
+import type { FieldPath } from '../../contract/schema/validate.ts'
 import { lineAt, type YamlDocument } from '../yaml/yaml.ts'
 
-/** Keys and indices that lead to a value inside an object. */
-export type FieldPath = readonly (string | number)[]
+export type { FieldPath }
 
 /** Where an object came from: a file of the commit, and, where it could be found, the very place in it. */
 export type Origin = {
@@ -14,13 +14,15 @@ export type Origin = {
   readonly path: FieldPath
 }
 
-/** An object as rendering gave it, before anything is known about it but that it is a mapping. */
+/** An object as rendering gave it, before anything is known about it but that it is a mapping; `environment` is '' for none. */
 export type RenderedObject = { readonly environment: string; readonly origin: Origin; readonly object: JsonObject }
 
 /** What rendering one commit gave: objects by environment, in the order in which they came; and what is wrong already. */
 export type Rendered = {
   readonly environments: Readonly<Record<string, readonly RenderedObject[]>>
   readonly faults: readonly Fault[]
+  /** What stands under `spec.schemas`, of no environment. */
+  readonly schemas?: readonly RenderedObject[]
   /** The versions that ran, by tool. */
   readonly tools: Readonly<Record<string, string>>
 }
@@ -41,5 +43,6 @@ export function faultAt(
   field: FieldPath = [],
 ): Fault {
   const line = origin.document === undefined ? {} : { line: lineAt(origin.document, [...origin.path, ...field]) }
-  return { code, message, file: origin.file, ...line, object: nameOf(object), environment }
+  const where = environment === '' ? {} : { environment }
+  return { code, message, file: origin.file, ...line, object: nameOf(object), ...where }
 }
