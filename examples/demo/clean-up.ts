@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { WaybillError } from '../../contract/errors.ts'
+import { createShell } from './process.ts'
 import { namespace } from './see.ts'
 import type { World } from './world.ts'
 
@@ -21,7 +22,8 @@ export async function refuseUsedCluster({ shell }: World): Promise<void> {
 }
 
 /** Removes from a given cluster what the demo made there. */
-export async function cleanUpCluster({ shell, narrator, directory }: World): Promise<void> {
+export async function cleanUpCluster({ env, narrator, directory }: World): Promise<void> {
+  const shell = createShell(env, narrator)
   narrator.say('What the demo made in the cluster is removed.')
   const remove = (...args: readonly string[]) =>
     shell.quiet('kubectl', ['delete', '--ignore-not-found', '--wait', '--timeout=60s', ...args])

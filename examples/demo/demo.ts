@@ -45,16 +45,18 @@ async function run(options: DemoOptions, narrator: Narrator): Promise<number> {
     if (options.keep) await keepRunning(world)
     return 0
   } catch (error) {
+    world?.shell.stop()
     explain(error, puller)
-    return 1
+    return error instanceof Interrupted ? 130 : 1
   } finally {
     await puller?.stop()
     if (world !== undefined && clean) await cleanUpCluster(world)
   }
 }
 
-async function keepRunning({ kubeconfig, artifacts }: World): Promise<void> {
-  process.stdout.write(`\nEverything is left running until Ctrl-C.\n`)
+async function keepRunning({ kubeconfig, artifacts, clusterGiven }: World): Promise<void> {
+  const end = clusterGiven ? 'ends the puller; what was made in the cluster stays there' : 'takes all of it down'
+  process.stdout.write(`\nEverything is left running. Ctrl-C here ${end}.\n`)
   process.stdout.write(`  export KUBECONFIG=${kubeconfig}\n  kubectl -n shop get all\n  npx waybill get -n shop\n`)
   process.stdout.write(`  the artifacts are in ${artifacts}\n`)
   const hold = setInterval(() => {}, 60_000)
@@ -65,9 +67,13 @@ async function keepRunning({ kubeconfig, artifacts }: World): Promise<void> {
 /** Rejects when somebody presses Ctrl-C, so that what the demo made in a given cluster is still removed. */
 function interrupted(): Promise<never> {
   return new Promise((_resolve, reject) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => reject(new Error('interrupted')))
+    for (const signal of ['SIGINT', 'SIGTERM'] as const)
+      process.once(signal, () => reject(new Interrupted('interrupted')))
   })
 }
+
+/** Ctrl-C, or SIGTERM. */
+class Interrupted extends Error {}
 
 function explain(error: unknown, puller: DemoPuller | undefined): void {
   const lines =
@@ -75,7 +81,7 @@ function explain(error: unknown, puller: DemoPuller | undefined): void {
       ? [`${error.code}: ${error.message}`, error.hint]
       : [error instanceof Error ? error.message : String(error)]
   process.stderr.write(`\n✖ ${lines.join('\n  ')}\n`)
-  if (puller === undefined) return
+  if (puller === undefined || error instanceof Interrupted) return
   try {
     process.stderr.write(`  the puller's last words:\n${puller.logTail().replaceAll(/^/gm, '    ')}\n`)
   } catch {

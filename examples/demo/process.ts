@@ -8,6 +8,8 @@ export type Shell = {
   readonly show: (program: string, args: readonly string[], options?: RunOptions) => Promise<string>
   /** The same without showing anything. */
   readonly quiet: (program: string, args: readonly string[], options?: RunOptions) => Promise<string>
+  /** Ends what runs; whatever is asked for afterwards rejects. */
+  readonly stop: () => void
 }
 
 export type RunOptions = { readonly cwd?: string; readonly input?: string }
@@ -22,10 +24,18 @@ const runMs = 120_000
 
 /** A shell with this environment. `waybill` stands for the command of this repository, as `npx waybill` runs it. */
 export function createShell(env: NodeJS.ProcessEnv, narrator: Narrator): Shell {
+  const abort = new AbortController()
   const run = (program: string, args: readonly string[], { cwd, input = '' }: RunOptions = {}) =>
     new Promise<{ stdout: string; stderr: string }>((resolve, reject) => {
       const [file, all] = program === 'waybill' ? [process.execPath, [waybillScript, ...args]] : [program, args]
-      const options = { env, timeout: runMs, maxBuffer: 64 * 1024 * 1024, ...(cwd === undefined ? {} : { cwd }) }
+      const { signal } = abort
+      const options = {
+        env,
+        signal,
+        timeout: runMs,
+        maxBuffer: 64 * 1024 * 1024,
+        ...(cwd === undefined ? {} : { cwd }),
+      }
       const child = execFile(file, all, options, (error, stdout, stderr) => {
         if (error === null) return resolve({ stdout, stderr })
         const said = `${stdout}${stderr}`.trim() || error.message
@@ -35,6 +45,7 @@ export function createShell(env: NodeJS.ProcessEnv, narrator: Narrator): Shell {
       child.stdin?.end(input)
     })
   return {
+    stop: () => abort.abort(),
     quiet: async (program, args, options) => (await run(program, args, options)).stdout,
     show: async (program, args, options) => {
       narrator.command(commandLine(program, args))
