@@ -10,6 +10,7 @@ export type CatalogueEntry = {
 export const CATALOGUE: readonly CatalogueEntry[] = [
   entry('render', 'print what a commit renders to, environment by environment', () => import('./verbs/render.ts')),
   entry('check', 'find every fault of a commit, each with file, line and object', () => import('./verbs/check.ts')),
+  entry('lock', 'write the digest that each image tag stands for into waybill.lock', () => import('./verbs/lock.ts')),
   entry('pack', 'pack a commit into an OCI layout on disk; no registry needed', () => import('./verbs/pack.ts')),
   entry('publish', 'pack a commit, push, sign and name it', () => import('./verbs/publish.ts')),
   entry('promote', 'point a channel at a published release', () => import('./verbs/promote.ts')),

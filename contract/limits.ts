@@ -38,6 +38,8 @@ export const LIMITS = {
   registryRequestMs: 300_000,
   /** waybill.yaml. */
   packageFileBytesMax: 256 * 1024,
+  /** waybill.lock: about 150 bytes for each image. */
+  lockFileBytesMax: 1024 * 1024,
   /** One YAML file that is rendered. */
   manifestFileBytesMax: 32 * 1024 * 1024,
   /** Files of one commit, and their bytes together. */

@@ -48,7 +48,7 @@ const KEPT = [
 ]
 
 /** Whatever GIT_DIR, GIT_INDEX_FILE and their like say (a hook sets them) does not count: the folder does. */
-function gitEnvironment(parent: Env): Record<string, string> {
+export function gitEnvironment(parent: Env): Record<string, string> {
   const kept = KEPT.flatMap((name) => (parent[name] === undefined ? [] : [[name, parent[name]]]))
   return {
     ...Object.fromEntries(kept),
@@ -241,7 +241,7 @@ function committerTime(commit: string): string {
 }
 
 /** `https://user:token@host/x` → `https://host/x`. */
-function withoutCredentials(url: string): string {
+export function withoutCredentials(url: string): string {
   return url.replace(/^([a-z][a-z0-9+.-]*:\/\/)[^/@]*@/i, (whole, scheme: string) =>
     scheme.toLowerCase().startsWith('http') ? scheme : whole.replace(/:[^/@:]*@$/, '@'),
   )

@@ -5,12 +5,13 @@ import { WaybillError } from '../contract/errors.ts'
 import { assertFaultless, check } from './check.ts'
 import { type Checkout, withCheckout } from './checkout.ts'
 import { diskError } from './disk.ts'
-import { type Commit, listTree, readBlobs, resolveCommit } from './git.ts'
+import { type Commit, listTree, readBlobs, resolveCommit, type TreeEntry } from './git.ts'
+import { brokenLock, LOCK_FILE, type Lock, NO_LOCK, readLock } from './lock/lock-file.ts'
+import { lockImages } from './lock/lock-images.ts'
 import { type Packed, packRelease } from './pack.ts'
 import { PACKAGE_FILE, type PackageFile, parsePackageFile } from './package-file.ts'
 import type { Env } from './process.ts'
-import { assertSame, examineTools, needsKustomize, renderOnce } from './render/render.ts'
-import { findKustomize } from './render/render-kustomize.ts'
+import { assertSame, examineTools, findTools, renderOnce } from './render/render.ts'
 import type { Rendered } from './render/rendered.ts'
 
 export type CommitOptions = {
@@ -20,21 +21,21 @@ export type CommitOptions = {
   readonly rev?: string
   /** Render these environments only (`render --env`); an artifact always holds all. */
   readonly environments?: readonly string[]
-  /** The environment of the entry point: PATH, HOME, WAYBILL_KUSTOMIZE, and what Git needs to reach its objects. */
+  /** The environment of the entry point: PATH, HOME, WAYBILL_KUSTOMIZE, WAYBILL_HELM, and what Git needs to reach its objects. */
   readonly env: Env
   /** Where temporary folders go. */
   readonly tempDir: string
 }
 
-/** A commit and its `waybill.yaml`. */
-export type OpenedCommit = { readonly commit: Commit; readonly packageFile: PackageFile }
+/** A commit, its `waybill.yaml` and its `waybill.lock`. */
+export type OpenedCommit = { readonly commit: Commit; readonly packageFile: PackageFile; readonly lock: Lock }
 export type RenderedCommit = OpenedCommit & { readonly rendered: Rendered }
 export type EnvironmentSummary = {
   readonly treeDigest: Digest | string
   readonly objects: number
   readonly images: readonly string[]
 }
-export type CheckedCommit = OpenedCommit & {
+export type CheckedCommit = Omit<OpenedCommit, 'lock'> & {
   readonly environments: ReturnType<typeof check>['environments']
   /** The versions that ran, by tool. */
   readonly tools: Readonly<Record<string, string>>
@@ -46,18 +47,36 @@ export type PackedCommit = Packed & {
   readonly environments: Readonly<Record<string, EnvironmentSummary>>
 }
 
-/** Resolves the revision and reads its `waybill.yaml`. @throws WaybillError GIT_*, PACKAGE_FILE_*, FIELD_UNSUPPORTED */
+/** Resolves the revision and reads its `waybill.yaml` and `waybill.lock`. @throws WaybillError GIT_*, PACKAGE_FILE_*, FIELD_UNSUPPORTED */
 export async function openCommit(options: CommitOptions): Promise<OpenedCommit> {
   const commit = await resolveCommit(options.repo, options.rev, options.env)
-  const entry = (await listTree(commit, options.env)).find(({ path, type }) => path === PACKAGE_FILE && type === 'file')
-  if (entry === undefined)
+  const tree = await listTree(commit, options.env)
+  const packageBytes = await readEntry(commit, tree, PACKAGE_FILE, options.env)
+  if (packageBytes === undefined)
     throw new WaybillError(
       'PACKAGE_FILE_MISSING',
       `commit ${commit.sha.slice(0, 12)} has no ${PACKAGE_FILE} at its root`,
     )
-  for await (const { bytes } of readBlobs(commit, [entry], options.env))
-    return { commit, packageFile: parsePackageFile(bytes) }
-  throw new WaybillError('GIT_FAILED', `${PACKAGE_FILE} cannot be read`)
+  const packageFile = parsePackageFile(packageBytes)
+  return { commit, packageFile, lock: await readCommittedLock(commit, tree, options.env) }
+}
+
+async function readCommittedLock(commit: Commit, tree: readonly TreeEntry[], env: Env): Promise<Lock> {
+  const bytes = await readEntry(commit, tree, LOCK_FILE, env)
+  if (bytes !== undefined) return readLock(bytes)
+  return tree.some(({ path }) => path === LOCK_FILE) ? brokenLock('it is no file, but a link or a submodule') : NO_LOCK
+}
+
+async function readEntry(
+  commit: Commit,
+  tree: readonly TreeEntry[],
+  file: string,
+  env: Env,
+): Promise<Uint8Array | undefined> {
+  const entry = tree.find(({ path, type }) => path === file && type === 'file')
+  if (entry === undefined) return undefined
+  for await (const { bytes } of readBlobs(commit, [entry], env)) return bytes
+  throw new WaybillError('GIT_FAILED', `${file} cannot be read`)
 }
 
 /**
@@ -66,6 +85,13 @@ export async function openCommit(options: CommitOptions): Promise<OpenedCommit> 
  * in the files themselves
  */
 export async function renderCommit(options: CommitOptions): Promise<RenderedCommit> {
+  const result = await renderLocked(options)
+  assertFaultless(result.rendered.faults)
+  return result
+}
+
+/** As renderCommit, with images as the files have them: what `waybill lock` starts from. */
+export async function renderUnlocked(options: CommitOptions): Promise<RenderedCommit> {
   const result = await renderTwice(options)
   assertFaultless(result.rendered.faults)
   return result
@@ -73,7 +99,7 @@ export async function renderCommit(options: CommitOptions): Promise<RenderedComm
 
 /** Renders, and checks everything. @throws WaybillError as renderCommit; CHECK_FAILED with every fault */
 export async function checkCommit(options: CommitOptions): Promise<CheckedCommit> {
-  const { commit, packageFile, rendered } = await renderTwice(options)
+  const { commit, packageFile, rendered } = await renderLocked(options)
   return { commit, packageFile, ...check(rendered, packageFile) }
 }
 
@@ -97,14 +123,18 @@ function summaryOf({ release }: Packed): PackedCommit['environments'] {
   return Object.fromEntries(entries)
 }
 
+async function renderLocked(options: CommitOptions): Promise<RenderedCommit> {
+  const result = await renderTwice(options)
+  return { ...result, rendered: lockImages(result.rendered, result.lock) }
+}
+
 async function renderTwice(options: CommitOptions): Promise<RenderedCommit> {
   const opened = await openCommit(options)
   const packageFile = only(opened.packageFile, options.environments)
   return withTempFolder(options.tempDir, async (folder) => {
     const emptyDir = join(folder, 'empty')
     await mkdir(emptyDir)
-    const kustomize = needsKustomize(packageFile) ? await findKustomize(options.env, emptyDir) : undefined
-    const tools = await examineTools(packageFile, kustomize)
+    const tools = await examineTools(packageFile, await findTools(packageFile, options.env, emptyDir))
     const render = () =>
       withCheckout(opened.commit, { parentDir: folder, env: options.env }, (checkout: Checkout) =>
         renderOnce(checkout, packageFile, tools),
@@ -112,7 +142,7 @@ async function renderTwice(options: CommitOptions): Promise<RenderedCommit> {
     const rendered = await render()
     // What has faults is not going anywhere; a person waits for them.
     if (rendered.faults.length === 0) assertSame(rendered, await render())
-    return { commit: opened.commit, packageFile, rendered }
+    return { ...opened, packageFile, rendered }
   })
 }
 

@@ -1,4 +1,4 @@
-import { isJsonObject, type Json } from '../../contract/canonical-json.ts'
+import { isJsonObject, type Json, type JsonObject } from '../../contract/canonical-json.ts'
 
 /** A container image that an object names, and where: the path of keys and indices to it. */
 export type FoundImage = { readonly path: readonly (string | number)[]; readonly image: string }
@@ -14,6 +14,20 @@ export function imagesOf(object: Json): readonly FoundImage[] {
   const found: FoundImage[] = []
   visit(object, [], found)
   return found
+}
+
+/** The object with every image that `imagesOf` finds put through `replace`. */
+export function replaceImages(object: JsonObject, replace: (image: string) => string): JsonObject {
+  return imagesOf(object).reduce((before, { path, image }) => {
+    const after = replaceAt(before, path, replace(image))
+    return isJsonObject(after) ? after : before
+  }, object)
+}
+
+function replaceAt(value: Json | undefined, [step, ...rest]: FoundImage['path'], image: string): Json {
+  if (step === undefined) return image
+  if (Array.isArray(value)) return value.map((item: Json, i) => (i === step ? replaceAt(item, rest, image) : item))
+  return isJsonObject(value) ? { ...value, [step]: replaceAt(value[step], rest, image) } : (value ?? null)
 }
 
 function visit(value: Json | undefined, path: readonly (string | number)[], found: FoundImage[]): void {
