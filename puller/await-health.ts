@@ -16,7 +16,8 @@ export async function waited(
   const stop = new AbortController()
   const signal = AbortSignal.any([turn.signal, stop.signal])
   let newer: string | undefined
-  const watching = job.newer(stop.signal).then((digest) => {
+  // Not waited for in the end: a registry that stalls must not keep back that a release is healthy.
+  void job.newer(stop.signal).then((digest) => {
     newer = digest
     if (digest !== undefined) stop.abort()
   })
@@ -29,7 +30,6 @@ export async function waited(
     return newer === undefined ? health : 'superseded'
   } finally {
     stop.abort()
-    await watching
   }
 }
 

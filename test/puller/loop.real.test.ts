@@ -174,6 +174,24 @@ test('a registry that stalls holds nobody else up', async (t) => {
   assert.equal((await stalled.condition('Ready'))?.status, undefined, 'the other one still waits')
 })
 
+test('a registry that stalls during a wait does not keep back that the release is healthy', async (t) => {
+  t.after(() => world.registry.behave())
+  const tenant = await world.tenant()
+  tenant.publish(tenant.release('1', [deployment('api')]), { promotion: { channel, sequence: 1 } })
+  await tenant.deliver({ interval: '2s' })
+  start([tenant], { waitTimeoutMs: 120_000, registryIdleMs: 25_000 })
+  await kindsBecome(tenant, 'Intent')
+  world.registry.when('HEAD', /./).stall()
+  const before = world.registry.requests.length
+  await world.plane.eventually('it is polled', async () => world.registry.requests.length > before)
+  const path = `/apis/apps/v1/namespaces/${tenant.namespace}/deployments/api`
+  await world.plane.eventually('it is applied', async () => (await tenant.get(path)).status === 200)
+  const status = { observedGeneration: 1, replicas: 1, updatedReplicas: 1, readyReplicas: 1, availableReplicas: 1 }
+  const contentType = 'application/merge-patch+json'
+  await world.plane.api('PATCH', `${path}/status`, { body: { status }, contentType })
+  await world.plane.eventually('it is recorded', async () => (await tenant.kinds()) === 'Intent Applied', 15_000)
+})
+
 test('a release that does not become healthy in time is not Ready, is recorded once as failed, and goes on when it is', async () => {
   const tenant = await world.tenant()
   tenant.publish(tenant.release('1', [deployment('api')]), { promotion: { channel, sequence: 1 } })
