@@ -11,7 +11,8 @@ import { lockImages } from './lock/lock-images.ts'
 import { type Packed, packRelease } from './pack.ts'
 import { PACKAGE_FILE, type PackageFile, parsePackageFile } from './package-file.ts'
 import type { Env } from './process.ts'
-import { assertSame, examineTools, findTools, renderOnce } from './render/render.ts'
+import { assertSame, examineTools, needsKustomize, renderOnce } from './render/render.ts'
+import { findKustomize } from './render/render-kustomize.ts'
 import type { Rendered } from './render/rendered.ts'
 
 export type CommitOptions = {
@@ -134,7 +135,8 @@ async function renderTwice(options: CommitOptions): Promise<RenderedCommit> {
   return withTempFolder(options.tempDir, async (folder) => {
     const emptyDir = join(folder, 'empty')
     await mkdir(emptyDir)
-    const tools = await examineTools(packageFile, await findTools(packageFile, options.env, emptyDir))
+    const kustomize = needsKustomize(packageFile) ? await findKustomize(options.env, emptyDir) : undefined
+    const tools = await examineTools(packageFile, kustomize)
     const render = () =>
       withCheckout(opened.commit, { parentDir: folder, env: options.env }, (checkout: Checkout) =>
         renderOnce(checkout, packageFile, tools),
