@@ -12,6 +12,20 @@ export const PACKAGE_FILE = 'waybill.yaml'
 export type Rendering =
   | { readonly kind: 'manifests'; readonly paths: readonly string[] }
   | { readonly kind: 'kustomize'; readonly path: string }
+  | ({ readonly kind: 'helm' } & HelmRelease)
+
+/** A chart of the repository, and what it is rendered with. */
+export type HelmRelease = {
+  readonly chart: string
+  /** Files, each over the one before. */
+  readonly values: readonly string[]
+  readonly release: string
+  readonly namespace: string
+}
+
+/** The tools that render, each pinned to a version where it is used. */
+export const TOOLS = ['kustomize', 'helm'] as const
+export type ToolName = (typeof TOOLS)[number]
 
 export type Checks = { readonly secrets: 'refuse' | 'allow'; readonly images: 'pinned' | 'any' }
 
@@ -26,12 +40,14 @@ export type PackageFile = {
   readonly kubernetesLine: number
   /** Files and folders of CRDs that the package does not deliver. */
   readonly schemas: readonly string[]
-  readonly tools: { readonly kustomize?: string }
+  /** `monitoring.coreos.com/v1`, or with a kind behind it: what charts may take the cluster to have beyond Kubernetes' own. */
+  readonly apiVersions: readonly string[]
+  readonly tools: Readonly<Partial<Record<ToolName, string>>>
   readonly environments: Readonly<Record<string, Rendering>>
   /** The line that names each environment. */
   readonly lines: Readonly<Record<string, number>>
-  /** The line that pins tools. */
-  readonly toolsLine: number
+  /** The line that pins each tool. */
+  readonly toolLines: Readonly<Record<ToolName, number>>
   readonly checks: Checks
 }
 
@@ -53,16 +69,32 @@ const sourceSchema = z
 const versionText = (what: string) =>
   z.string(`${what}, in quotes`).regex(/^\d+\.\d+(?:\.\d+)?(?:-[0-9A-Za-z.-]+)?$/, `${what} such as "1.36"`)
 
+const label = /^[a-z0-9](?:[-a-z0-9]*[a-z0-9])?$/
+const helmSchema = z.strictObject({
+  chart: pathSchema,
+  values: z.array(pathSchema).max(256).optional(),
+  release: z
+    .string()
+    .max(53)
+    .regex(/^[a-z0-9](?:[-a-z0-9.]*[a-z0-9])?$/, 'the name of a release, such as shop'),
+  namespace: z.string().max(63).regex(label, 'the name of a namespace, such as shop'),
+})
+
+const apiVersionSchema = z
+  .string()
+  .max(512)
+  .regex(/^(?:[a-z0-9.-]+\/)?v[a-z0-9]+(?:\/[A-Za-z0-9]+)?$/, 'group/version or group/version/Kind')
+
 const environmentSchema = z
   .strictObject({
     manifests: z.array(pathSchema).min(1).max(256).optional(),
     kustomize: pathSchema.optional(),
-    helm: z.unknown().optional(),
+    helm: helmSchema.optional(),
     repository: z.unknown().optional(),
   })
   .refine(
     ({ manifests, kustomize, helm }) => [manifests, kustomize, helm].filter((one) => one !== undefined).length === 1,
-    'exactly one of manifests and kustomize',
+    'exactly one of manifests, kustomize and helm',
   )
 
 const packageFileSchema = z.strictObject({
@@ -72,7 +104,12 @@ const packageFileSchema = z.strictObject({
   spec: z.strictObject({
     repository: repositorySchema,
     source: sourceSchema,
-    kubernetes: z.strictObject({ version: versionText('a version').max(32) }).optional(),
+    kubernetes: z
+      .strictObject({
+        version: versionText('a version').max(32),
+        apiVersions: z.array(apiVersionSchema).max(1024).optional(),
+      })
+      .optional(),
     schemas: z.array(pathSchema).min(1).max(256).optional(),
     tools: z
       .strictObject({
@@ -125,45 +162,57 @@ function packageFileOf({ metadata, spec }: Parsed, document: YamlDocument): Pack
     kubernetesVersion: spec.kubernetes?.version ?? '',
     kubernetesLine: lineAt(document, ['spec', 'kubernetes', 'version']),
     schemas: spec.schemas ?? [],
-    tools: spec.tools?.kustomize === undefined ? {} : { kustomize: spec.tools.kustomize },
+    apiVersions: spec.kubernetes?.apiVersions ?? [],
+    tools: toolsOf(spec),
     environments: Object.fromEntries(environments.map(([name, environment]) => [name, renderingOf(environment)])),
     lines: Object.fromEntries(environments.map(([name]) => [name, lineAt(document, ['spec', 'environments', name])])),
-    toolsLine: lineAt(document, ['spec', 'tools', 'kustomize']),
+    toolLines: {
+      kustomize: lineAt(document, ['spec', 'tools', 'kustomize']),
+      helm: lineAt(document, ['spec', 'tools', 'helm']),
+    },
     checks: { secrets: spec.checks?.secrets ?? 'refuse', images: spec.checks?.images ?? 'pinned' },
   }
 }
 
-function renderingOf({ manifests, kustomize }: Parsed['spec']['environments'][string]): Rendering {
-  return kustomize === undefined
-    ? { kind: 'manifests', paths: manifests ?? [] }
-    : { kind: 'kustomize', path: kustomize }
+function toolsOf({ tools = {} }: Parsed['spec']): PackageFile['tools'] {
+  const { kustomize, helm } = tools
+  return { ...(kustomize === undefined ? {} : { kustomize }), ...(helm === undefined ? {} : { helm }) }
+}
+
+function renderingOf({ manifests, kustomize, helm }: Parsed['spec']['environments'][string]): Rendering {
+  if (kustomize !== undefined) return { kind: 'kustomize', path: kustomize }
+  if (helm !== undefined) return { kind: 'helm', ...helm, values: helm.values ?? [] }
+  return { kind: 'manifests', paths: manifests ?? [] }
 }
 
 function unsupported({ spec }: Parsed, document: YamlDocument): readonly Fault[] {
-  return Object.entries(spec.environments).flatMap(([name, environment]) =>
-    (['helm', 'repository'] as const)
-      .filter((field) => environment[field] !== undefined)
-      .map((field) => ({
-        code: 'FIELD_UNSUPPORTED' as const,
-        message: `spec.environments.${name}.${field} is not built yet`,
-        file: PACKAGE_FILE,
-        line: lineAt(document, ['spec', 'environments', name, field]),
-        environment: name,
-      })),
-  )
+  return Object.entries(spec.environments)
+    .filter(([, { repository }]) => repository !== undefined)
+    .map(([name]) => ({
+      code: 'FIELD_UNSUPPORTED' as const,
+      message: `spec.environments.${name}.repository is not built yet`,
+      file: PACKAGE_FILE,
+      line: lineAt(document, ['spec', 'environments', name, 'repository']),
+      environment: name,
+    }))
 }
 
 function undeclared({ spec }: Parsed, document: YamlDocument): readonly Fault[] {
-  if (spec.tools?.kustomize !== undefined) return []
-  return Object.entries(spec.environments)
-    .filter(([, { kustomize }]) => kustomize !== undefined)
-    .map(([name]) => ({
-      code: 'TOOL_UNDECLARED' as const,
-      message: `environment ${name} is rendered by kustomize, and spec.tools.kustomize pins no version`,
+  return Object.entries(spec.environments).flatMap(([name, environment]) => {
+    const tool = TOOLS.find((one) => environment[one] !== undefined)
+    if (tool === undefined) return []
+    const fault = (code: Fault['code'], what: string): Fault => ({
+      code,
+      message: `environment ${name} is rendered by ${tool}, and ${what} pins no version`,
       file: PACKAGE_FILE,
-      line: lineAt(document, ['spec', 'environments', name, 'kustomize']),
+      line: lineAt(document, ['spec', 'environments', name, tool]),
       environment: name,
-    }))
+    })
+    const unpinned = spec.tools?.[tool] === undefined ? [fault('TOOL_UNDECLARED', `spec.tools.${tool}`)] : []
+    // A chart can ask for the version of the cluster; helm would make one up.
+    const anyCluster = tool === 'helm' && spec.kubernetes === undefined
+    return anyCluster ? [...unpinned, fault('PACKAGE_FILE_INVALID', 'spec.kubernetes.version')] : unpinned
+  })
 }
 
 function faultsOf(issue: z.core.$ZodIssue, document: YamlDocument): readonly Fault[] {

@@ -1,40 +1,20 @@
 import { groupOf } from '../../contract/artifact/objects.ts'
-import { type Fault, WaybillError } from '../../contract/errors.ts'
+import type { Fault } from '../../contract/errors.ts'
 import type { Checkout } from '../checkout.ts'
-import { cleanEnvironment, type Env, findProgram, runProcess } from '../process.ts'
+import { runProcess } from '../process.ts'
 import { readYaml } from '../yaml/yaml.ts'
+import { isolated, type Renderer, versionIn } from './isolated.ts'
 import { type KustomizeSources, scanKustomize } from './kustomize-sources.ts'
 import { repeats } from './kustomize-words.ts'
 import { objectsOf } from './objects.ts'
 import type { RenderedPart } from './render-manifests.ts'
 import type { Origin, RenderedObject } from './rendered.ts'
 
-/** The kustomize that runs: an absolute path, and a folder of its own that has nothing in it. */
-export type Kustomize = { readonly command: string; readonly emptyDir: string }
-
-/** Finds the program that WAYBILL_KUSTOMIZE names, or else `kustomize` on the PATH. @throws WaybillError TOOL_MISSING */
-export async function findKustomize(env: Env, emptyDir: string): Promise<Kustomize> {
-  try {
-    return { command: await findProgram(env.WAYBILL_KUSTOMIZE || 'kustomize', env), emptyDir }
-  } catch (cause) {
-    const hint = 'Install kustomize in the version that waybill.yaml pins, or name the program with WAYBILL_KUSTOMIZE.'
-    throw new WaybillError('TOOL_MISSING', cause instanceof Error ? cause.message : 'kustomize', { cause, hint })
-  }
-}
-
 /** The version that the binary says it is: `5.8.2`. @throws WaybillError TOOL_FAILED */
-export async function kustomizeVersion(kustomize: Kustomize): Promise<string> {
-  const env = isolated(kustomize)
-  const result = await runProcess({ command: kustomize.command, args: ['version'], env, timeoutMs: 30_000 })
-  const text = Buffer.from(result.stdout).toString('utf8').trim()
-  return /v?(\d+\.\d+\.\d+[0-9A-Za-z.-]*)/.exec(text)?.[1] ?? (text.slice(0, 40) || 'unknown')
-}
-
-/** An environment in which nothing can be started, and no address answers but those of this machine. */
-function isolated({ emptyDir }: Kustomize): Env {
-  const nowhere = 'http://127.0.0.1:1'
-  const proxies = { HTTP_PROXY: nowhere, HTTPS_PROXY: nowhere, ALL_PROXY: nowhere }
-  return { ...cleanEnvironment({ PATH: emptyDir }, emptyDir), ...proxies }
+export async function kustomizeVersion(kustomize: Renderer): Promise<string> {
+  const { command } = kustomize
+  const { stdout } = await runProcess({ command, args: ['version'], env: isolated(kustomize), timeoutMs: 30_000 })
+  return versionIn(stdout)
 }
 
 /**
@@ -45,7 +25,7 @@ export async function renderKustomize(
   checkout: Checkout,
   environment: string,
   path: string,
-  kustomize: Kustomize,
+  kustomize: Renderer,
 ): Promise<RenderedPart> {
   const sources = await scanKustomize(checkout, environment, path)
   if (!sources.complete) return { objects: [], faults: sources.faults }

@@ -13,7 +13,7 @@ export type RenderedPart = { readonly objects: readonly RenderedObject[]; readon
 
 const MANIFEST = /\.(?:ya?ml|json)$/
 export const KUSTOMIZATION_FILES = ['kustomization.yaml', 'kustomization.yml', 'Kustomization']
-const LFS_POINTER = 'version https://git-lfs.github.com/spec/'
+export const LFS_POINTER = 'version https://git-lfs.github.com/spec/'
 
 /**
  * The objects of plain folders and files: every .yaml, .yml and .json below them, sorted bytewise, each file once. A kustomization

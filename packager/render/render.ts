@@ -1,37 +1,53 @@
 import { canonicalJson } from '../../contract/canonical-json.ts'
 import { type Fault, WaybillError } from '../../contract/errors.ts'
 import type { Checkout } from '../checkout.ts'
-import { PACKAGE_FILE, type PackageFile, type Rendering } from '../package-file.ts'
-import { type Kustomize, kustomizeVersion, renderKustomize } from './render-kustomize.ts'
+import { PACKAGE_FILE, type PackageFile, type Rendering, TOOLS, type ToolName } from '../package-file.ts'
+import type { Env } from '../process.ts'
+import { helmVersion, renderHelm } from './helm/render-helm.ts'
+import { findRenderer, type Renderer } from './isolated.ts'
+import { kustomizeVersion, renderKustomize } from './render-kustomize.ts'
 import { type RenderedPart, renderManifests } from './render-manifests.ts'
 import { nameOf, type Rendered, type RenderedObject } from './rendered.ts'
 
 /** The tools on this machine, and what is wrong with them for this package. */
 export type Tools = {
-  /** Only where it is there, and of the version that is pinned. */
-  readonly kustomize?: Kustomize
+  /** Only those that are there, and of the version that is pinned. */
+  readonly renderers: Partial<Renderers>
   readonly versions: Readonly<Record<string, string>>
   readonly faults: readonly Fault[]
 }
 
-/**
- * Looks at the tools that a package needs: another version than the pinned one is a fault. `kustomize` is undefined where no
- * environment needs it.
- * @throws WaybillError TOOL_FAILED
- */
-export async function examineTools(packageFile: PackageFile, kustomize: Kustomize | undefined): Promise<Tools> {
-  if (kustomize === undefined) return { versions: {}, faults: [] }
-  const pinned = packageFile.tools.kustomize
-  const found = await kustomizeVersion(kustomize)
-  if (found === pinned) return { kustomize, versions: { kustomize: found }, faults: [] }
-  const message = `waybill.yaml pins kustomize ${pinned}, and this machine has ${found}`
-  const place = { file: PACKAGE_FILE, line: packageFile.toolsLine }
-  return { versions: { kustomize: found }, faults: [{ code: 'TOOL_VERSION', message, ...place }] }
+/** The tools that an environment is rendered by. */
+export type Renderers = Readonly<Record<ToolName, Renderer>>
+
+const VERSION_OF = { kustomize: kustomizeVersion, helm: helmVersion }
+
+/** Finds the tools that a package needs, and no others. @throws WaybillError TOOL_MISSING */
+export async function findTools(packageFile: PackageFile, env: Env, emptyDir: string): Promise<Partial<Renderers>> {
+  const needed = new Set(Object.values(packageFile.environments).map(({ kind }) => kind))
+  const found: Partial<Record<ToolName, Renderer>> = {}
+  for (const tool of TOOLS) if (needed.has(tool)) found[tool] = await findRenderer(tool, env, emptyDir)
+  return found
 }
 
-/** True where an environment is rendered by kustomize. */
-export function needsKustomize({ environments }: PackageFile): boolean {
-  return Object.values(environments).some(({ kind }) => kind === 'kustomize')
+/** Looks at the tools that a package needs: another version than the pinned one is a fault. @throws WaybillError TOOL_FAILED */
+export async function examineTools(packageFile: PackageFile, found: Partial<Renderers>): Promise<Tools> {
+  const renderers: Partial<Record<ToolName, Renderer>> = {}
+  const versions: Record<string, string> = {}
+  const faults: Fault[] = []
+  for (const tool of TOOLS) {
+    const renderer = found[tool]
+    if (renderer === undefined) continue
+    const version = await VERSION_OF[tool](renderer)
+    const pinned = packageFile.tools[tool]
+    versions[tool] = version
+    if (version === pinned) renderers[tool] = renderer
+    else {
+      const message = `waybill.yaml pins ${tool} ${pinned}, and this machine has ${version}`
+      faults.push({ code: 'TOOL_VERSION', message, file: PACKAGE_FILE, line: packageFile.toolLines[tool] })
+    }
+  }
+  return { renderers, versions, faults }
 }
 
 /** Renders every environment out of one checkout. What is wrong is collected, not thrown. */
@@ -39,7 +55,7 @@ export async function renderOnce(checkout: Checkout, packageFile: PackageFile, t
   const environments: Record<string, readonly RenderedObject[]> = {}
   const faults: Fault[] = [...tools.faults]
   for (const [name, rendering] of Object.entries(packageFile.environments)) {
-    const part = await renderEnvironment(checkout, name, rendering, tools)
+    const part = await renderEnvironment(checkout, name, packageFile, rendering, tools.renderers)
     if (part === undefined) continue
     environments[name] = part.objects
     faults.push(...part.faults)
@@ -52,11 +68,20 @@ export async function renderOnce(checkout: Checkout, packageFile: PackageFile, t
 async function renderEnvironment(
   checkout: Checkout,
   name: string,
+  packageFile: PackageFile,
   rendering: Rendering,
-  { kustomize }: Tools,
+  { kustomize, helm }: Partial<Renderers>,
 ): Promise<RenderedPart | undefined> {
-  if (rendering.kind === 'manifests') return renderManifests(checkout, name, rendering.paths)
-  return kustomize === undefined ? undefined : renderKustomize(checkout, name, rendering.path, kustomize)
+  switch (rendering.kind) {
+    case 'manifests':
+      return renderManifests(checkout, name, rendering.paths)
+    case 'kustomize':
+      return kustomize === undefined ? undefined : renderKustomize(checkout, name, rendering.path, kustomize)
+    case 'helm': {
+      const cluster = { version: packageFile.kubernetesVersion, apiVersions: packageFile.apiVersions }
+      return helm === undefined ? undefined : renderHelm(checkout, name, rendering, cluster, helm)
+    }
+  }
 }
 
 /** @throws WaybillError RENDER_UNSTABLE naming the first object that two renderings of one commit do not share */

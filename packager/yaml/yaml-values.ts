@@ -11,8 +11,11 @@ export type YamlDocument = {
   readonly lines: readonly number[]
 }
 
-/** Who else will read the file: kustomize makes times of what looks like one, which kubectl and YAML 1.2 leave as text. */
-export type YamlReader = 'kubectl' | 'kustomize'
+/**
+ * Who else will read the file: kustomize makes times of what looks like one, which kubectl and YAML 1.2 leave as text. Of a chart, and what
+ * it renders to, helm is the only reader; it reads as kubectl does, so nothing in it is ambiguous.
+ */
+export type YamlReader = 'kubectl' | 'kustomize' | 'helm'
 
 type Read = YamlDocument
 
@@ -166,7 +169,7 @@ function readScalar(reading: Reading, node: Scalar.Parsed, line: number): null |
   if (node.tag !== undefined) reportTag(reading, line)
   if (node.type !== 'PLAIN') return text
   const value = readKubectl(text)
-  if (!sameReading(value, readCore(text))) {
+  if (reading.reader !== 'helm' && !sameReading(value, readCore(text))) {
     reading.report('YAML_AMBIGUOUS', line, difference(text, value, readCore(text)))
     return undefined
   }

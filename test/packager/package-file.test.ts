@@ -108,9 +108,33 @@ test('kustomize without a pinned version is refused', () => {
   assert.deepEqual(parse(pinned).tools, { kustomize: '5.8.2' })
 })
 
+test('a chart needs a release, a namespace, and pinned versions of helm and of Kubernetes', () => {
+  const release = 'chart: ./charts/shop/, release: shop, namespace: shop'
+  const helm = packageFile({ environments: `dev: {helm: {${release}}}`, extra: '  tools: {helm: 4.3.1}\n' })
+  assert.deepEqual(parse(helm).environments, {
+    dev: { kind: 'helm', chart: 'charts/shop', values: [], release: 'shop', namespace: 'shop' },
+  })
+  assert.deepEqual(parse(helm).apiVersions, [])
+  for (const [find, wrong, message] of [
+    ['  tools: {helm: 4.3.1}\n', '', /^8 TOOL_UNDECLARED: .*spec\.tools\.helm/],
+    ['  kubernetes: {version: "1.36"}\n', '', /^7 PACKAGE_FILE_INVALID: .*spec\.kubernetes\.version/],
+    ['{version: "1.36"}', '{version: "1.36", apiVersions: ["--post-renderer"]}', /^7 .*apiVersions\.0/],
+    ['release: shop, ', '', /^8 .*helm\.release/],
+    ['release: shop', 'release: -f', /^8 .*helm\.release/],
+    ['namespace: shop', 'namespace: ""', /^8 .*helm\.namespace/],
+    ['chart: ./charts/shop/', 'chart: ../shop', /^8 .*helm\.chart/],
+    ['release: shop', 'release: shop, values: [../a.yaml]', /^8 .*helm\.values\.0/],
+    ['release: shop', 'release: shop, set: {a: b}', /^8 .*helm\.set/],
+    ['dev: {', 'dev: {kustomize: a, ', /^8 .*exactly one/],
+  ] as const) {
+    assert.ok(helm.includes(find), find)
+    assert.match(refused(helm.replace(find, wrong)).join('\n'), message)
+  }
+  const cluster = '{version: "1.36", apiVersions: [v1, monitoring.coreos.com/v1, apps/v1/Deployment]}'
+  assert.equal(parse(helm.replace('{version: "1.36"}', cluster)).apiVersions.length, 3)
+})
+
 test('what is not built yet is refused as that', () => {
-  const helm = 'production: {helm: {chart: charts/shop}}'
-  assert.match(refused(packageFile({ environments: helm }), 'FIELD_UNSUPPORTED').join(), /^8 FIELD_UNSUPPORTED: .*helm/)
   const repository = 'dev: {manifests: [a], repository: registry.example.com/acme/dev}'
   assert.match(refused(packageFile({ environments: repository }), 'FIELD_UNSUPPORTED').join(), /repository/)
 })

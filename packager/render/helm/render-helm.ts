@@ -1,0 +1,146 @@
+import { join, sep } from 'node:path'
+import type { Fault } from '../../../contract/errors.ts'
+import { LIMITS } from '../../../contract/limits.ts'
+import type { Checkout } from '../../checkout.ts'
+import { look, readBounded } from '../../disk.ts'
+import type { HelmRelease } from '../../package-file.ts'
+import { type Env, runProcess } from '../../process.ts'
+import { readYaml } from '../../yaml/yaml.ts'
+import { isolated, type Renderer, versionIn } from '../isolated.ts'
+import { objectsOf } from '../objects.ts'
+import { type RenderedPart, readInput } from '../render-manifests.ts'
+import type { RenderedObject } from '../rendered.ts'
+import { type Chart, everyChart, fileOf, locate, parseChart } from './chart.ts'
+import { readChart } from './chart-files.ts'
+import { checkDependencies } from './dependencies.ts'
+import { findDroppedHooks, withoutHooks } from './hooks.ts'
+import { inNamespace } from './namespace.ts'
+import { findRemoteSchemas, findUnsteady } from './scan.ts'
+import { withSourceLines } from './source-lines.ts'
+import { failureOf } from './words.ts'
+
+/** What a chart may ask of the cluster. */
+export type HelmCluster = { readonly version: string; readonly apiVersions: readonly string[] }
+
+/** The version that the binary says it is: `4.3.1`. @throws WaybillError TOOL_FAILED */
+export async function helmVersion(helm: Renderer): Promise<string> {
+  const { command } = helm
+  const args = ['version', '--template', '{{.Version}}']
+  const { stdout } = await runProcess({ command, args, env: environmentOf(helm), timeoutMs: 30_000 })
+  return versionIn(stdout)
+}
+
+/** No repositories, no registries, no plug-ins, no cluster, no cache: every place that helm has a variable for is the empty folder. */
+function environmentOf(helm: Renderer): Env {
+  const { emptyDir } = helm
+  const folders = {
+    HELM_CACHE_HOME: emptyDir,
+    HELM_CONFIG_HOME: emptyDir,
+    HELM_DATA_HOME: emptyDir,
+    HELM_PLUGINS: emptyDir,
+  }
+  return { ...isolated(helm), ...folders, XDG_CACHE_HOME: emptyDir, XDG_DATA_HOME: emptyDir, KUBECONFIG: '/dev/null' }
+}
+
+/**
+ * The objects of a chart: `helm template` in a child process that finds nothing but the chart, after the chart was read and all of it
+ * found to be of the commit. Objects come with the template they are of, and lines near to where they came from.
+ */
+export async function renderHelm(
+  checkout: Checkout,
+  environment: string,
+  release: HelmRelease,
+  cluster: HelmCluster,
+  helm: Renderer,
+): Promise<RenderedPart> {
+  const input = await gather(checkout, environment, release)
+  if (input.chart === undefined || input.faults.length > 0) return { objects: [], faults: input.faults }
+  const { chart, paths } = input
+  const { code, stdout, stderr } = await runProcess({
+    command: helm.command,
+    args: argumentsOf(release, cluster, paths),
+    cwd: helm.emptyDir,
+    env: environmentOf(helm),
+  })
+  if (code !== 0) return { objects: [], faults: [failureOf(stderr, chart, environment)] }
+  const dropped = findDroppedHooks(stderr).map((message): Fault => {
+    return { code: 'HOOK_UNSUPPORTED', message, file: fileOf(chart, 'Chart.yaml'), environment }
+  })
+  const parts = chunksOf(Buffer.from(stdout).toString('utf8')).map((chunk) => readChunk(chunk, chart, environment))
+  const { objects, faults } = withoutHooks(parts.flatMap((part) => part.objects))
+  return {
+    objects: inNamespace(objects, release.namespace),
+    faults: [...parts.flatMap((part) => part.faults), ...faults, ...dropped],
+  }
+}
+
+type Paths = { readonly chart: string; readonly values: readonly string[] }
+type Input = { readonly chart?: Chart; readonly paths: Paths; readonly faults: readonly Fault[] }
+
+/** Reads all that helm will read, and finds what is not of the commit, not pinned, or not steady. */
+async function gather(checkout: Checkout, environment: string, release: HelmRelease): Promise<Input> {
+  const found = await readChart(checkout, environment, release.chart)
+  const faults: Fault[] = [...found.faults]
+  const values = new Map<string, Buffer>()
+  const paths: string[] = []
+  for (const file of release.values) {
+    const read = await readInput(checkout, environment, file, 'helm')
+    faults.push(...read.faults)
+    const at = await look(join(checkout.root, file))
+    if (read.faults.length > 0 || at?.kind !== 'file' || !at.real.startsWith(checkout.root + sep)) continue
+    values.set(file, await readBounded(at.real, LIMITS.manifestFileBytesMax))
+    paths.push(at.real)
+  }
+  if (found.chart === undefined) return { paths: { chart: '', values: paths }, faults }
+  const { files, packed, real } = found.chart
+  const chart = await parseChart(files, release.chart, packed)
+  const own = [
+    ...everyChart(chart).flatMap((each) => each.faults),
+    ...checkDependencies(chart),
+    ...findUnsteady(chart, values),
+    ...findRemoteSchemas(chart),
+  ]
+  return {
+    chart,
+    paths: { chart: real, values: paths },
+    faults: [...faults, ...own.map((one) => ({ ...one, environment }))],
+  }
+}
+
+function argumentsOf(
+  { release, namespace }: HelmRelease,
+  cluster: HelmCluster,
+  { chart, values }: Paths,
+): readonly string[] {
+  return [
+    'template',
+    ...[release, chart, `--namespace=${namespace}`, '--include-crds', `--kube-version=${cluster.version}`],
+    ...cluster.apiVersions.map((version) => `--api-versions=${version}`),
+    // helm reads a list, with commas between and quotes around.
+    ...values.map((file) => `--values="${file.replaceAll('"', '""')}"`),
+  ]
+}
+
+/** A document of what helm rendered, and the template or CRD file that it is of: `shop/templates/api.yaml`. */
+type Chunk = { readonly source: string; readonly text: string }
+
+function chunksOf(output: string): readonly Chunk[] {
+  const [, ...pieces] = `\n${output}`.split(/\n---\n# Source: (.+)\n/)
+  return pieces.flatMap((source, i) => (i % 2 === 0 ? [{ source, text: pieces[i + 1] ?? '' }] : []))
+}
+
+function readChunk({ source, text }: Chunk, chart: Chart, environment: string): RenderedPart {
+  const found = locate(chart, source)
+  const file = found === undefined ? fileOf(chart, 'Chart.yaml') : fileOf(found.chart, found.name)
+  const template = found === undefined || found.chart.packed ? undefined : found.chart.files.get(found.name)
+  const read = readYaml(file, Buffer.from(text), 'helm')
+  const { objects, faults } = objectsOf(environment, file, read.documents)
+  const placed = objects.map((rendered): RenderedObject => {
+    const { document, path } = rendered.origin
+    if (template === undefined || document === undefined) return { ...rendered, origin: { file, path } }
+    return { ...rendered, origin: { file, path, document: withSourceLines(document, text, template.toString('utf8')) } }
+  })
+  // Lines of what was rendered mean nothing to anybody.
+  const unplaced = [...read.faults, ...faults].map(({ line: _line, ...fault }): Fault => ({ ...fault, environment }))
+  return { objects: placed, faults: unplaced }
+}
