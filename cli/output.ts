@@ -18,9 +18,15 @@ export function errorText(error: WaybillError): string {
   return [
     `error ${error.code}: ${error.message}`,
     ...error.faults.map((fault) => `  ${faultText(fault)}`),
+    ...warningLines(error.warnings).map((line) => `  ${line}`),
     `hint: ${error.hint}`,
     '',
   ].join('\n')
+}
+
+/** `warning: ` and a line like that of a fault, for each. */
+export function warningLines(warnings: readonly Fault[]): readonly string[] {
+  return warnings.map((warning) => `warning: ${faultText(warning)}`)
 }
 
 /** `deploy/api.yaml:12 Deployment.apps shop/api (production): the image has no digest [CODE]` */
@@ -37,8 +43,8 @@ export function errorJson(error: WaybillError): string {
   return jsonText({ error: errorData(error) })
 }
 
-function errorData({ code, message, hint, retry, faults }: WaybillError) {
-  return { code, message, hint, retry, faults }
+function errorData({ code, message, hint, retry, faults, warnings }: WaybillError) {
+  return { code, message, hint, retry, faults, ...(warnings.length === 0 ? {} : { warnings }) }
 }
 
 function jsonText(data: object): string {

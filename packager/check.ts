@@ -8,17 +8,26 @@ import { checkImages } from './checks/images.ts'
 import { checkLimits } from './checks/limits.ts'
 import { checkReplicas } from './checks/replicas.ts'
 import { checkReserved } from './checks/reserved.ts'
+import { checkSchemas, type Findings } from './checks/schemas.ts'
 import { checkSecrets } from './checks/secrets.ts'
 import type { PackageFile } from './package-file.ts'
 import type { Rendered } from './render/rendered.ts'
+import type { Kubernetes } from './schemas/builtins.ts'
 
-/** Objects that passed every check, by environment. */
+/** Objects that passed every check, by environment, and what people should see though it passed. */
 export type Checked = {
   readonly environments: Readonly<Record<string, readonly KubeObject[]>>
   readonly tools: Readonly<Record<string, string>>
+  readonly warnings: readonly Fault[]
 }
 
-/** Every fault of a rendered commit, those of rendering included, by file, line and code. Pure. */
+/** Every fault of a rendered commit, those of rendering included, and every warning, by file, line and code. Pure. */
+export function inspect(rendered: Rendered, packageFile: PackageFile, kubernetes: Kubernetes): Findings {
+  const { faults, warnings } = checkSchemas(rendered, packageFile, kubernetes)
+  return { faults: sorted([...findFaults(rendered, packageFile), ...faults]), warnings: sorted(warnings) }
+}
+
+/** The faults that no schema is needed for. */
 export function findFaults(rendered: Rendered, packageFile: PackageFile): readonly Fault[] {
   const objects = Object.values(rendered.environments).flat()
   const faults = [
@@ -36,24 +45,29 @@ export function findFaults(rendered: Rendered, packageFile: PackageFile): readon
 }
 
 /** @throws WaybillError CHECK_FAILED (RENDER_FAILED where that is all) with every fault */
-export function check(rendered: Rendered, packageFile: PackageFile): Checked {
-  assertFaultless(findFaults(rendered, packageFile))
+export function check(rendered: Rendered, packageFile: PackageFile, kubernetes: Kubernetes): Checked {
+  const { faults, warnings } = inspect(rendered, packageFile, kubernetes)
+  assertFaultless(faults, warnings)
   const environments = Object.entries(rendered.environments).map(([name, objects]) => {
     const passed = objects.map(({ object }) => object).filter(isKubeObject)
     return [name, passed] as const
   })
-  return { environments: Object.fromEntries(environments), tools: rendered.tools }
+  return { environments: Object.fromEntries(environments), tools: rendered.tools, warnings }
 }
 
 /** @throws WaybillError CHECK_FAILED (RENDER_FAILED where that is all) unless there are no faults */
-export function assertFaultless(faults: readonly Fault[]): void {
+export function assertFaultless(faults: readonly Fault[], warnings: readonly Fault[] = []): void {
   const [first] = faults
   if (first === undefined) return
   const code = faults.every((fault) => fault.code === 'RENDER_FAILED') ? 'RENDER_FAILED' : 'CHECK_FAILED'
   const count = faults.length === 1 ? 'one fault' : `${faults.length} faults`
   const codes = [...new Set(faults.map((fault) => fault.code))]
   const hints = codes.map((one) => (codes.length === 1 ? ERRORS[one].hint : `${one}: ${ERRORS[one].hint}`))
-  throw new WaybillError(code, `${count}; ${placeOf(first)}${first.message}`, { faults, hint: hints.join('\n      ') })
+  throw new WaybillError(code, `${count}; ${placeOf(first)}${first.message}`, {
+    faults,
+    warnings,
+    hint: hints.join('\n      '),
+  })
 }
 
 function placeOf({ file, line }: Fault): string {

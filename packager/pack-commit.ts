@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Digest } from '../contract/digest.ts'
-import { WaybillError } from '../contract/errors.ts'
+import { type Fault, WaybillError } from '../contract/errors.ts'
 import { assertFaultless, check } from './check.ts'
 import { type Checkout, withCheckout } from './checkout.ts'
 import { diskError } from './disk.ts'
@@ -14,6 +14,7 @@ import type { Env } from './process.ts'
 import { assertSame, examineTools, needsKustomize, renderOnce } from './render/render.ts'
 import { findKustomize } from './render/render-kustomize.ts'
 import type { Rendered } from './render/rendered.ts'
+import { readKubernetes } from './schemas/disk.ts'
 
 export type CommitOptions = {
   /** A folder in a Git repository. */
@@ -40,11 +41,13 @@ export type CheckedCommit = Omit<OpenedCommit, 'lock'> & {
   readonly environments: ReturnType<typeof check>['environments']
   /** The versions that ran, by tool. */
   readonly tools: Readonly<Record<string, string>>
+  readonly warnings: readonly Fault[]
 }
 export type PackedCommit = Packed & {
   readonly commit: Commit
   readonly packageFile: PackageFile
   readonly tools: Readonly<Record<string, string>>
+  readonly warnings: readonly Fault[]
   readonly environments: Readonly<Record<string, EnvironmentSummary>>
 }
 
@@ -101,19 +104,20 @@ export async function renderUnlocked(options: CommitOptions): Promise<RenderedCo
 /** Renders, and checks everything. @throws WaybillError as renderCommit; CHECK_FAILED with every fault */
 export async function checkCommit(options: CommitOptions): Promise<CheckedCommit> {
   const { commit, packageFile, rendered } = await renderLocked(options)
-  return { commit, packageFile, ...check(rendered, packageFile) }
+  const kubernetes = await readKubernetes(packageFile.kubernetesVersion)
+  return { commit, packageFile, ...check(rendered, packageFile, kubernetes) }
 }
 
 /** Renders, checks and packs a commit: the same commit, the same bytes. @throws WaybillError as checkCommit; LIMIT_EXCEEDED */
 export async function packCommit(options: Omit<CommitOptions, 'environments'>): Promise<PackedCommit> {
-  const { commit, packageFile, environments, tools } = await checkCommit(options)
+  const { commit, packageFile, environments, tools, warnings } = await checkCommit(options)
   const packed = packRelease({
     package: { name: packageFile.name, repository: packageFile.repository },
     source: { repository: packageFile.source, revision: commit.revision, committedAt: commit.committedAt },
     kubernetes: { version: packageFile.kubernetesVersion },
     environments,
   })
-  return { ...packed, commit, packageFile, tools, environments: summaryOf(packed) }
+  return { ...packed, commit, packageFile, tools, warnings, environments: summaryOf(packed) }
 }
 
 function summaryOf({ release }: Packed): PackedCommit['environments'] {

@@ -2,7 +2,7 @@ import { writeLayout } from '../../packager/layout.ts'
 import { packCommit } from '../../packager/pack-commit.ts'
 import { commitOptions } from '../commit.ts'
 import { commitFlags, examples, pathFrom } from '../flags.ts'
-import { environmentLines } from '../output.ts'
+import { environmentLines, warningLines } from '../output.ts'
 import type { Verb } from '../verb.ts'
 
 export const verb: Verb = {
@@ -13,6 +13,7 @@ export const verb: Verb = {
   run: async (_args, flags, context) => {
     const out = flags.need('out')
     const packed = await packCommit(commitOptions(flags, context))
+    for (const line of warningLines(packed.warnings)) context.progress(line)
     await writeLayout(pathFrom(context.cwd, out), packed)
     const { digest, commit, environments, release, tools } = packed
     return {
@@ -23,6 +24,7 @@ export const verb: Verb = {
         revision: commit.revision,
         environments,
         tools,
+        warnings: packed.warnings,
       },
       text: [digest, ...environmentLines(environments)].join('\n'),
     }

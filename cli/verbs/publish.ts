@@ -5,7 +5,7 @@ import { type BuildFacts, LOCAL_BUILDER_ID } from '../../packager/publish/proven
 import { publish } from '../../packager/publish/publish.ts'
 import { commitOptions } from '../commit.ts'
 import { commitFlags, examples, type Flags, registryFlags } from '../flags.ts'
-import { environmentLines } from '../output.ts'
+import { environmentLines, warningLines } from '../output.ts'
 import { openReader, orasOptions } from '../registry.ts'
 import { readSigningKey } from '../signing.ts'
 import type { Context, Verb } from '../verb.ts'
@@ -35,6 +35,7 @@ export const verb: Verb = {
     const key = await readSigningKey(flags, context)
     context.progress('packing')
     const packed = await packCommit(commitOptions(flags, context))
+    for (const line of warningLines(packed.warnings)) context.progress(line)
     const version = flags.text('version')
     const channel = flags.text('channel')
     const reason = flags.text('reason')
@@ -54,7 +55,7 @@ export const verb: Verb = {
     const did = published.changed ? 'published' : 'was there already'
     const named = [published.version, published.channel?.name].filter((name) => name !== undefined)
     return {
-      data: published,
+      data: { ...published, warnings: packed.warnings },
       text: [
         `${published.reference} ${did}${named.length === 0 ? '' : `, as ${named.join(' and ')}`}`,
         ...environmentLines(published.environments),
