@@ -11,8 +11,7 @@ import { lockImages } from './lock/lock-images.ts'
 import { type Packed, packRelease } from './pack.ts'
 import { PACKAGE_FILE, type PackageFile, parsePackageFile } from './package-file.ts'
 import type { Env } from './process.ts'
-import { assertSame, examineTools, needsKustomize, renderOnce } from './render/render.ts'
-import { findKustomize } from './render/render-kustomize.ts'
+import { assertSame, examineTools, findTools, renderOnce } from './render/render.ts'
 import type { Rendered } from './render/rendered.ts'
 import { readKubernetes } from './schemas/disk.ts'
 
@@ -139,8 +138,7 @@ async function renderTwice(options: CommitOptions): Promise<RenderedCommit> {
   return withTempFolder(options.tempDir, async (folder) => {
     const emptyDir = join(folder, 'empty')
     await mkdir(emptyDir)
-    const kustomize = needsKustomize(packageFile) ? await findKustomize(options.env, emptyDir) : undefined
-    const tools = await examineTools(packageFile, kustomize)
+    const tools = await examineTools(packageFile, await findTools(packageFile, options.env, emptyDir))
     const render = () =>
       withCheckout(opened.commit, { parentDir: folder, env: options.env }, (checkout: Checkout) =>
         renderOnce(checkout, packageFile, tools),
