@@ -16,6 +16,7 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
   entry('promote', 'point a channel at a published release', () => import('./verbs/promote.ts')),
   entry('verify', 'hold a release against a TrustPolicy, as the puller does', () => import('./verbs/verify.ts')),
   entry('show', 'show what a release holds', () => import('./verbs/show.ts')),
+  entry('diff', 'show what changes between two releases or commits', () => import('./verbs/diff.ts')),
   entry('install', 'print what a cluster needs for the puller', () => import('./verbs/install.ts')),
   entry('tenant', 'print a team’s namespace, service account and Roles', () => import('./verbs/tenant.ts')),
   entry('get', 'what runs here, since when, is it well', () => import('./verbs/get.ts')),

@@ -70,8 +70,9 @@ export function collect(text: string, before: readonly string[] | undefined): re
   return [...(before ?? []), text]
 }
 
-export function outputFlag(command: Command): Command {
-  return command.addOption(new Option('--output <form>', 'how to print').choices(['text', 'json']).default('text'))
+export function outputFlag(command: Command, forms: readonly string[] = []): Command {
+  const choices = ['text', 'json', ...forms]
+  return command.addOption(new Option('--output <form>', 'how to print').choices(choices).default('text'))
 }
 
 export function commitFlags(command: Command): Command {

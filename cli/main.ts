@@ -37,6 +37,7 @@ function contextFor(verb: Verb, version: string): Context {
     cwd: process.cwd(),
     version,
     now: new Date(),
+    colour: process.stdout.isTTY && !process.env.NO_COLOR && process.env.TERM !== 'dumb',
     progress: (line) => process.stderr.write(`${line}\n`),
     atEnd: (task) => endTasks.add(task),
     signal: abort.signal,

@@ -1,21 +1,21 @@
 import type { KubeObject } from '../contract/artifact/objects.ts'
+import { LAST_APPLIED, splitSecret } from '../contract/artifact/secret-values.ts'
 import { isJsonObject, type Json } from '../contract/canonical-json.ts'
 
 const HIDDEN = '(redacted)'
-const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration'
 
 /** The object as it may be printed: the values of a Secret are taken out, their keys stay. */
 export function redactSecret(object: KubeObject): KubeObject {
-  if (object.kind !== 'Secret') return object
-  const { data, stringData, metadata } = object
+  const { shown, hidden } = splitSecret(object)
+  const { [LAST_APPLIED]: lastApplied, ...fields } = hidden
+  const { metadata } = shown
   const annotations = isJsonObject(metadata.annotations) ? metadata.annotations : {}
   return {
-    ...object,
-    ...(LAST_APPLIED in annotations
-      ? { metadata: { ...metadata, annotations: { ...annotations, [LAST_APPLIED]: HIDDEN } } }
-      : {}),
-    ...(data === undefined ? {} : { data: hide(data) }),
-    ...(stringData === undefined ? {} : { stringData: hide(stringData) }),
+    ...shown,
+    ...(lastApplied === undefined
+      ? {}
+      : { metadata: { ...metadata, annotations: { ...annotations, [LAST_APPLIED]: HIDDEN } } }),
+    ...Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, hide(value)])),
   }
 }
 

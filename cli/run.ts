@@ -69,6 +69,7 @@ Environment:
   COSIGN_PASSWORD     the password of a cosign.key
   WAYBILL_ORAS        the oras to run (default: the one on the PATH)
   WAYBILL_KUSTOMIZE   the kustomize to run (default: the one on the PATH)
+  WAYBILL_HELM        the helm to run (default: the one on the PATH)
   WAYBILL_DEBUG=1     print stacks with errors
   KUBECONFIG, DOCKER_CONFIG, HTTPS_PROXY, NO_PROXY and TMPDIR mean what they always mean`
 
@@ -103,7 +104,7 @@ async function buildProgram(argv: readonly string[], version: string): Promise<P
   const verb = await asked.load()
   verb.define(command)
   // Parsing only parses: what the verb does comes after it.
-  outputFlag(command).action(() => {})
+  outputFlag(command, verb.forms).action(() => {})
   return { program, told, verb, command }
 }
 

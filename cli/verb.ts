@@ -12,6 +12,8 @@ export type Context = {
   readonly version: string
   /** The time, read once. */
   readonly now: Date
+  /** stdout is a terminal that shows colours, and NO_COLOR is not set. */
+  readonly colour?: boolean
   /** Says on stderr what is being done; one line. */
   readonly progress: (line: string) => void
   /** Has something done, at once and without waiting, when the process ends, Ctrl-C and SIGTERM included. */
@@ -32,6 +34,8 @@ export type Outcome = {
 
 /** One verb: what it takes, and what it does. */
 export type Verb = {
+  /** Forms of --output beside text and json; what is printed for them is the outcome's text. */
+  readonly forms?: readonly string[]
   /** Adds arguments, options and examples. */
   readonly define: (command: Command) => void
   readonly run: (args: readonly string[], flags: Flags, context: Context) => Promise<Outcome>
