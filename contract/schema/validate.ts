@@ -20,7 +20,7 @@ const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$
 const RFC3339 = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)$/
 /** What the API server takes for a quantity (apimachinery v0.36, api/resource, ParseQuantity); its OpenAPI only says text or number. */
 const QUANTITY = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[numkMGTPE]|[KMGTPE]i|[eE][+-]?\d+)?$/
-const INT32 = 2 ** 31
+const isInt32 = (value: number) => value >= -(2 ** 31) && value < 2 ** 31
 
 /** Definitions that may refer to each other (`#/$defs/NAME`), already as JSON Schema (`toJsonSchema`). */
 export type Definitions = Readonly<Record<string, JsonObject>>
@@ -43,7 +43,8 @@ export function validatorsOf(definitions: Definitions): (name: string) => Valida
       byte: BASE64,
       quantity: QUANTITY,
       'date-time': (text: string) => RFC3339.test(text) && !Number.isNaN(Date.parse(text)),
-      int32: { type: 'number', validate: (value: number) => value >= -INT32 && value < INT32 },
+      int32: { type: 'number', validate: isInt32 },
+      'int-or-string': { type: 'number', validate: isInt32 },
     },
   })
   ajv.addSchema({ $defs: definitions }, 'k')
@@ -124,6 +125,7 @@ const FORMATS: Readonly<Record<string, string>> = {
   quantity: 'a quantity such as 500m or 1Gi',
   'date-time': 'a time such as 2026-01-02T03:04:05Z',
   int32: 'an integer of 32 bits',
+  'int-or-string': 'an integer of 32 bits or text',
 }
 
 /** A JSON pointer as steps, with numbers where it leads through lists. */

@@ -14,7 +14,7 @@ const INT_OR_STRING = 'x-kubernetes-int-or-string'
  */
 export function structuralFlaws(schema: JsonObject): readonly SchemaFlaw[] {
   const root: SchemaFlaw[] = []
-  if (schema.type !== undefined && schema.type !== 'object')
+  if (hasType(schema) && schema.type !== 'object')
     root.push({ path: ['type'], message: 'the type at the root must be object' })
   if (schema.additionalProperties !== undefined)
     root.push({ path: ['additionalProperties'], message: 'has no place at the root' })
@@ -25,7 +25,7 @@ function flawsOf(schema: JsonObject, path: FieldPath): readonly SchemaFlaw[] {
   const flaws: SchemaFlaw[] = []
   const flaw = (step: string, message: string) => flaws.push({ path: [...path, step], message })
   const free = [INT_OR_STRING, 'x-kubernetes-preserve-unknown-fields'].some((word) => schema[word] === true)
-  if (!free && (schema.type === undefined || schema.type === '')) flaw('type', 'a type is missing')
+  if (!free && !hasType(schema)) flaw('type', 'a type is missing')
   if (schema.type === 'array' && !isJsonObject(schema.items)) flaw('items', 'an array needs items')
   for (const word of FORBIDDEN) if (schema[word] !== undefined) flaw(word, 'has no place in a structural schema')
   if (schema.uniqueItems === true) flaw('uniqueItems', 'must not be true; x-kubernetes-list-type: set says it')
@@ -33,6 +33,11 @@ function flawsOf(schema: JsonObject, path: FieldPath): readonly SchemaFlaw[] {
     flaw('additionalProperties', 'cannot stand beside properties')
   for (const [step, below] of childrenOf(schema)) flaws.push(...flawsOf(below, [...path, ...step]))
   return [...flaws, ...combinedIn(schema, schema, path)]
+}
+
+/** A null is as good as nothing. */
+function hasType({ type }: JsonObject): boolean {
+  return type !== undefined && type !== null && type !== ''
 }
 
 type Child = readonly [FieldPath, JsonObject]

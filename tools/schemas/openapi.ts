@@ -1,5 +1,6 @@
 import { isJsonObject, type Json, type JsonObject } from '../../contract/canonical-json.ts'
 import { type EnumValues, lastSteps } from './enums.ts'
+import { isOptional } from './optional.ts'
 
 /** One OpenAPI v3 document of an API server: a group and version. */
 export type OpenApi = { readonly paths: JsonObject; readonly schemas: JsonObject }
@@ -14,7 +15,7 @@ export type KindLine = {
 }
 
 const REF = '#/components/schemas/'
-/** Patch strategies say nothing of what is valid; unions and groups of kinds are said elsewhere. */
+/** Patch strategies say nothing of what is valid; unions and groups of kinds are said elsewhere. Of defaults see `isZeroStruct`. */
 const DROPPED = /^(?:description|default|example|x-kubernetes-(?:patch-.*|group-version-kind|unions|map-type))$/
 
 export function parseOpenApi(text: string): OpenApi {
@@ -38,7 +39,7 @@ export function minorData(
   const take = (name: string): void => {
     const schema = all[name]
     if (kept.has(name) || !isJsonObject(schema)) return
-    const slim = slimSchema(schema, valuesOf(name), { withoutStatus: roots.has(name) })
+    const slim = slimDefinition(name, schema, { all, enums: valuesOf(name), withoutStatus: roots.has(name) })
     kept.set(name, slim)
     for (const reference of referencesIn(slim)) take(reference)
   }
@@ -71,18 +72,34 @@ function enumIndex(enums: readonly EnumValues[]) {
     new Map((byDefinition.get(lastSteps(name, '.')) ?? []).map(({ property, values }) => [property, values]))
 }
 
-/** A definition without words, with its enums, and references where they stand alone; a kind without its status, which is never applied. */
-export function slimSchema(
-  schema: JsonObject,
-  enums: ReadonlyMap<string, readonly string[]>,
-  { withoutStatus = false } = {},
-): JsonObject {
+type Around = {
+  readonly all: JsonObject
+  readonly enums: ReadonlyMap<string, readonly string[]>
+  readonly withoutStatus: boolean
+}
+
+/**
+ * A definition without words, with its enums, and references where they stand alone; requires what the API server does; a kind without its
+ * status, which is never applied.
+ */
+function slimDefinition(name: string, schema: JsonObject, { all, enums, withoutStatus }: Around): JsonObject {
   const slim = slimmed(schema)
-  if (!isJsonObject(slim.properties)) return slim
-  const properties = Object.entries(slim.properties).flatMap(([name, one]) =>
-    !isJsonObject(one) || (withoutStatus && name === 'status') ? [] : [[name, withEnum(one, enums.get(name))] as const],
-  )
-  return { ...slim, properties: Object.fromEntries(properties) }
+  if (!isJsonObject(slim.properties) || !isJsonObject(schema.properties)) return slim
+  const whole = schema.properties
+  const properties = Object.entries(slim.properties).flatMap(([field, one]) => {
+    if (!isJsonObject(one) || (withoutStatus && field === 'status')) return []
+    const zero = isZeroStruct(whole[field], one, all) ? { default: {} } : {}
+    return [[field, { ...withEnum(one, enums.get(field)), ...zero }] as const]
+  })
+  const { required, ...rest } = slim
+  const needed = Array.isArray(required) ? required.filter((field) => !isOptional(name, String(field))) : []
+  return { ...rest, properties: Object.fromEntries(properties), ...(needed.length === 0 ? {} : { required: needed }) }
+}
+
+/** A struct in place in Go: left out it is as good as empty, and what it requires is what is missing. Other defaults are not needed. */
+function isZeroStruct(whole: Json | undefined, { $ref }: JsonObject, all: JsonObject): boolean {
+  const target = typeof $ref === 'string' ? all[$ref.replace(REF, '')] : undefined
+  return isJsonObject(whole) && isJsonObject(whole.default) && isJsonObject(target) && isJsonObject(target.properties)
 }
 
 function slimmed(schema: JsonObject): JsonObject {
@@ -93,6 +110,7 @@ function slimmed(schema: JsonObject): JsonObject {
     if (DROPPED.test(word) || value === undefined) return []
     if (word === 'properties' && isJsonObject(value))
       return [[word, Object.fromEntries(Object.entries(value).map(([name, one]) => [name, slimValue(one)]))]]
+    if (word === 'enum' && Array.isArray(value)) return [[word, value.map(String).sort(compare)]]
     return [[word, slimValue(value)]]
   })
   return Object.fromEntries(entries)

@@ -4,7 +4,6 @@ import { parseDigest } from '../../../contract/digest.ts'
 import { answerReason } from '../../../puller/cluster/answer.ts'
 import { watchLines } from '../../../puller/cluster/cluster-body.ts'
 import { pruneRefusals } from '../../../puller/plan/guards.ts'
-import { toJsonSchema } from '../../../puller/plan/json-schema.ts'
 
 test('of an answer only status, reason, kind, name, fields and reason words are said', () => {
   const said = answerReason({
@@ -45,28 +44,6 @@ test('the prune guards are lifted by a confirmation of exactly the digest that i
   assert.deepEqual(codes({}, 9, 10), ['PRUNE_PROTECTED'])
   assert.deepEqual(codes({ confirmed: parseDigest(`sha256:${'2'.repeat(64)}`) }, 9, 10), ['PRUNE_PROTECTED'])
   assert.deepEqual(codes({ confirmed: digest }, 0, 1), [])
-})
-
-test('fields that a schema does not name are faults, except where it keeps unknown ones or only combines', () => {
-  const schema = {
-    type: 'object',
-    properties: {
-      port: { 'x-kubernetes-int-or-string': true },
-      free: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true, properties: { a: {} } },
-      meta: { $ref: '#/components/schemas/Meta', description: 'x' },
-    },
-    anyOf: [{ required: ['port'], properties: { port: {} } }],
-  }
-  assert.deepEqual(toJsonSchema(schema), {
-    type: 'object',
-    properties: {
-      port: { anyOf: [{ type: 'integer' }, { type: 'string' }] },
-      free: { type: 'object', properties: { a: {} } },
-      meta: { $ref: '#/$defs/Meta' },
-    },
-    anyOf: [{ required: ['port'], properties: { port: {} } }],
-    additionalProperties: false,
-  })
 })
 
 async function collect(chunks: readonly string[], bytesMax = 1000) {

@@ -1,0 +1,120 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Json, JsonObject } from '../../../contract/canonical-json.ts'
+import { crdSchema, toJsonSchema } from '../../../contract/schema/json-schema.ts'
+import { fieldText, validatorsOf } from '../../../contract/schema/validate.ts'
+
+/** What is wrong with a value, by the schema of a CRD or one that an API server publishes. */
+function faultsBy(schema: JsonObject, value: Json, source: 'crd' | 'published' = 'crd'): readonly string[] {
+  const validate = validatorsOf({ it: toJsonSchema(schema, source) })('it')
+  assert.ok(validate !== undefined)
+  return validate(value).map(({ path, message }) => `${fieldText(path)}: ${message}`)
+}
+
+test('fields that a schema does not name are faults, except where it keeps unknown ones or only combines', () => {
+  const schema = {
+    type: 'object',
+    properties: {
+      port: { 'x-kubernetes-int-or-string': true },
+      free: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true, properties: { a: {} } },
+      meta: { $ref: '#/components/schemas/Meta', description: 'x' },
+    },
+    anyOf: [{ required: ['port'], properties: { port: {} } }],
+  }
+  assert.deepEqual(toJsonSchema(schema), {
+    type: 'object',
+    properties: {
+      port: { type: ['integer', 'string'] },
+      free: { type: 'object', properties: { a: {} } },
+      meta: { $ref: '#/$defs/Meta' },
+    },
+    anyOf: [{ required: ['port'], properties: { port: {} } }],
+    additionalProperties: false,
+  })
+})
+
+test('an object without properties holds nothing by a CRD, and anything by what an API server publishes', () => {
+  const schema = { type: 'object', properties: { a: { type: 'object' } } }
+  assert.deepEqual(faultsBy(schema, { a: { b: 1 } }), ['a.b: unknown field'])
+  assert.deepEqual(faultsBy(schema, { a: { b: 1 } }, 'published'), [])
+})
+
+test('unknown fields are kept where a schema says so, and checked again below where it names them', () => {
+  const kept = {
+    type: 'object',
+    'x-kubernetes-preserve-unknown-fields': true,
+    properties: { a: { type: 'object', properties: { b: { type: 'string' } } } },
+  }
+  assert.deepEqual(faultsBy(kept, { free: 1, a: { c: 1 } }), ['a.c: unknown field'])
+})
+
+test('int-or-string takes either and says so once, also where it is spelt out', () => {
+  const spelt = { 'x-kubernetes-int-or-string': true, anyOf: [{ type: 'integer' }, { type: 'string' }], pattern: '^a' }
+  assert.deepEqual(faultsBy({ properties: { p: spelt } }, { p: ['x'] }), ['p: must be integer or string'])
+  assert.deepEqual(faultsBy({ properties: { p: spelt } }, { p: 'b' }), ['p: must match pattern "^a"'])
+  assert.deepEqual(faultsBy({ properties: { p: spelt } }, { p: 1 }), [])
+})
+
+test('a pattern that only Go reads is not checked, rather than misread', () => {
+  for (const pattern of ['(?i)^a$', '^[[:alpha:]]+$', '^\\pL+$', '\\Aa\\z', '(?P<a>a)', '^\\x{61}$'])
+    assert.deepEqual(faultsBy({ type: 'string', pattern }, 'é1'), [], pattern)
+  assert.deepEqual(faultsBy({ type: 'string', pattern: '^(?:a|b)+$' }, 'c'), [': must match pattern "^(?:a|b)+$"'])
+})
+
+test('of a choice that nothing satisfies the choice is told, not every branch of it', () => {
+  const schema = {
+    type: 'object',
+    properties: { a: { type: 'string' }, b: { type: 'string' } },
+    oneOf: [{ required: ['a'] }, { required: ['b'] }],
+  }
+  assert.deepEqual(faultsBy(schema, {}), [': does not satisfy oneOf'])
+})
+
+test('a null is as good as nothing, and a default as good as a value', () => {
+  const schema = {
+    type: 'object',
+    required: ['a', 'b'],
+    properties: { a: { type: 'string', default: 'x' }, b: { type: 'string' } },
+  }
+  assert.deepEqual(faultsBy(schema, { a: null, b: null }), ['b: required'])
+})
+
+test('formats that the API server refuses are refused: base64, times, quantities, integers of 32 bits', () => {
+  const by = (format: string, value: Json) => faultsBy({ format }, value)
+  assert.deepEqual(by('byte', 'a'), [': must be base64'])
+  assert.deepEqual(by('date-time', '2026-01-02'), [': must be a time such as 2026-01-02T03:04:05Z'])
+  assert.deepEqual(by('int32', 2 ** 31), [': must be an integer of 32 bits'])
+  assert.deepEqual(by('quantity', '1 Gi'), [': must be a quantity such as 500m or 1Gi'])
+  for (const quantity of ['1', '1.5', '.5', '-1', '500m', '1Gi', '1e3', '5E', '2n'])
+    assert.deepEqual(by('quantity', quantity), [], quantity)
+})
+
+test('no fault repeats a value', () => {
+  const schema = {
+    type: 'object',
+    properties: {
+      a: { type: 'integer' },
+      b: { enum: ['x'] },
+      c: { type: 'string', pattern: '^x$', maxLength: 3 },
+      d: { not: { enum: ['hunter2'] } },
+      e: { type: 'string', format: 'byte' },
+    },
+  }
+  const faults = faultsBy(schema, { a: 'hunter2', b: 'hunter2', c: 'hunter2', d: 'hunter2', e: 'hunter2!' })
+  assert.equal(faults.length, 6)
+  assert.doesNotMatch(faults.join(' '), /hunter2/)
+})
+
+test('a custom object has its type and metadata, whatever its CRD says of them', () => {
+  const schema = crdSchema({ type: 'object', properties: { metadata: { type: 'object' }, spec: { type: 'object' } } })
+  const validate = validatorsOf({ schema })('schema')
+  const object = { apiVersion: 'a/v1', kind: 'A', metadata: { name: 'x', labels: { a: 'b' } }, spec: {}, spek: {} }
+  assert.deepEqual(validate?.(object), [
+    { path: ['spek'], message: 'unknown field', known: ['spec', 'apiVersion', 'kind', 'metadata'] },
+  ])
+})
+
+test('a field is named as people write it', () => {
+  assert.equal(fieldText(['spec', 'containers', 0, 'image']), 'spec.containers[0].image')
+  assert.equal(fieldText(['metadata', 'labels', 'a.b/c', '0']), 'metadata.labels["a.b/c"]["0"]')
+})
