@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { isJsonObject, type JsonObject } from '../../contract/canonical-json.ts'
+import { isJsonObject, type Json, type JsonObject } from '../../contract/canonical-json.ts'
 import { isDigest } from '../../contract/digest.ts'
 import { answerError } from '../cluster/answer-error.ts'
 import type { Cluster } from '../cluster/cluster-port.ts'
@@ -28,8 +28,8 @@ export async function readHead(cluster: Cluster, namespace: string, uid: string)
   return { head, unreadable: head === null }
 }
 
-/** All Deliveries share the ConfigMap, so that its writers meet each other. */
-const TRIES_MAX = 10
+/** All Deliveries share the ConfigMap, so that the writers of first heads meet each other: of those that write at a time one wins. */
+const TRIES_MAX = 40
 
 /**
  * Writes one head, and never an older one over a newer: another puller may have gone further meanwhile. The ConfigMap is
@@ -51,7 +51,8 @@ export async function writeHead(
   }
   for (let tries = 1; ; tries++) {
     const before = await cluster.request('puller', { method: 'GET', path: configMapPath(namespace) })
-    const data = isJsonObject(before.body.data) ? before.body.data : undefined
+    const { data: entries, metadata } = before.body
+    const data = isJsonObject(entries) ? entries : undefined
     const kept = data?.[delivery.uid]
     if ((parseHead(kept)?.sequence ?? 0) > head.sequence) return
     const path = `/data/${delivery.uid}`
@@ -64,8 +65,11 @@ export async function writeHead(
             path: configMapPath(namespace),
             contentType: 'application/json-patch+json',
             body: [
+              // No test says that an entry is still absent; that nothing at all changed does.
+              kept === undefined
+                ? { op: 'test', path: '/metadata/resourceVersion', value: resourceVersionOf(metadata) }
+                : { op: 'test', path, value: kept },
               ...(data === undefined ? [{ op: 'add', path: '/data', value: {} }] : []),
-              ...(kept === undefined ? [] : [{ op: 'test', path, value: kept }]),
               { op: 'add', path, value },
             ],
           })
@@ -78,6 +82,11 @@ export async function writeHead(
     if ((answer.status !== 409 && answer.status !== 422) || tries >= TRIES_MAX)
       throw answerError(`ConfigMap ${namespace}/${RECORDS_CONFIG_MAP}`, answer)
   }
+}
+
+function resourceVersionOf(metadata: Json | undefined): string {
+  const version = isJsonObject(metadata) ? metadata.resourceVersion : undefined
+  return typeof version === 'string' ? version : ''
 }
 
 function parseHead(entry: unknown): AuditHead | null {

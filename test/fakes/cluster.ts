@@ -5,7 +5,7 @@ import type { Cluster, ClusterAnswer, ClusterRequest, Identity } from '../../pul
 export type Fault = 'lost' | 'crash-before' | 'crash-after' | 'conflict'
 
 /**
- * Objects by path, with names that cannot be taken twice, merge patches, JSON patches (test and add) and label selectors: enough for the ledger's order
+ * Objects by path, with names that cannot be taken twice and versions that move, merge patches, JSON patches (test and add) and label selectors: enough for the ledger's order
  * of writes and its crashes. Server-side apply, admission and schemas are for the real API server.
  */
 export class FakeCluster implements Cluster {
@@ -15,6 +15,7 @@ export class FakeCluster implements Cluster {
   readonly identities = new Set<Identity>()
   /** Asked before each write. `lost`: done, and the answer never arrives. */
   onWrite: (line: string) => Fault | undefined = () => undefined
+  #version = 0
 
   async request(as: Identity, request: ClusterRequest): Promise<ClusterAnswer> {
     this.identities.add(as)
@@ -59,8 +60,9 @@ export class FakeCluster implements Cluster {
       const metadata = isJsonObject(object.metadata) ? object.metadata : {}
       const at = `${path}/${String(metadata.name)}`
       if (this.objects.has(at)) return { status: 409, body: { reason: 'AlreadyExists' } }
-      this.objects.set(at, object)
-      return { status: 201, body: object }
+      const made = this.#versioned(object)
+      this.objects.set(at, made)
+      return { status: 201, body: made }
     }
     const before = this.objects.get(path)
     if (before === undefined) return { status: 404, body: { reason: 'NotFound' } }
@@ -68,10 +70,16 @@ export class FakeCluster implements Cluster {
       this.objects.delete(path)
       return { status: 200, body: {} }
     }
-    const after = Array.isArray(body) ? patched(before, body) : merge(before, object)
-    if (after === undefined) return { status: 422, body: { reason: 'Invalid' } }
+    const changed = Array.isArray(body) ? patched(before, body) : merge(before, object)
+    if (changed === undefined) return { status: 422, body: { reason: 'Invalid' } }
+    const after = this.#versioned(changed)
     this.objects.set(path, after)
     return { status: 200, body: after }
+  }
+
+  #versioned(object: JsonObject): JsonObject {
+    this.#version += 1
+    return merge(object, { metadata: { resourceVersion: String(this.#version) } })
   }
 }
 

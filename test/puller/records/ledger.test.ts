@@ -182,6 +182,24 @@ describe('a puller that is killed', () => {
     assert.equal(await headNow(), 3, 'moved between the read and the write')
   })
 
+  test('nor is the very first one, which another puller wrote between the read and the write', async () => {
+    const cluster = await withRecords()
+    const path = `/api/v1/namespaces/${NAMESPACE}/configmaps/waybill-records`
+    await cluster.request('puller', {
+      method: 'POST',
+      path: path.slice(0, path.lastIndexOf('/')),
+      body: { metadata: { name: 'waybill-records' }, data: { 'puller.pub': keys.publicPem } },
+    })
+    const data = { [DELIVERY.uid]: JSON.stringify({ sequence: 2, hash: B }) }
+    cluster.onWrite = () => {
+      cluster.objects.set(path, { metadata: { name: 'waybill-records', resourceVersion: 'moved' }, data })
+      return undefined
+    }
+    const first = { name: recordName(DELIVERY, 1), sequence: 1, hash: A }
+    await writeHead(cluster, NAMESPACE, keys.publicPem, DELIVERY, first)
+    assert.equal((await readHead(cluster, NAMESPACE, DELIVERY.uid)).head?.sequence, 2)
+  })
+
   test('a create whose answer was lost is taken for what it is', async () => {
     const cluster = await withRecords(['Intent', { digest: A }])
     const ledger = await open(cluster)
