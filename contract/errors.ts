@@ -102,6 +102,16 @@ export const ERRORS = {
   KUBERNETES_UNKNOWN: refused(
     'Pin a version that is known, or update Waybill; without a pin, schemas are not checked.',
   ),
+  ADMISSION_DENIED: refused(
+    'A policy of spec.policies does not allow this object, and clusters with it would not either. Change the object, or the policy.',
+  ),
+  ADMISSION_UNDECIDED: refused(
+    'The policy depends on something that only the API server knows. Write the field into the object, or guard the policy with has().',
+  ),
+  ADMISSION_UNSUPPORTED: refused(
+    'CI cannot evaluate this, and does not pass over it. Rewrite the policy, or keep it outside spec.policies; docs/guides/policies.md has what can be.',
+  ),
+  ADMISSION_INVALID: refused('Correct the policy; the API server would not take it either.'),
   REPLICAS_AUTOSCALED: refused('Take replicas out: every release would undo what the autoscaler chose.'),
 
   // ---- lock and init

@@ -6,6 +6,7 @@ import { checkEnvironments } from './checks/environments.ts'
 import { checkIdentity } from './checks/identity.ts'
 import { checkImages } from './checks/images.ts'
 import { checkLimits } from './checks/limits.ts'
+import { checkPolicies } from './checks/policies.ts'
 import { checkReplicas } from './checks/replicas.ts'
 import { checkReserved } from './checks/reserved.ts'
 import { checkSchemas, type Findings } from './checks/schemas.ts'
@@ -23,8 +24,10 @@ export type Checked = {
 
 /** Every fault of a rendered commit, those of rendering included, and every warning, by file, line and code. Pure. */
 export function inspect(rendered: Rendered, packageFile: PackageFile, kubernetes: Kubernetes): Findings {
-  const { faults, warnings } = checkSchemas(rendered, packageFile, kubernetes)
-  return { faults: sorted([...findFaults(rendered, packageFile), ...faults]), warnings: sorted(warnings) }
+  const schemas = checkSchemas(rendered, packageFile, kubernetes)
+  const policies = checkPolicies(rendered, packageFile, kubernetes)
+  const faults = [...findFaults(rendered, packageFile), ...schemas.faults, ...policies.faults]
+  return { faults: sorted(faults), warnings: sorted([...schemas.warnings, ...policies.warnings]) }
 }
 
 /** The faults that no schema is needed for. */

@@ -40,6 +40,10 @@ export type PackageFile = {
   readonly kubernetesLine: number
   /** Files and folders of CRDs that the package does not deliver. */
   readonly schemas: readonly string[]
+  /** Files and folders of admission policies that every object is judged by. */
+  readonly policies: readonly string[]
+  /** The line that names them. */
+  readonly policiesLine: number
   /** `monitoring.coreos.com/v1`, or with a kind behind it: what charts may take the cluster to have beyond Kubernetes' own. */
   readonly apiVersions: readonly string[]
   readonly tools: Readonly<Partial<Record<ToolName, string>>>
@@ -111,6 +115,7 @@ const packageFileSchema = z.strictObject({
       })
       .optional(),
     schemas: z.array(pathSchema).min(1).max(256).optional(),
+    policies: z.array(pathSchema).min(1).max(256).optional(),
     tools: z
       .strictObject({
         kustomize: versionText('a version of kustomize').optional(),
@@ -162,6 +167,8 @@ function packageFileOf({ metadata, spec }: Parsed, document: YamlDocument): Pack
     kubernetesVersion: spec.kubernetes?.version ?? '',
     kubernetesLine: lineAt(document, ['spec', 'kubernetes', 'version']),
     schemas: spec.schemas ?? [],
+    policies: spec.policies ?? [],
+    policiesLine: lineAt(document, ['spec', 'policies']),
     apiVersions: spec.kubernetes?.apiVersions ?? [],
     tools: toolsOf(spec),
     environments: Object.fromEntries(environments.map(([name, environment]) => [name, renderingOf(environment)])),

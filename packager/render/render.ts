@@ -62,7 +62,10 @@ export async function renderOnce(checkout: Checkout, packageFile: PackageFile, t
   }
   const schemas = await renderManifests(checkout, '', packageFile.schemas)
   faults.push(...schemas.faults.map(({ environment: _none, ...fault }) => fault))
-  return { environments, faults, schemas: schemas.objects, tools: tools.versions }
+  const policies = await renderManifests(checkout, '', packageFile.policies)
+  faults.push(...policies.faults.map(({ environment: _none, ...fault }) => fault))
+  const declared = packageFile.policies.length === 0 ? {} : { policies: policies.objects }
+  return { environments, faults, schemas: schemas.objects, ...declared, tools: tools.versions }
 }
 
 async function renderEnvironment(

@@ -23,6 +23,8 @@ export type Rendered = {
   readonly faults: readonly Fault[]
   /** What stands under `spec.schemas`, of no environment. */
   readonly schemas?: readonly RenderedObject[]
+  /** What stands under `spec.policies`, of no environment; absent where none are declared. */
+  readonly policies?: readonly RenderedObject[]
   /** The versions that ran, by tool. */
   readonly tools: Readonly<Record<string, string>>
 }

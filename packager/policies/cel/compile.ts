@@ -54,6 +54,8 @@ export type Environment = {
   readonly fields: Readonly<Record<string, ReadonlyMap<string, CelType>>>
   /** Whole names of variables and fields that exist in Kubernetes, and not here. */
   readonly unsupported: ReadonlySet<string>
+  /** Names that only stand before a dot: `variables`. */
+  readonly namespaces: ReadonlySet<string>
   /** Gives the next free place of a frame. */
   readonly nextSlot: () => number
 }
@@ -148,6 +150,7 @@ export class Compiler {
         const node = this.#identifier(qualified, at)
         return mode === 'plain' ? node : presence(node, mode)
       }
+      if (this.#environment.namespaces.has(operand.name)) throw invalid(`undefined field '${field}'`, at)
     }
     const inner = this.node(operand)
     const innerType = this.typeOf(inner)
@@ -303,14 +306,14 @@ function namespaced(target: Expr, name: string): string | undefined {
   return before === undefined ? undefined : `${before}.${name}`
 }
 
-/** A declared name such as variables.x is always there. */
+/** A declared name such as variables.x is there, unless it cannot be evaluated. */
 function presence(node: Node, mode: 'optional' | 'test'): Node {
-  if (mode === 'test') return { type: BOOL, run: () => true }
   const run = (frame: Frame): Result => {
     const value = node.run(frame)
-    return isTrouble(value) ? value : new Optional(value)
+    if (isTrouble(value)) return value
+    return mode === 'test' ? true : new Optional(value)
   }
-  return { type: optionalOf(node.type), run }
+  return { type: mode === 'test' ? BOOL : optionalOf(node.type), run }
 }
 
 function selecting(operand: Node['run'], field: string, mode: 'plain' | 'optional' | 'test'): Node['run'] {

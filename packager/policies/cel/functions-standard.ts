@@ -147,8 +147,8 @@ function doubleText(value: number): string {
   if (!Number.isFinite(value)) return value > 0 ? '+Inf' : '-Inf'
   const [digits = '', exponent = '0'] = value.toExponential().split('e')
   const power = Number(exponent)
-  const precision = Math.max(digits.replace(/[-.]/g, '').length, 21)
-  if (power >= -4 && power < precision) return Object.is(value, -0) ? '-0' : String(value)
+
+  if (power >= -4 && power < 6) return Object.is(value, -0) ? '-0' : String(value)
   return `${digits}e${power < 0 ? '-' : '+'}${String(Math.abs(power)).padStart(2, '0')}`
 }
 
@@ -244,6 +244,6 @@ function unwrap(values: readonly Value[]): Result {
 function isZero(value: Value): boolean {
   if (value === null || value === false || value === 0n || value === 0 || value === '') return true
   if (isList(value)) return value.length === 0
-  if (value instanceof CelMap) return value.entries.size === 0 && value.hidden === undefined
+  if (value instanceof CelMap) return value.entries.size === 0 && value.unknown === undefined
   return value instanceof Optional && value.value === undefined
 }

@@ -32,32 +32,46 @@ export class Unknown {
 
 export type MapKey = string | bigint | boolean
 
-/** A map, or an object. `hidden` are fields that the API server may fill, or drop; `present` ones are there, with an unknown value. */
+type Hidden = ReadonlyMap<MapKey, { readonly unknown: Unknown; readonly present: boolean }>
+
+/**
+ * A map, or an object. `hidden` are fields that the API server may fill, or drop; `present` ones are there, with an unknown value.
+ * Where it is `open`, any other key may be there too.
+ */
 export class CelMap {
   readonly entries: ReadonlyMap<MapKey, Value>
-  readonly hidden: ReadonlyMap<MapKey, { readonly unknown: Unknown; readonly present: boolean }> | undefined
+  readonly hidden: Hidden | undefined
+  readonly open: Unknown | undefined
 
-  constructor(entries: ReadonlyMap<MapKey, Value>, hidden?: CelMap['hidden']) {
+  constructor(entries: ReadonlyMap<MapKey, Value>, hidden?: Hidden, open?: Unknown) {
     this.entries = entries
     this.hidden = hidden === undefined || hidden.size === 0 ? undefined : hidden
+    this.open = open
   }
 
   /** undefined where it has no such key. */
   get(key: MapKey): Value | Unknown | undefined {
     const value = this.entries.get(key)
-    return value === undefined ? this.hidden?.get(key)?.unknown : value
+    return value === undefined ? (this.hidden?.get(key)?.unknown ?? this.open) : value
   }
 
   has(key: MapKey): boolean | Unknown {
     if (this.entries.has(key)) return true
     const hidden = this.hidden?.get(key)
-    return hidden === undefined ? false : hidden.present || hidden.unknown
+    return hidden === undefined ? (this.open ?? false) : hidden.present || hidden.unknown
   }
 
   keys(): readonly MapKey[] | Unknown {
+    if (this.open !== undefined) return this.open
     if (this.hidden === undefined) return [...this.entries.keys()]
     for (const { present, unknown } of this.hidden.values()) if (!present) return unknown
     return [...this.entries.keys(), ...this.hidden.keys()]
+  }
+
+  /** Something in it that is not known. */
+  get unknown(): Unknown | undefined {
+    for (const { unknown } of this.hidden?.values() ?? []) return unknown
+    return this.open
   }
 }
 
@@ -146,8 +160,7 @@ function equalMaps(a: CelMap, b: CelMap): boolean | Unknown {
   })
   const result = allEqual(known)
   if (result === false) return false
-  for (const map of [a, b]) for (const { unknown } of map.hidden?.values() ?? []) return unknown
-  return result
+  return a.unknown ?? b.unknown ?? result
 }
 
 function allEqual(pairs: readonly (readonly [Value, Value])[]): boolean | Unknown {
