@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { readdirSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { readLayer } from '../../../contract/artifact/layer.ts'
@@ -63,4 +63,348 @@ test('a chart is rendered with its values, its release and its namespace', async
       data: { greeting: 'Hello from production' },
     },
   ])
+})
+
+test('later values win over earlier ones, and those over the chart’s own', async () => {
+  const environment = ENVIRONMENT.replace('[deploy/prod.yaml]', '[deploy/prod.yaml, "deploy/a, \\"b\\".yaml"]')
+  const files = { 'waybill.yaml': PACKAGE.replace(ENVIRONMENT, environment), 'deploy/a, "b".yaml': 'greeting: Last\n' }
+  const [object] = await objectsOf(chart(undefined, files))
+  assert.deepEqual(object?.data, { greeting: 'Last' })
+})
+
+test('a chart sees the Kubernetes version and the API versions that waybill.yaml pins', async () => {
+  const text = `${CONFIG.replace('greeting: {{ .Values.greeting | quote }}', '')}  version: {{ .Capabilities.KubeVersion.Version }}
+  monitoring: {{ .Capabilities.APIVersions.Has "monitoring.coreos.com/v1/PodMonitor" | quote }}
+  other: {{ .Capabilities.APIVersions.Has "example.com/v1" | quote }}
+  helm: {{ .Capabilities.HelmVersion.Version }}
+`
+  const cluster = '{version: "1.34.2", apiVersions: [monitoring.coreos.com/v1, monitoring.coreos.com/v1/PodMonitor]}'
+  const files = { 'waybill.yaml': PACKAGE.replace('{version: "1.36"}', cluster) }
+  const [object] = await objectsOf(chart({ 'config.yaml': text }, files))
+  assert.deepEqual(object?.data, { version: 'v1.34.2', monitoring: 'true', other: 'false', helm: 'v4.3.1' })
+})
+
+test('a chart that is meant for another Kubernetes is refused', async () => {
+  const faults = await faultsOf(chart(undefined, { 'charts/shop/Chart.yaml': `${CHART}kubeVersion: ">=1.37.0-0"\n` }))
+  assert.deepEqual(brief(faults), ['charts/shop/Chart.yaml RENDER_FAILED'])
+  assert.match(String(faults[0]?.message), /kubeVersion: >=1\.37\.0-0 which is incompatible with Kubernetes v1\.36/)
+})
+
+const SUB = {
+  'Chart.yaml': 'apiVersion: v2\nname: cache\nversion: 0.2.1\n',
+  'values.yaml': 'greeting: From the cache\n',
+}
+const subchart = (folder: string, extra: Files = {}): Files =>
+  Object.fromEntries(
+    Object.entries({ ...SUB, 'templates/config.yaml': CONFIG.replace('-config', '-cache'), ...extra }).map(
+      ([name, content]) => [`${folder}/${name}`, content],
+    ),
+  )
+const depends = (fields: string) => `${CHART}dependencies:\n  - {name: cache, ${fields}}\n`
+const names = (objects: readonly Record<string, unknown>[]) =>
+  objects.map(({ kind, metadata }) => {
+    const name = typeof metadata === 'object' && metadata !== null && 'name' in metadata ? metadata.name : ''
+    return `${kind} ${name}`
+  })
+
+test('a vendored dependency is rendered, and its condition and tags are heard', async () => {
+  const fields =
+    'version: ">=0.2.0, <0.3.0", repository: "https://charts.example.com", condition: cache.enabled, tags: [all]'
+  const files = { ...subchart('charts/shop/charts/cache'), 'charts/shop/Chart.yaml': depends(fields) }
+  assert.deepEqual(names(await objectsOf(chart(undefined, files))), ['ConfigMap shop-cache', 'ConfigMap shop-config'])
+  for (const off of ['cache: {enabled: false}\n', 'tags: {all: false}\n'])
+    assert.deepEqual(names(await objectsOf(chart(undefined, { ...files, 'deploy/prod.yaml': off }))), [
+      'ConfigMap shop-config',
+    ])
+})
+
+test('a dependency that is not vendored is refused, with the command that vendors it', async () => {
+  const files = {
+    'charts/shop/Chart.yaml': depends('version: ~0.2.0, repository: "https://ada:pw@charts.example.com"'),
+  }
+  const faults = await faultsOf(chart(undefined, files))
+  assert.deepEqual(brief(faults), ['charts/shop/Chart.yaml:5 CHART_DEPENDENCY'])
+  assert.match(String(faults[0]?.message), /cache ~0\.2\.0 .*helm dependency build charts\/shop/)
+  assert.doesNotMatch(String(faults[0]?.message), /ada|pw@/)
+  const outside = { 'charts/shop/Chart.yaml': depends('version: ~0.2.0, repository: "file://../../../cache"') }
+  assert.deepEqual(brief(await faultsOf(chart(undefined, outside))), ['charts/shop/Chart.yaml:5 CHART_DEPENDENCY'])
+})
+
+test('a vendored dependency of another version than Chart.yaml asks for is refused; helm would take it', async () => {
+  for (const version of ['0.2.0', '~0.3', '>=1', '0.1.x || >=0.2.2']) {
+    const files = {
+      ...subchart('charts/shop/charts/cache'),
+      'charts/shop/Chart.yaml': depends(`version: "${version}"`),
+    }
+    assert.deepEqual(brief(await faultsOf(chart(undefined, files))), ['charts/shop/Chart.yaml:5 CHART_DEPENDENCY'])
+  }
+})
+
+test('what helm vendors and locks is taken; a lock of another Chart.yaml and another version than the locked one are refused', async () => {
+  const fields =
+    'alias: store, condition: store.on, tags: [b, a], import-values: [{parent: x, child: "<y>"}, data], version: ">=0.2.0 & <1 || ^0.2"'
+  const repository = (range: string) => `${CHART}dependencies:
+  - {name: cache, repository: "file://../cache", ${fields.replace(' & ', ', ')}}
+  - {name: cache, repository: "file://../cache", version: ${range}}
+`
+  const folder = tempFolder()
+  const metadata = repository('"~0.2"')
+  writeFiles(folder, { ...chart(), ...subchart('charts/cache'), 'charts/shop/Chart.yaml': metadata })
+  const home = tempFolder()
+  execFileSync(helm, ['dependency', 'update', 'charts/shop'], { cwd: folder, env: { HOME: home }, stdio: 'ignore' })
+  const vendored = readdirSync(join(folder, 'charts/shop/charts'))
+  assert.deepEqual(vendored, ['cache-0.2.1.tgz'])
+  const archive = readFileSync(join(folder, 'charts/shop/charts/cache-0.2.1.tgz'))
+  const lock = readFileSync(join(folder, 'charts/shop/Chart.lock'), 'utf8')
+  const files = (metadata: string, lock: string) => ({
+    ...{ 'charts/shop/Chart.yaml': metadata, 'charts/shop/Chart.lock': lock },
+    'charts/shop/charts/cache-0.2.1.tgz': archive,
+  })
+  const objects = await objectsOf(chart(undefined, files(metadata, lock)))
+  assert.deepEqual(names(objects), ['ConfigMap shop-cache', 'ConfigMap shop-cache', 'ConfigMap shop-config'])
+  assert.deepEqual(brief(await faultsOf(chart(undefined, files(repository('"~0.2.0"'), lock)))), [
+    'charts/shop/Chart.lock CHART_DEPENDENCY',
+  ])
+  const other = brief(
+    await faultsOf(chart(undefined, files(metadata, lock.replace('version: 0.2.1', 'version: 0.2.0')))),
+  )
+  assert.deepEqual(other, ['charts/shop/Chart.lock CHART_DEPENDENCY', 'charts/shop/Chart.yaml:5 CHART_DEPENDENCY'])
+})
+
+test('what a vendored chart depends on must be vendored too, and what is wrong in an archive is placed at the archive', async () => {
+  const folder = tempFolder()
+  writeFiles(
+    folder,
+    subchart('cache', { 'Chart.yaml': `${SUB['Chart.yaml']}dependencies: [{name: base, version: 1.0.0}]\n` }),
+  )
+  execFileSync('tar', ['-czf', 'cache.tgz', 'cache'], { cwd: folder })
+  const archive = { 'charts/shop/charts/cache-0.2.1.tgz': readFileSync(join(folder, 'cache.tgz')) }
+  assert.deepEqual(brief(await faultsOf(chart(undefined, archive))), [
+    'charts/shop/charts/cache-0.2.1.tgz CHART_DEPENDENCY',
+  ])
+})
+
+const hooked = (types: string) => `apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: hook
+  annotations:
+    "helm.sh/hook": ${types}
+`
+
+test('test hooks are left out, and every other hook is refused, also those that helm would drop without a word', async () => {
+  const tests = ['test', 'test-success', 'test-failure', '"test, TEST-success"'].map((types, i) => [
+    `tests/${i}.yaml`,
+    hooked(types),
+  ])
+  assert.deepEqual(names(await objectsOf(chart({ 'config.yaml': CONFIG, ...Object.fromEntries(tests) }))), [
+    'ConfigMap shop-config',
+  ])
+  for (const types of [
+    'pre-install',
+    'post-install',
+    'pre-upgrade',
+    'post-delete',
+    'pre-rollback',
+    '"test,pre-install"',
+  ]) {
+    const faults = await faultsOf(chart({ 'config.yaml': CONFIG, 'job.yaml': hooked(types) }))
+    assert.deepEqual(brief(faults), ['charts/shop/templates/job.yaml:6 HOOK_UNSUPPORTED'])
+    assert.match(String(faults[0]?.message), /a (?:test, )?\w+-\w+ hook/)
+    assert.match(String(faults[0]?.object), /ConfigMap .*hook/)
+  }
+  for (const types of ['crd-install', 'hunter2', 'hunter2,test']) {
+    const faults = await faultsOf(chart({ 'config.yaml': CONFIG, 'job.yaml': hooked(types) }))
+    assert.deepEqual(brief(faults), ['charts/shop/Chart.yaml HOOK_UNSUPPORTED'], types)
+    assert.doesNotMatch(JSON.stringify(faults), /hunter2/)
+  }
+})
+
+test('keep is taken where deleting waits for a person anyway, and refused elsewhere', async () => {
+  const kept = (kind: string) => `apiVersion: v1
+kind: ${kind}
+metadata: {name: data, annotations: {helm.sh/resource-policy: keep}}
+${kind === 'ConfigMap' ? '' : 'spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}\n'}`
+  assert.deepEqual(brief(await faultsOf(chart({ 'a.yaml': kept('ConfigMap') }))), [
+    'charts/shop/templates/a.yaml:3 KEEP_UNSUPPORTED',
+  ])
+  assert.deepEqual(await faultsOf(chart({ 'a.yaml': kept('PersistentVolumeClaim') })), [])
+})
+
+const CRD = `apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: shops.example.com}
+spec:
+  group: example.com
+  scope: Cluster
+  names: {kind: Shop, plural: shops}
+  versions: [{name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object}}}]
+`
+
+test('CRDs come first; notes, partials, empty documents and ignored files are no objects; Lists are taken apart', async () => {
+  const templates = {
+    '_helpers.tpl': '{{- define "shop.name" -}}listed{{- end -}}',
+    'NOTES.txt': 'Hello {{ .Values.greeting }}',
+    'a-list.yaml':
+      'apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: ConfigMap, metadata: {name: {{ include "shop.name" . }}}}\n',
+    'off.yaml': '{{ if .Values.off }}\napiVersion: v1\nkind: Secret\n{{ end }}\n---\n# nothing\n---\n',
+    'ignored.yaml': 'not: {{ yaml',
+    'config.yaml': CONFIG,
+  }
+  const files = { 'charts/shop/crds/shops.yaml': CRD, 'charts/shop/.helmignore': 'ignored.yaml\n' }
+  assert.deepEqual(names(await objectsOf(chart(templates, files))), [
+    'CustomResourceDefinition shops.example.com',
+    'ConfigMap shop-config',
+    'ConfigMap listed',
+  ])
+})
+
+test('objects without a namespace get the release’s, and cluster-scoped ones none, of the chart’s own kinds too', async () => {
+  const text = [
+    'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}',
+    'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: b, namespace: other}',
+    'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c, namespace: ""}',
+    'apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: d}',
+    'apiVersion: example.com/v1\nkind: Shop\nmetadata: {name: e}',
+    'apiVersion: example.org/v1\nkind: Shop\nmetadata: {name: f}',
+  ].join('\n---\n')
+  const objects = await objectsOf(chart({ 'a.yaml': text }, { 'charts/shop/crds/shops.yaml': CRD }))
+  const found = objects.map(({ metadata }) => JSON.stringify(metadata)).sort()
+  assert.deepEqual(found, [
+    '{"name":"a","namespace":"shop"}',
+    '{"name":"b","namespace":"other"}',
+    '{"name":"c","namespace":"shop"}',
+    '{"name":"d"}',
+    '{"name":"e"}',
+    '{"name":"f","namespace":"shop"}',
+    '{"name":"shops.example.com"}',
+  ])
+})
+
+test('YAML in a chart means what helm takes it for', async () => {
+  const text = `${CONFIG}---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: api}
+spec: {template: {spec: {automountServiceAccountToken: no, volumes: [{secret: {defaultMode: 0644}}]}}}
+`
+  const [, object] = await objectsOf(chart({ 'a.yaml': text }))
+  const spec = { automountServiceAccountToken: false, volumes: [{ secret: { defaultMode: 420 } }] }
+  assert.deepEqual(object?.spec, { template: { spec } })
+})
+
+const REMOTE = '{"properties": {"a": {"$ref": "REF"}}}'
+
+test('a schema of values is enforced, by field and type only, and one that leads out of its file is refused before helm reads it', async () => {
+  const schema = JSON.stringify({
+    properties: { greeting: { pattern: '^Hello$' }, count: { type: 'integer' }, password: { enum: ['a'] } },
+    required: ['host'],
+  })
+  const files = { 'charts/shop/values.schema.json': schema, 'deploy/prod.yaml': 'count: three\npassword: hunter2\n' }
+  const faults = await faultsOf(chart(undefined, files))
+  assert.deepEqual(brief(faults), ['charts/shop/Chart.yaml RENDER_FAILED'])
+  assert.match(String(faults[0]?.message), /missing property 'host'.*\/count: got string, want integer/)
+  assert.match(String(faults[0]?.message), /\/password: not what the schema allows/)
+  assert.doesNotMatch(String(faults[0]?.message), /hunter2|three/)
+  for (const ref of ['https://example.com/a.json', 'http://127.0.0.1/a', 'file:///etc/passwd', 'defs.json', 'urn:a:b'])
+    assert.deepEqual(
+      brief(await faultsOf(chart(undefined, { 'charts/shop/values.schema.json': REMOTE.replace('REF', ref) }))),
+      ['charts/shop/values.schema.json INPUT_REMOTE'],
+    )
+  const own =
+    '{"$schema": "https://json-schema.org/draft-07/schema#", "$defs": {"a": {}}, "properties": {"b": {"$ref": "#/$defs/a"}}}'
+  assert.deepEqual(await faultsOf(chart(undefined, { 'charts/shop/values.schema.json': own })), [])
+})
+
+test('what a chart refuses is said in its own words, at the template’s line', async () => {
+  const cases: readonly (readonly [string, RegExp])[] = [
+    ['{{ required "give it a \\"host\\"" .Values.host }}', /^give it a "host"$/],
+    ['{{ fail `no way` }}', /^no way$/],
+    ['{{ .Values.a.b.c }}', /nil pointer evaluating interface \{\}\.b/],
+    ['{{ nope }}', /function "nope" not defined/],
+    ['{{ include "shop.nope" . }}', /no template "shop\.nope"/],
+    ['{{ if }}', /cannot be parsed: missing value for if/],
+    ['{{ .Values.greeting.x }}', /can't evaluate field x in type interface \{\}/],
+  ]
+  for (const [template, message] of cases) {
+    const faults = await faultsOf(chart({ 'a.yaml': `# first\na: ${template}\n` }))
+    assert.deepEqual(brief(faults), ['charts/shop/templates/a.yaml:2 RENDER_FAILED'], template)
+    assert.match(String(faults[0]?.message), message)
+  }
+  const included = { '_h.tpl': '{{ define "h" }}\n{{ .Values.a.b }}{{ end }}', 'a.yaml': 'a: {{ include "h" . }}\n' }
+  assert.deepEqual(brief(await faultsOf(chart(included))), ['charts/shop/templates/_h.tpl:2 RENDER_FAILED'])
+})
+
+test('no value, and nothing that a template makes of one, is repeated when a chart fails', async () => {
+  const templates = [
+    '{{ fail (printf "%s is wrong" .Values.password) }}',
+    '{{ fail .Values.password }}',
+    '{{ mustToDate "2006" .Values.password }}',
+    '{{ mustRegexMatch .Values.password "a" }}',
+    '{{ tpl (printf "{{ %s }}" .Values.password) . }}',
+    '{{ tpl "{{ .Values.password.x }}" . }}',
+    '{{ include .Values.password . }}',
+    '{{ template .Values.password }}',
+    '{{ mustFromJson .Values.password }}',
+    'a: *{{ .Values.password }}',
+    'a: !{{ .Values.password }} b: c',
+    '{{ .Values.password }}: {{ .Values.password }}: {{ .Values.password }}',
+    'metadata: {{ .Values.password }}',
+    'metadata: {annotations: {a: 12, b: {{ .Values.password }}: d}}',
+    '"{{ .Values.password }}',
+    '- {{ .Values.password }}',
+    '{{ .Values.password }}',
+    '{{ b64dec .Values.password | fail }}',
+    '{{ .Values.password | b64enc | fail }}',
+    'apiVersion: v1\nkind: Secret\nmetadata: {name: a}\nstringData: {a: {{ .Values.password }}}',
+  ]
+  for (const template of templates) {
+    const files = { 'deploy/prod.yaml': 'password: hunter2-x\n' }
+    const faults = await faultsOf(chart({ 'a.yaml': `${template}\n` }, files))
+    assert.equal(faults.length > 0, true, template)
+    assert.doesNotMatch(JSON.stringify(faults), /hunter2|aHVudGVyMi|\\ufffd/, template)
+  }
+  const broken = await faultsOf(chart(undefined, { 'deploy/prod.yaml': 'password: hunter2: x\n' }))
+  assert.deepEqual(brief(broken), ['deploy/prod.yaml:1 YAML_INVALID'])
+  assert.doesNotMatch(JSON.stringify(broken), /hunter2/)
+})
+
+test('templates that ask for the time are refused where they stand, though two renderings look the same', async () => {
+  const templates = {
+    '_helpers.tpl': '{{- define "unused" -}}\n{{ now | date "2006" }}{{- end -}}',
+    'a.yaml': `${CONFIG}  a: {{ (now).Year | quote }} {{ .Values.now }} {{ "now" }} {{/* now */}} {{ $now := 1 }} now\n  b: {{ ago now }}\n`,
+    'NOTES.txt': 'Installed {{ now }}',
+    'b.yaml': '# {{ .Capabilities.HelmVersion.GoVersion }}\n',
+  }
+  assert.deepEqual(brief(await faultsOf(chart(templates, { 'deploy/prod.yaml': 'a: "{{ now }}"\n' }))), [
+    'charts/shop/templates/_helpers.tpl:2 RENDER_UNSTABLE',
+    'charts/shop/templates/a.yaml:7 RENDER_UNSTABLE',
+    'charts/shop/templates/a.yaml:8 RENDER_UNSTABLE',
+    'charts/shop/templates/a.yaml:8 RENDER_UNSTABLE',
+    'charts/shop/templates/b.yaml:1 RENDER_UNSTABLE',
+    'deploy/prod.yaml:1 RENDER_UNSTABLE',
+  ])
+})
+
+test('what is random is refused where it is used, and names its object and template', async () => {
+  for (const random of ['randAlphaNum 20', 'uuidv4', 'genPrivateKey "ecdsa" | sha256sum', 'htpasswd "a" "b"']) {
+    const files = chart({
+      'config.yaml': CONFIG,
+      'dice.yaml': `${CONFIG.replace('-config', '-dice')}  a: {{ ${random} | quote }}\n`,
+    })
+    await assert.rejects(checkCommit(optionsFor(repositoryOf(files), { env })), (error) => {
+      assert.ok(error instanceof WaybillError)
+      assert.equal(error.code, 'RENDER_UNSTABLE')
+      assert.match(error.message, /prod: ConfigMap shop\/shop-dice \(charts\/shop\/templates\/dice\.yaml\)/)
+      return true
+    })
+  }
+  const unused = '{{- define "unused" -}}{{ randAlphaNum 5 }}{{- end -}}{{- if .Values.off }}{{ genCA "a" 1 }}{{ end }}'
+  assert.deepEqual(await faultsOf(chart({ 'config.yaml': CONFIG, '_helpers.tpl': unused })), [])
+})
+
+test('there is no cluster to look things up in, and no name server', async () => {
+  const text = `${CONFIG}  found: {{ lookup "v1" "Secret" "shop" "shop" | toJson | quote }}\n  host: {{ getHostByName "localhost" | quote }}\n`
+  const [object] = await objectsOf(chart({ 'config.yaml': text }))
+  assert.deepEqual(object?.data, { greeting: 'Hello from production', found: '{}', host: '' })
 })
