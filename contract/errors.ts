@@ -125,6 +125,9 @@ export const ERRORS = {
   SCHEMA_MISSING: warned('Add the CRD to the repository, and its path to spec.schemas in waybill.yaml.'),
 
   // ---- publishing
+  BUILD_CONTRADICTED: refused(
+    'Check out the commit that the run is about; or say with --ref what another commit is. docs/guides/publishing.md has the rules.',
+  ),
   VERSION_TAKEN: refused('A version is never moved. Publish under a new version.'),
   VERSION_AMBIGUOUS: usage('The commit carries more than one version tag; say which with --version.'),
   NOT_PUBLISHED: refused('Publish and sign the artifact first; only what carries a valid signature can be promoted.'),

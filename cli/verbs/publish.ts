@@ -1,5 +1,7 @@
 import { WaybillError } from '../../contract/errors.ts'
-import { packCommit } from '../../packager/pack-commit.ts'
+import { type PackedCommit, packCommit } from '../../packager/pack-commit.ts'
+import { gatherFacts } from '../../packager/publish/build-facts.ts'
+import { readCiRun } from '../../packager/publish/ci.ts'
 import { createOras } from '../../packager/publish/oras.ts'
 import { type BuildFacts, LOCAL_BUILDER_ID } from '../../packager/publish/provenance.ts'
 import { publish } from '../../packager/publish/publish.ts'
@@ -17,10 +19,17 @@ export const verb: Verb = {
       .option('--version <version>', 'default: the version tag on the commit; with neither, no version')
       .option('--channel <name>', 'promote into this channel as well')
       .option('--reason <text>', 'why it is promoted; it is signed')
-      .option('--builder-id <uri>', 'who builds', LOCAL_BUILDER_ID)
-      .option('--ref <ref>', 'the Git ref that is built, as refs/heads/main (default: what --rev names)')
-      .option('--workflow <file>', 'the workflow that runs')
-      .option('--invocation-id <id>', 'the run, as the CI names it')
+      .option(
+        '--builder-id <uri>',
+        `who builds (default: as GitHub Actions or GitLab CI say, else ${LOCAL_BUILDER_ID})`,
+      )
+      .option(
+        '--ref <ref>',
+        'the Git ref that is built, as refs/heads/main (default: as the CI says, else what --rev names)',
+      )
+      .option('--workflow <file>', 'the workflow that runs (default: as the CI says)')
+      .option('--invocation-id <id>', 'the run (default: as the CI says)')
+      .option('--actor <name>', 'who set the run off (default: as the CI says)')
       .option('--if-changed', 'not built yet')
       .option('--to-layout <dir>', 'not built yet')
     registryFlags(command)
@@ -75,18 +84,22 @@ function refuseUnbuilt(flags: Flags): void {
 /** What no clone can say of itself: who builds, and what for. */
 function buildFacts(
   flags: Flags,
-  { version, now }: Context,
-  { commit, tools }: { readonly commit: { readonly ref?: string }; readonly tools: Readonly<Record<string, string>> },
+  { env, version, now }: Context,
+  { commit, packageFile, tools }: PackedCommit,
 ): BuildFacts {
-  const ref = flags.text('ref') ?? commit.ref
-  const workflow = flags.text('workflow')
-  const invocationId = flags.text('invocationId')
-  return {
-    builderId: flags.need('builderId'),
-    tools: { waybill: version, ...tools },
-    startedOn: now,
-    ...(ref === undefined ? {} : { ref }),
-    ...(workflow === undefined ? {} : { workflow }),
-    ...(invocationId === undefined ? {} : { invocationId }),
+  const stated = (['builderId', 'ref', 'workflow', 'invocationId', 'actor'] as const).map((name) => [
+    name,
+    flags.text(name),
+  ])
+  const built = {
+    commit: commit.sha,
+    source: packageFile.source,
+    ...(commit.ref === undefined ? {} : { ref: commit.ref }),
   }
+  const facts = gatherFacts(
+    Object.fromEntries(stated.filter(([, value]) => value !== undefined)),
+    readCiRun(env),
+    built,
+  )
+  return { ...facts, tools: { waybill: version, ...tools }, startedOn: now }
 }

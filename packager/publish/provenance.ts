@@ -13,6 +13,15 @@ export type BuildFacts = {
   readonly workflow?: string
   /** `--invocation-id`: the run, as the CI names it. */
   readonly invocationId?: string
+  /** `--actor`: who set the run off. */
+  readonly actor?: string
+  /** The CI's run: which CI, of which repository, on what event, on which machine. */
+  readonly run?: {
+    readonly ci: string
+    readonly repository: string
+    readonly event?: string
+    readonly runner?: string
+  }
   readonly startedOn?: Date
   readonly finishedOn?: Date
 }
@@ -20,9 +29,9 @@ export type BuildFacts = {
 /** The builder id of somebody's own machine. */
 export const LOCAL_BUILDER_ID = 'https://waybill.dev/builders/local'
 
-/** SLSA provenance v1 of a release: what the config says of its source, and what the build says of itself. */
+/** SLSA provenance v1 (slsa.dev/spec/v1.1/provenance) of a release: what the config says of its source, and what the build says of itself. */
 export function provenancePredicate({ source }: ReleaseConfig, build: BuildFacts): ProvenancePredicate {
-  const { builderId, tools = {}, ref, workflow, invocationId, startedOn, finishedOn } = build
+  const { builderId, tools = {}, ref, workflow, invocationId, actor, run, startedOn, finishedOn } = build
   const at = ref === undefined ? '' : `@${ref}`
   return {
     buildDefinition: {
@@ -31,7 +40,8 @@ export function provenancePredicate({ source }: ReleaseConfig, build: BuildFacts
         source: { repository: source.repository, ...(ref === undefined ? {} : { ref }) },
         ...(workflow === undefined ? {} : { workflow }),
       },
-      internalParameters: {},
+      // SLSA v1.1, "internalParameters": set by who builds; for debugging, and nothing that a policy rests on.
+      internalParameters: { ...run, ...(actor === undefined ? {} : { actor }) },
       resolvedDependencies: [
         {
           uri: `${gitUri(source.repository)}${at}`,
