@@ -35,6 +35,4 @@ test('a helper that fails, or says nonsense, is no login', async () => {
     ['empty', `echo '{"Username":"robot","Secret":""}'`],
   ] as const)
     assert.equal(await helped(name, script)(host), undefined, name)
-}))
-  assert.equal(await loginCredentials({ registryConfig: missing, env })(host), undefined)
 })
