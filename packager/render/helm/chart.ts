@@ -55,7 +55,7 @@ export async function parseChart(files: ChartFiles, at: string, packed: boolean)
   }
   const metadata = read('Chart.yaml')
   if (metadata === undefined && faults.length === 0)
-    faults.push({ code: 'INPUT_MISSING', message: 'a chart without Chart.yaml', file: fileOf({ at, packed }, '') })
+    faults.push({ code: 'INPUT_MISSING', message: 'a chart has this file', file: fileOf({ at, packed }, 'Chart.yaml') })
   const old = read('requirements.yaml')
   const { name, version, apiVersion } = objectOf(metadata?.value)
   const lockFile = files.has('Chart.lock') ? 'Chart.lock' : 'requirements.lock'

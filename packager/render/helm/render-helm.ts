@@ -4,7 +4,7 @@ import { LIMITS } from '../../../contract/limits.ts'
 import type { Checkout } from '../../checkout.ts'
 import { look, readBounded } from '../../disk.ts'
 import type { HelmRelease } from '../../package-file.ts'
-import { type Env, runProcess } from '../../process.ts'
+import { runProcess } from '../../process.ts'
 import { readYaml } from '../../yaml/yaml.ts'
 import { isolated, type Renderer, versionIn } from '../isolated.ts'
 import { objectsOf } from '../objects.ts'
@@ -26,24 +26,13 @@ export type HelmCluster = { readonly version: string; readonly apiVersions: read
 export async function helmVersion(helm: Renderer): Promise<string> {
   const { command } = helm
   const args = ['version', '--template', '{{.Version}}']
-  const { stdout } = await runProcess({ command, args, env: environmentOf(helm), timeoutMs: 30_000 })
+  const { stdout } = await runProcess({ command, args, env: isolated(helm), timeoutMs: 30_000 })
   return versionIn(stdout)
 }
 
-/** No repositories, no registries, no plug-ins, no cluster, no cache: every place that helm has a variable for is the empty folder. */
-function environmentOf(helm: Renderer): Env {
-  const { emptyDir } = helm
-  const folders = {
-    HELM_CACHE_HOME: emptyDir,
-    HELM_CONFIG_HOME: emptyDir,
-    HELM_DATA_HOME: emptyDir,
-    HELM_PLUGINS: emptyDir,
-  }
-  return { ...isolated(helm), ...folders, XDG_CACHE_HOME: emptyDir, XDG_DATA_HOME: emptyDir, KUBECONFIG: '/dev/null' }
-}
-
 /**
- * The objects of a chart: `helm template` in a child process that finds nothing but the chart, after the chart was read and all of it
+ * The objects of a chart: `helm template` in a child process with an empty PATH and home, so that it finds no repositories, plug-ins and
+ * cluster, after the chart was read and all of it
  * found to be of the commit. Objects come with the template they are of, and lines near to where they came from.
  */
 export async function renderHelm(
@@ -60,7 +49,7 @@ export async function renderHelm(
     command: helm.command,
     args: argumentsOf(release, cluster, paths),
     cwd: helm.emptyDir,
-    env: environmentOf(helm),
+    env: isolated(helm),
   })
   if (code !== 0) return { objects: [], faults: [failureOf(stderr, chart, environment)] }
   const dropped = findDroppedHooks(stderr).map((message): Fault => {

@@ -9,7 +9,8 @@ const UNSTEADY =
 
 /** Actions of a template, with comments and texts in quotes blanked out: `{{ now | date "2006" }}`. */
 const ACTION = /\{\{[\s\S]*?\}\}/g
-const QUIET = /\/\*[\s\S]*?\*\/|"(?:[^"\\\n]|\\.)*"|`[^`]*`/g
+const LITERAL = /"(?:[^"\\\n]|\\.)*"|`[^`]*`/g
+const QUIET = new RegExp(`/\\*[\\s\\S]*?\\*/|${LITERAL.source}`, 'g')
 
 /** Where a chart's templates and values, or values of the package, ask for the time or for what the build of helm is. */
 export function findUnsteady(chart: Chart, values: ReadonlyMap<string, Buffer>): readonly Fault[] {
@@ -61,13 +62,17 @@ function referencesIn(value: Json): readonly string[] {
   })
 }
 
-/** Every text in quotes in a chart's templates: what a message may repeat, since it came out of no value. */
-export function literalsOf(chart: Chart): ReadonlySet<string> {
-  const texts = everyChart(chart).flatMap(({ files }) =>
+/** The text of every template of a chart and of those in it. */
+export function textsOf(chart: Chart): readonly string[] {
+  return everyChart(chart).flatMap(({ files }) =>
     [...files].filter(([name]) => name.startsWith('templates/')).map(([, bytes]) => bytes.toString('utf8')),
   )
-  const actions = texts.flatMap((text) => text.match(ACTION) ?? [])
-  return new Set(actions.flatMap((action) => (action.match(/"(?:[^"\\\n]|\\.)*"|`[^`]*`/g) ?? []).map(unquote)))
+}
+
+/** Every text in quotes in a chart's templates: what a message may repeat, since it came out of no value. */
+export function literalsOf(chart: Chart): ReadonlySet<string> {
+  const actions = textsOf(chart).flatMap((text) => text.match(ACTION) ?? [])
+  return new Set(actions.flatMap((action) => (action.match(LITERAL) ?? []).map(unquote)))
 }
 
 function unquote(literal: string): string {

@@ -1,6 +1,6 @@
 import type { Fault } from '../../../contract/errors.ts'
 import { type Chart, fileOf, locate } from './chart.ts'
-import { literalsOf } from './scan.ts'
+import { literalsOf, textsOf } from './scan.ts'
 
 /** What a message is worth repeating of, and where it belongs. */
 type Said = { readonly message: string; readonly source?: string; readonly line?: number }
@@ -76,11 +76,18 @@ function executed(text: string, chart: Chart): Said | undefined {
 function reasonIn(text: string, chart: Chart): string {
   const words = text.trim().split('\n').at(-1)?.trim() ?? ''
   const known = REASONS.map((reason) => reason.exec(words)?.[0]).find((found) => found !== undefined)
-  if (known !== undefined) return known
+  if (known !== undefined && isOwn(known, chart)) return known
   const template = /(?:no template|template) "([^"]+)" (?:associated with|not defined)/.exec(words)?.[1]
   if (template !== undefined && literalsOf(chart).has(template)) return `there is no template "${template}"`
   const calling = [...text.matchAll(/error calling (\w+):/g)].at(-1)?.[1]
   return `${calling === undefined ? 'the template' : calling} fails on what it is given; ${HIDDEN}`
+}
+
+/** False where a field's name is not in the templates: `tpl` makes templates out of values. */
+function isOwn(reason: string, chart: Chart): boolean {
+  const field = /(?:\.|field )(\w+)(?: in type .*)?$/.exec(reason)?.[1]
+  if (field === undefined || !/^(?:nil pointer|can't evaluate)/.test(reason)) return true
+  return textsOf(chart).some((text) => text.includes(`.${field}`))
 }
 
 /** Phrases of Go's YAML reader that quote nothing. */
@@ -93,7 +100,7 @@ function badYaml(text: string): Said | undefined {
   const phrase = words.replace(/^error converting YAML to JSON: yaml: /, '')
   const types = /cannot unmarshal \w+ into Go struct field \S* ?of type [\w[\].]+$/.exec(words)?.[0]
   const known = YAML_PHRASE.test(phrase) ? phrase.replace(/^line (\d+): /, 'line $1 of it: ') : types
-  return { message: `it renders to what is no YAML${known === undefined ? '' : `: ${known}`}`, source }
+  return { message: `it renders to what is no YAML${known === undefined ? `; ${HIDDEN}` : `: ${known}`}`, source }
 }
 
 /** Field paths and types; a pattern that a value does not match is said without the value. */

@@ -7,7 +7,7 @@ import { readLayer } from '../../../contract/artifact/layer.ts'
 import { type Fault, WaybillError } from '../../../contract/errors.ts'
 import { checkCommit, packCommit, renderCommit } from '../../../packager/pack-commit.ts'
 import { ensureTools } from '../../../tools/build.ts'
-import { type Files, optionsFor, packageFile, repositoryOf, tempFolder, writeFiles } from '../repository.ts'
+import { CONFIG_MAP, type Files, optionsFor, packageFile, repositoryOf, tempFolder, writeFiles } from '../repository.ts'
 
 const { helm } = await ensureTools(['helm'])
 const env = { PATH: process.env.PATH, WAYBILL_HELM: helm }
@@ -343,6 +343,8 @@ test('no value, and nothing that a template makes of one, is repeated when a cha
     '{{ mustRegexMatch .Values.password "a" }}',
     '{{ tpl (printf "{{ %s }}" .Values.password) . }}',
     '{{ tpl "{{ .Values.password.x }}" . }}',
+    '{{ tpl (printf "{{ .Values.password.%s }}" (.Values.password | replace "-x" "")) . }}',
+    '{{ tpl (printf "{{ .Values.a.%s.b }}" (.Values.password | replace "-x" "")) . }}',
     '{{ include .Values.password . }}',
     '{{ template .Values.password }}',
     '{{ mustFromJson .Values.password }}',
@@ -407,4 +409,124 @@ test('there is no cluster to look things up in, and no name server', async () =>
   const text = `${CONFIG}  found: {{ lookup "v1" "Secret" "shop" "shop" | toJson | quote }}\n  host: {{ getHostByName "localhost" | quote }}\n`
   const [object] = await objectsOf(chart({ 'config.yaml': text }))
   assert.deepEqual(object?.data, { greeting: 'Hello from production', found: '{}', host: '' })
+})
+
+test('what is wrong in an object is placed at the line of the template that it came from', async () => {
+  const template = `{{- if .Values.greeting }}
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: first}
+{{- end }}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: api
+  labels:
+    {{- include "labels" . | nindent 4 }}
+spec:
+  {{- range list 1 }}
+  minReadySeconds: {{ . }}
+  {{- end }}
+  selector: {matchLabels: {app: api}}
+  template:
+    metadata:
+      labels:
+        app: api
+        {{- toYaml .Values.labels | nindent 8 }}
+    spec:
+      containers:
+        - name: api
+          image: {{ .Values.image }}
+        - name: side
+          image: "{{ .Values.image }}-side"
+`
+  const helpers = '{{ define "labels" }}\na: b\nc: d\ne: f\n{{ end }}'
+  const values = 'image: registry.example.com/api:1\nlabels: {x: x, w: 12, z: z}\n'
+  const files = chart({ '_h.tpl': helpers, 'api.yaml': template }, { 'deploy/prod.yaml': values })
+  assert.deepEqual(brief(await faultsOf(files)), [
+    'charts/shop/templates/api.yaml:22 FIELD_INVALID',
+    'charts/shop/templates/api.yaml:26 IMAGE_UNPINNED',
+    'charts/shop/templates/api.yaml:28 IMAGE_UNPINNED',
+  ])
+  const packed = tempFolder()
+  writeFiles(packed, files)
+  execFileSync('tar', ['-czf', 'shop.tgz', 'shop'], { cwd: join(packed, 'charts') })
+  const archive = { 'charts/shop': readFileSync(join(packed, 'charts/shop.tgz')), 'deploy/prod.yaml': values }
+  assert.deepEqual(brief(await faultsOf({ 'waybill.yaml': PACKAGE, ...archive })), [
+    'charts/shop FIELD_INVALID',
+    'charts/shop IMAGE_UNPINNED',
+    'charts/shop IMAGE_UNPINNED',
+  ])
+})
+
+test('what is not of the commit is refused: links out of it, files that are missing, LFS pointers', async () => {
+  const lfs = 'version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n'
+  const cases: readonly (readonly [Files, string])[] = [
+    [{ 'charts/shop/files': { link: '/etc' } }, 'charts/shop/files INPUT_UNSUPPORTED'],
+    [{ 'charts/shop/charts/cache': { link: '../../../..' } }, 'charts/shop/charts/cache INPUT_UNSUPPORTED'],
+    [{ 'charts/shop/charts/cache-1.tgz': lfs }, 'charts/shop/charts/cache-1.tgz INPUT_UNSUPPORTED'],
+    [{ 'deploy/prod.yaml': { link: '/etc/passwd' } }, 'deploy/prod.yaml INPUT_MISSING'],
+  ]
+  for (const [files, fault] of cases) assert.deepEqual(brief(await faultsOf(chart(undefined, files))), [fault])
+  const { 'deploy/prod.yaml': _values, ...rest } = chart()
+  assert.deepEqual(brief(await faultsOf(rest)), ['deploy/prod.yaml INPUT_MISSING'])
+  const nowhere = { 'waybill.yaml': PACKAGE, 'deploy/prod.yaml': 'a: b\n' }
+  assert.deepEqual(brief(await faultsOf(nowhere)), ['charts/shop INPUT_MISSING'])
+  assert.deepEqual(brief(await faultsOf({ ...nowhere, 'charts/shop/a.yaml': 'a: b\n' })), [
+    'charts/shop/Chart.yaml INPUT_MISSING',
+  ])
+  const linked = { 'charts/shop/templates': { link: '../../shared' }, 'shared/config.yaml': CONFIG }
+  assert.deepEqual(names(await objectsOf({ ...chart({}), ...linked })), ['ConfigMap shop-config'])
+})
+
+test('settings, plug-ins, repositories and the cluster of the machine have no say, and nothing is left behind', async () => {
+  const home = tempFolder()
+  writeFiles(home, {
+    'plugins/spy/plugin.yaml': 'no: [plugin',
+    kubeconfig:
+      'apiVersion: v1\nkind: Config\ncontexts: [{name: a, context: {namespace: other}}]\ncurrent-context: a\n',
+  })
+  const odd = {
+    ...env,
+    ...{ HOME: home, XDG_CONFIG_HOME: home, HELM_DATA_HOME: home, HELM_PLUGINS: join(home, 'plugins') },
+    ...{ HELM_NAMESPACE: 'other', HELM_DEBUG: 'true', KUBECONFIG: join(home, 'kubeconfig'), TZ: 'Asia/Kolkata' },
+    HELM_KUBECONTEXT: 'a',
+  }
+  const time = `${CONFIG}  zone: {{ date "15:04" (toDate "2006-01-02" "2026-11-21") | quote }}\n  namespace: {{ .Release.Namespace }}\n`
+  const repo = repositoryOf(chart({ 'config.yaml': time }))
+  const { digest } = await packCommit(optionsFor(repo, { env }))
+  const temp = tempFolder()
+  const packed = await packCommit(optionsFor(repo, { env: odd, tempDir: temp }))
+  assert.equal(packed.digest, digest)
+  assert.deepEqual(packed.tools, { helm: '4.3.1' })
+  assert.deepEqual(readdirSync(temp), [])
+  assert.deepEqual(readdirSync(home).sort(), ['kubeconfig', 'plugins'])
+})
+
+test('another version of helm than the pinned one is refused, and so is a machine without helm, only where one is needed', async () => {
+  const other = chart(undefined, { 'waybill.yaml': PACKAGE.replace('4.3.1', '4.3.0') })
+  const faults = await faultsOf(other)
+  assert.deepEqual(brief(faults), ['waybill.yaml:9 TOOL_VERSION'])
+  assert.match(String(faults[0]?.message), /helm 4\.3\.0.*4\.3\.1/)
+  const none = { PATH: process.env.PATH, WAYBILL_HELM: '/nonexistent/helm' }
+  const error = await checkCommit(optionsFor(repositoryOf(chart()), { env: none })).catch((thrown: unknown) => thrown)
+  assert.ok(error instanceof WaybillError)
+  assert.deepEqual([error.code, /WAYBILL_HELM/.test(error.hint)], ['TOOL_MISSING', true])
+  const plain = repositoryOf({ 'waybill.yaml': packageFile(), 'deploy/a.yaml': CONFIG_MAP })
+  await checkCommit(optionsFor(plain, { env: none }))
+})
+
+/** Written down, as in same-digest.test.ts: it changes only when the objects that this chart renders to do. */
+const TREE = 'sha256:b02b24d2b02dc251b236c59acaba89869c1e5ac10d02a32c760908ae39167785'
+
+test('a chart packs to the tree that is written here, which is read back', async () => {
+  const files = {
+    ...subchart('charts/shop/charts/cache'),
+    'charts/shop/Chart.yaml': depends('version: ~0.2'),
+    'charts/shop/crds/shops.yaml': CRD,
+  }
+  const packed = await packCommit(optionsFor(repositoryOf(chart(undefined, files)), { env }))
+  assert.equal(packed.environments.prod?.treeDigest, TREE)
+  assert.equal((await readLayer(packed.layer, packed.release, 'prod')).length, 3)
 })
