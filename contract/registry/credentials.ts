@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { parseJson } from '../canonical-json.ts'
 import { WaybillError } from '../errors.ts'
+import { isLoginTo } from './docker-hub.ts'
 
 /** What a login left for one registry. `identityToken` is an OAuth2 refresh token. Never logged. */
 export type Credential =
@@ -50,7 +51,7 @@ export function dockerConfigCredentials(bytes: Uint8Array): CredentialSource {
 
 /** The login that the file itself holds. An entry that cannot be read is no login. */
 export function storedCredential({ auths }: DockerConfig, registry: string): Credential | undefined {
-  const entry = Object.entries(auths ?? {}).find(([name]) => hostOf(name) === registry)?.[1]
+  const entry = Object.entries(auths ?? {}).find(([name]) => isLoginTo(hostOf(name), registry))?.[1]
   if (entry === undefined) return undefined
   if (entry.registrytoken) return { kind: 'registryToken', token: entry.registrytoken }
   if (entry.identitytoken) return { kind: 'identityToken', token: entry.identitytoken }
@@ -64,7 +65,7 @@ export function storedCredential({ auths }: DockerConfig, registry: string): Cre
 
 /** The helper program's name (without `docker-credential-`) that the file says to ask about a registry. */
 export function helperFor({ credHelpers, credsStore }: DockerConfig, registry: string): string | undefined {
-  const own = Object.entries(credHelpers ?? {}).find(([name]) => hostOf(name) === registry)?.[1]
+  const own = Object.entries(credHelpers ?? {}).find(([name]) => isLoginTo(hostOf(name), registry))?.[1]
   const found = own ?? credsStore ?? undefined
   return found !== undefined && /^[A-Za-z0-9._-]{1,64}$/.test(found) ? found : undefined
 }

@@ -13,6 +13,7 @@ import {
   parseDockerConfig,
   storedCredential,
 } from './credentials.ts'
+import { loginName } from './docker-hub.ts'
 
 /** Where logins may be. */
 export type LoginFiles = {
@@ -34,7 +35,7 @@ export function loginCredentials(files: LoginFiles): CredentialSource {
   const find = async (registry: string) => {
     config ??= readConfig(files)
     const helper = helperFor(await config, registry)
-    const helped = helper === undefined ? undefined : await askHelper(helper, registry, files.env ?? {})
+    const helped = helper === undefined ? undefined : await askHelper(helper, loginName(registry), files.env ?? {})
     return helped ?? storedCredential(await config, registry)
   }
   return (registry) => {

@@ -4,6 +4,7 @@ import type { Reference } from '../reference.ts'
 import { createAuthorizer } from './authorization.ts'
 import { type ConnectionOptions, createConnections } from './connections.ts'
 import type { CredentialSource } from './credentials.ts'
+import { apiHost } from './docker-hub.ts'
 import { type Answer, ask, dropBody, rateLimited, where } from './http.ts'
 
 export type SessionOptions = ConnectionOptions & {
@@ -41,7 +42,7 @@ export function createSession(options: SessionOptions): RegistrySession {
   const connections = createConnections(options)
   const authorizer = createAuthorizer(connections, options.credentials ?? (async () => undefined))
   const base = (repository: Reference) =>
-    new URL(`${options.plainHttp === true ? 'http' : 'https'}://${repository.registry}/v2/${repository.path}/`)
+    new URL(`${options.plainHttp === true ? 'http' : 'https'}://${apiHost(repository.registry)}/v2/${repository.path}/`)
 
   const authorized = async (request: RegistryRequest, signal: AbortSignal): Promise<Answer> => {
     const { repository, method } = request
