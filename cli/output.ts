@@ -1,5 +1,6 @@
 import { shortDigest } from '../contract/digest.ts'
 import { type Fault, WaybillError } from '../contract/errors.ts'
+import { safeLines, visible } from '../packager/diff/visible.ts'
 import type { Outcome } from './verb.ts'
 
 export type OutputForm = 'text' | 'json'
@@ -13,15 +14,16 @@ export function printOutcome(form: OutputForm, outcome: Outcome): string {
   return outcome.text === '' || outcome.text.endsWith('\n') ? outcome.text : `${outcome.text}\n`
 }
 
-/** An error for people: what happened, each fault with its place, what to do next. */
+/** An error for people: what happened, each fault with its place, what to do next. Names out of a commit command no terminal and no CI. */
 export function errorText(error: WaybillError): string {
-  return [
+  const text = [
     `error ${error.code}: ${error.message}`,
     ...error.faults.map((fault) => `  ${faultText(fault)}`),
     ...warningLines(error.warnings).map((line) => `  ${line}`),
     `hint: ${error.hint}`,
     '',
   ].join('\n')
+  return safeLines(text.split('\n').map(visible))
 }
 
 /** `warning: ` and a line like that of a fault, for each. */

@@ -1,16 +1,28 @@
-import { checkCommit } from '../../packager/pack-commit.ts'
+import { WaybillError } from '../../contract/errors.ts'
+import { type CommitOptions, checkCommit } from '../../packager/pack-commit.ts'
 import { commitOptions } from '../commit.ts'
 import { commitFlags, examples } from '../flags.ts'
 import { counted, warningLines } from '../output.ts'
-import type { Verb } from '../verb.ts'
+import { findingsOf } from '../report/findings.ts'
+import { isReportForm, printReport, REPORT_FORMS, type ReportForm } from '../report/report.ts'
+import type { Outcome, Verb } from '../verb.ts'
 
 export const verb: Verb = {
+  forms: REPORT_FORMS,
   define: (command) => {
     commitFlags(command)
-    examples(command, 'waybill check', 'waybill check --rev main --output json')
+    examples(
+      command,
+      'waybill check',
+      'waybill check --rev main --output json',
+      'waybill check --output sarif > waybill.sarif',
+    )
   },
   run: async (_args, flags, context) => {
-    const { commit, environments, tools, warnings } = await checkCommit(commitOptions(flags, context))
+    const options = commitOptions(flags, context)
+    const form = flags.text('output')
+    if (isReportForm(form)) return reportOn(options, form, context.version)
+    const { commit, environments, tools, warnings } = await checkCommit(options)
     for (const line of warningLines(warnings)) context.progress(line)
     const counts = Object.entries(environments).map(([name, objects]) => [name, { objects: objects.length }] as const)
     const lines = counts.map(([name, { objects }]) => `  ${name}: ${counted(objects, 'object')}`)
@@ -22,4 +34,17 @@ export const verb: Verb = {
       ].join('\n'),
     }
   },
+}
+
+/** What is wrong as a service shows it; the exit status is that of the other forms. */
+async function reportOn(options: CommitOptions, form: ReportForm, version: string): Promise<Outcome> {
+  try {
+    const { warnings } = await checkCommit(options)
+    return { data: {}, text: printReport(form, findingsOf(undefined, warnings), version) }
+  } catch (error) {
+    if (!(error instanceof WaybillError)) throw error
+    const text = printReport(form, findingsOf(error), version)
+    // GitHub's log has the report itself to read; the others go to a file, and the log needs words.
+    return { data: {}, text, ...(form === 'github' ? { exit: error.exit } : { error }) }
+  }
 }

@@ -106,6 +106,33 @@ test('check names every fault with its file, line and object, and no value of a 
   assert.ok(JSON.parse(json.stdout).error.faults.length >= 3)
 })
 
+test('check reports in the form that GitHub, GitLab and code scanning take, with the exit status of every form', async () => {
+  const repository = repositoryWith({
+    ...shopFiles('registry.example.com/acme/shop'),
+    'deploy/login.yaml': secret,
+    'deploy/pod.yaml':
+      'apiVersion: v1\nkind: Pod\nmetadata: { name: p }\nspec:\n  containers:\n    - { name: c, image: nginx }\n',
+  })
+  const report = (form: string, repo = repository) => waybillHere(['check', '--repo', repo, '--output', form])
+  const github = await report('github')
+  assert.deepEqual([github.status, github.stderr], [3, ''])
+  assert.match(github.stdout, /^::error file=deploy\/pod\.yaml,line=6,title=IMAGE_UNPINNED::/m)
+  assert.match(github.stdout, /^::notice title=waybill check::2 faults and \d+ warnings?$/m)
+  const gitlab = await report('gitlab')
+  assert.deepEqual(
+    JSON.parse(gitlab.stdout).map(({ location }: { location: { path: string } }) => location.path),
+    ['deploy/login.yaml', 'deploy/pod.yaml'],
+  )
+  assertFails(gitlab, 3, 'CHECK_FAILED')
+  const sarif = await report('sarif')
+  assert.equal(JSON.parse(sarif.stdout).runs[0].results.length, 2)
+  assertFails(sarif, 3, 'CHECK_FAILED')
+  assert.doesNotMatch(github.stdout + gitlab.stdout + sarif.stdout, new RegExp(SECRET))
+  for (const form of ['github', 'gitlab', 'sarif']) assert.equal((await report(form, shop)).status, 0)
+  assert.equal((await report('gitlab', shop)).stdout, '[]\n')
+  assert.match((await report('github', folder)).stdout, /^::error file=waybill\.yaml,line=1,title=GIT_REPOSITORY::/)
+})
+
 const broken: readonly (readonly [string, () => string, readonly string[], number, string])[] = [
   ['a folder that is no Git repository', () => folder, [], 2, 'GIT_REPOSITORY'],
   ['a repository without a commit', () => makeRepository(join(folder, 'empty')).folder, [], 2, 'GIT_EMPTY'],
