@@ -13,6 +13,7 @@ import { minorData, parseOpenApi } from './schemas/openapi.ts'
 const RELEASES = ['1.31.14', '1.32.13', '1.33.13', '1.34.4', '1.35.4', '1.36.3']
 /** Where lifecycles are read, later ones win: old releases still know of versions that new ones have forgotten. */
 const LIFECYCLES = [
+  'k8s.io/api@v0.24.17',
   'k8s.io/api@v0.31.14',
   'k8s.io/api@v0.36.3',
   'k8s.io/apiextensions-apiserver@v0.36.3',

@@ -11,16 +11,16 @@ export type Said = readonly [ErrorCode, string]
 /** Why the pinned Kubernetes has no such kind, and what to write instead where that is known. */
 export function missingKind(type: TypeName, pinned: string, { builtins, lifecycles }: Kubernetes): Said {
   const name = `${type.apiVersion} ${type.kind}`
-  const lifecycle = lifecycles.get(kindKey(type))
   const kinds = [...builtins.kinds.values()]
   const same = kinds.filter(({ kind }) => kind === type.kind)
   const inGroup = same.filter(({ apiVersion }) => groupOf(apiVersion) === groupOf(type.apiVersion))
-  const served = (inGroup.length > 0 ? inGroup : same).map(({ apiVersion }) => apiVersion)
-  if (lifecycle?.removed !== undefined && compareMinors(lifecycle.removed, pinned) <= 0) {
-    const { removed, successor } = lifecycle
-    const next = successor === undefined ? 'it has no successor' : `use ${successor.apiVersion} ${successor.kind}`
-    return ['API_REMOVED', `${name} is gone since Kubernetes ${removed}; ${next}`]
+  const removed = removedIn(type, pinned, lifecycles)
+  if (removed !== undefined) {
+    const [next] = [livingSuccessor(type, pinned, lifecycles) ?? inGroup].flat()
+    const use = next === undefined ? 'it has no successor' : `use ${next.apiVersion} ${next.kind}`
+    return ['API_REMOVED', `${name} is gone since Kubernetes ${removed}; ${use}`]
   }
+  const served = (inGroup.length > 0 ? inGroup : same).map(({ apiVersion }) => apiVersion)
   if (served.length > 0) return ['API_UNKNOWN', `Kubernetes ${pinned} has no ${name}; use ${served.join(' or ')}`]
   const near = nearest(
     type.kind,
@@ -28,6 +28,20 @@ export function missingKind(type: TypeName, pinned: string, { builtins, lifecycl
   )
   const meant = near === undefined ? '' : `; did you mean ${near}?`
   return ['API_UNKNOWN', `Kubernetes ${pinned} has no ${name} that can be applied${meant}`]
+}
+
+type Lifecycles = Kubernetes['lifecycles']
+
+function removedIn(type: TypeName, pinned: string, lifecycles: Lifecycles): string | undefined {
+  const removed = lifecycles.get(kindKey(type))?.removed
+  return removed !== undefined && compareMinors(removed, pinned) <= 0 ? removed : undefined
+}
+
+/** The first successor, or successor's successor, that is not gone itself. */
+function livingSuccessor(type: TypeName, pinned: string, lifecycles: Lifecycles): TypeName | undefined {
+  const next = lifecycles.get(kindKey(type))?.successor
+  if (next === undefined || removedIn(next, pinned, lifecycles) === undefined) return next
+  return livingSuccessor(next, pinned, lifecycles)
 }
 
 /** What to say of a version that is served, and is deprecated. */
