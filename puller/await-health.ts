@@ -1,6 +1,6 @@
 import type { ErrorCode } from '../contract/errors.ts'
-import type { Job, Result } from './carry-out.ts'
 import { type Health, waitHealthy } from './health/wait.ts'
+import type { Job, Result } from './job.ts'
 import { boundedMessage } from './message.ts'
 import type { Plan } from './plan/plan.ts'
 import type { PlanContext } from './plan/plan-context.ts'

@@ -1,7 +1,7 @@
 import { shortDigest } from '../digest.ts'
 import { type ErrorCode, WaybillError } from '../errors.ts'
 import type { PromotionPredicate, StatementRole } from './statements.ts'
-import type { TrustCheck, TrustedProvenance, TrustQuery } from './trust.ts'
+import type { TrustCheck, TrustedProvenance, TrustQuery } from './trust-answer.ts'
 import { type Evidence, type Keyholder, keyholders, type SignerFinder } from './trust-evidence.ts'
 import type { TrustPolicy } from './trust-policy.ts'
 import { promotionReader, provenanceReader, readSignature, releaseReader } from './trust-readers.ts'

@@ -7,7 +7,7 @@ import {
   provenancePredicateSchema,
   releasePredicateSchema,
 } from './statements.ts'
-import type { TrustedProvenance, TrustQuery } from './trust.ts'
+import type { TrustedProvenance, TrustQuery } from './trust-answer.ts'
 import type { TrustPolicySpec } from './trust-policy.ts'
 import type { PredicateReader, Rejection } from './trust-role.ts'
 

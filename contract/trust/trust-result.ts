@@ -1,6 +1,6 @@
 import type { Digest } from '../digest.ts'
 import { WaybillError } from '../errors.ts'
-import type { Signer, TrustCheck, TrustExplanation, Trusted, TrustQuery } from './trust.ts'
+import type { Signer, TrustCheck, TrustExplanation, Trusted, TrustQuery } from './trust-answer.ts'
 import type { PolicyVerdict } from './trust-judge.ts'
 import type { Accepted } from './trust-role.ts'
 

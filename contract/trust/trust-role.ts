@@ -2,7 +2,7 @@ import { digestHex } from '../digest.ts'
 import type { ErrorCode } from '../errors.ts'
 import type { OpenedBundle } from './bundle.ts'
 import { PREDICATES, type Statement, type StatementRole } from './statements.ts'
-import type { Signer, TrustQuery } from './trust.ts'
+import type { Signer, TrustQuery } from './trust-answer.ts'
 import { type Evidence, hintedSigner, type Keyholder, type SignerFinder } from './trust-evidence.ts'
 
 /** Why a statement does not count. The higher `near`, the nearer it came; the nearest is what people are told. */

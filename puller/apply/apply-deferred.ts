@@ -3,7 +3,7 @@ import { inParallel } from '../cluster/in-parallel.ts'
 import { type DryRun, dryRunObject } from '../plan/dry-run.ts'
 import { AT_ONCE } from '../plan/gather.ts'
 import type { PlannedChange } from '../plan/plan.ts'
-import type { Applying, Outcome } from './apply.ts'
+import type { Applying, Outcome } from './applying.ts'
 
 /** The API server learns of a new kind, Role or priority class from a watch of its own: a moment after the write was answered. */
 const LAG_TRIES = 20

@@ -8,7 +8,7 @@ import { applyObject } from '../plan/dry-run.ts'
 import { isOurs } from '../plan/ownership.ts'
 import type { PlannedChange } from '../plan/plan.ts'
 import { judge } from '../plan/refusal.ts'
-import type { Applying, Outcome } from './apply.ts'
+import type { Applying, Outcome } from './applying.ts'
 
 /**
  * One write, as the account: a create that never takes over, or a change of exactly the object that was planned. Writes its uid, or that

@@ -1,9 +1,8 @@
-import { type ErrorCode, WaybillError } from '../../contract/errors.ts'
+import { WaybillError } from '../../contract/errors.ts'
 import { type Clock, systemClock } from '../clock.ts'
 import type { Cluster } from '../cluster/cluster-port.ts'
 import { inParallel } from '../cluster/in-parallel.ts'
 import { waitHealthy } from '../health/wait.ts'
-import type { InventoryEntry } from '../kinds.ts'
 import { AT_ONCE } from '../plan/gather.ts'
 import { type Inventory, writeInventory } from '../plan/inventory.ts'
 import { otherDeliveries } from '../plan/other-deliveries.ts'
@@ -13,15 +12,8 @@ import { SchemaCheck } from '../plan/schema-check.ts'
 import { STAGE_COUNT } from '../plan/stages.ts'
 import { readyToWrite } from './apply-deferred.ts'
 import { writeObject } from './apply-object.ts'
+import type { Applying, Book, Outcome } from './applying.ts'
 import { pruneAll } from './prune.ts'
-
-/** What became of one object. */
-export type Outcome = {
-  readonly object: string
-  readonly result: 'created' | 'configured' | 'adopted' | 'unchanged' | 'deleted' | 'refused' | 'failed'
-  readonly code?: ErrorCode
-  readonly message?: string
-}
 
 export type Applied = {
   /** Objects that were reached, in the order of the plan. Any `refused` or `failed`: later stages and prune were left out. */
@@ -33,21 +25,8 @@ export type Applied = {
 
 export type ApplyPlanOptions = { readonly signal?: AbortSignal; readonly clock?: Clock }
 
-/** The inventory as it is being made true; entries by `objectKey`. */
-export type Book = Map<string, InventoryEntry>
-
 /** How long CRDs and Namespaces of the first stage may take to be usable. */
 const FIRST_STAGE_MS = 60_000
-
-/** All that a stage needs. */
-export type Applying = {
-  readonly context: PlanContext
-  readonly cluster: Cluster
-  readonly clock: Clock
-  readonly schemas: SchemaCheck
-  readonly signal: AbortSignal | undefined
-  readonly book: Book
-}
 
 /**
  * Does what the plan says and decides nothing: inventory ahead, stages, uids into the inventory, deletes, final inventory.

@@ -6,7 +6,7 @@ import { inParallel } from '../cluster/in-parallel.ts'
 import { AT_ONCE } from '../plan/gather.ts'
 import { deleteOptions } from '../plan/leftovers.ts'
 import type { PlannedDelete } from '../plan/plan.ts'
-import type { Applying, Outcome } from './apply.ts'
+import type { Applying, Outcome } from './applying.ts'
 
 /** Changes of an object between the look and the delete (its status, say) that are looked at again. */
 const TRIES = 4

@@ -3,8 +3,8 @@ import type { Digest } from '../../contract/digest.ts'
 import { type RecordSpec, recordSpecSchema } from '../kinds.ts'
 import { isSignedBy, readPublicKey, recordHash, recordName, sequenceOfName } from './chain.ts'
 import { acceptedThrough, readCheckpoint } from './checkpoint.ts'
-import type { DeliveryRef, RecordHead } from './ledger.ts'
 import type { NamedRecord } from './record.ts'
+import type { DeliveryRef, RecordHead } from './record-head.ts'
 
 /**
  * `edited`: not what was signed. `removed`: missing between others. `reordered`: not at its place. `recomputed`: signed by

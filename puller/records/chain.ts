@@ -3,7 +3,14 @@ import { canonicalJson } from '../../contract/canonical-json.ts'
 import { type Digest, digestOf } from '../../contract/digest.ts'
 import { WaybillError } from '../../contract/errors.ts'
 import { type RecordFacts, type RecordSpec, recordSpecSchema } from '../kinds.ts'
-import type { PullerKeys } from './keys.ts'
+
+/** What records are signed with. */
+export type RecordSigner = {
+  /** Base64 of the DER signature, ECDSA P-256 with SHA-256. */
+  readonly sign: (bytes: Uint8Array) => string
+  /** `sha256:<hex>` of the SPKI DER. */
+  readonly keyDigest: Digest
+}
 
 const NAME_CHARS_MAX = 253
 /** Above this a sequence is nobody's honest count. */
@@ -29,7 +36,7 @@ export function recordHash(spec: unknown): Digest {
 
 /** The spec of a record: `facts` at its place in the chain, signed. */
 export function signRecord(
-  keys: Pick<PullerKeys, 'sign' | 'keyDigest'>,
+  keys: RecordSigner,
   facts: RecordFacts,
   place: Pick<RecordSpec, 'delivery' | 'sequence'> & { readonly previous?: string | undefined },
 ): RecordSpec {

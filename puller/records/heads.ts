@@ -6,7 +6,7 @@ import type { Cluster } from '../cluster/cluster-port.ts'
 import type { AuditHead } from './audit.ts'
 import { SEQUENCE_MAX } from './chain.ts'
 import { PUBLIC_KEY_ENTRY, RECORDS_CONFIG_MAP } from './keys.ts'
-import type { DeliveryRef, RecordHead } from './ledger.ts'
+import type { DeliveryRef, RecordHead } from './record-head.ts'
 
 const headSchema = z.object({ sequence: z.int().min(1).max(SEQUENCE_MAX), hash: z.string() })
 

@@ -1,10 +1,9 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, randomBytes, sign } from 'node:crypto'
 import { isJsonObject, type Json, type JsonObject } from '../../contract/canonical-json.ts'
-import type { Digest } from '../../contract/digest.ts'
 import { WaybillError } from '../../contract/errors.ts'
 import { answerError } from '../cluster/answer-error.ts'
 import type { Cluster } from '../cluster/cluster-port.ts'
-import { readPublicKey } from './chain.ts'
+import { type RecordSigner, readPublicKey } from './chain.ts'
 
 export const KEY_SECRET = 'waybill-puller-key'
 /** ConfigMap in the puller's namespace: the public half of its key, and the head of each Delivery's chain by uid. */
@@ -17,13 +16,9 @@ const CLAIM_ENTRY = 'claim.key'
 const CLAIM_BYTES = 32
 
 /** What the puller signs with, and what it proves its own creates with. */
-export type PullerKeys = {
-  /** Base64 of the DER signature, ECDSA P-256 with SHA-256. */
-  readonly sign: (bytes: Uint8Array) => string
+export type PullerKeys = RecordSigner & {
   /** SPKI PEM. */
   readonly publicPem: string
-  /** `sha256:<hex>` of the SPKI DER. */
-  readonly keyDigest: Digest
   /** 32 random bytes, for puller/plan/claim.ts. */
   readonly claimKey: Uint8Array
 }

@@ -1,5 +1,4 @@
 import { canonicalJson } from '../../contract/canonical-json.ts'
-import type { Digest } from '../../contract/digest.ts'
 import { WaybillError } from '../../contract/errors.ts'
 import { type Clock, timestamp } from '../clock.ts'
 import { answerError } from '../cluster/answer-error.ts'
@@ -12,12 +11,8 @@ import { type KeptHead, readHead, writeHead } from './heads.ts'
 import type { PullerKeys } from './keys.ts'
 import { type RecordsSummary, summarize } from './ledger-summary.ts'
 import { boundFacts, listRecords, namedRecord, recordObject, recordsPath } from './record.ts'
+import type { DeliveryRef, RecordHead } from './record-head.ts'
 import { planCheckpoint } from './retention.ts'
-
-/** Where a chain of records ends. `hash` is sha256 of the canonical JSON of the whole spec. */
-export type RecordHead = { readonly name: string; readonly sequence: number; readonly hash: Digest }
-
-export type DeliveryRef = { readonly namespace: string; readonly name: string; readonly uid: string }
 
 /** What the records say. Only records that our key signed for this Delivery are believed. */
 export type LedgerSummary = RecordsSummary & {

@@ -2,7 +2,8 @@ import type { Digest } from '../../contract/digest.ts'
 import { shortDigest } from '../../contract/digest.ts'
 import { WaybillError } from '../../contract/errors.ts'
 import { byDigest, type Reference } from '../../contract/reference.ts'
-import { evaluateTrust, type Trusted, type TrustQuery } from '../../contract/trust/trust.ts'
+import { evaluateTrust } from '../../contract/trust/trust.ts'
+import type { Trusted, TrustQuery } from '../../contract/trust/trust-answer.ts'
 import type { TrustPolicy } from '../../contract/trust/trust-policy.ts'
 
 /** One digest that something is asked of: what Resolve hands on, and what `waybill verify` asks. */

@@ -1,0 +1,35 @@
+import type { Delivery, RecordFacts } from './kinds.ts'
+import type { Said } from './message.ts'
+import type { Plan } from './plan/plan.ts'
+import type { Account } from './plan/plan-context.ts'
+import type { Refusal } from './plan/refusal.ts'
+import type { Turn } from './queue.ts'
+import type { Ledger } from './records/ledger.ts'
+import type { Site } from './site.ts'
+import type { Fetched } from './source/fetch.ts'
+
+/** One verified and fetched environment that the cluster is to be converged onto. */
+export type Job = {
+  readonly site: Site
+  readonly delivery: Delivery
+  readonly account: Account
+  readonly ledger: Ledger
+  readonly turn: Turn
+  readonly fetched: Fetched
+  /** `asked`: what the Delivery asks for. `current`: what ran before, kept in shape while what is asked for cannot be had. */
+  readonly role: 'asked' | 'current'
+  readonly trigger: RecordFacts['trigger']
+  /** Resolves when something newer, verified, has come in the place of this; never rejects. */
+  readonly newer: (signal: AbortSignal) => Promise<string | undefined>
+  /** Tells people that it is under way. */
+  readonly progress: (reason: string, message: string) => Promise<void>
+}
+
+export type Result =
+  /** Converged and healthy; `corrected` holds what had drifted, when something had. */
+  | { readonly kind: 'healthy'; readonly corrected: Plan | undefined }
+  | { readonly kind: 'refused'; readonly said: Said; readonly objects: readonly Refusal[] }
+  /** Not as it should be; it is tried again. */
+  | { readonly kind: 'failed'; readonly said: Said }
+  /** A newer release or wish is there: look again at once. */
+  | { readonly kind: 'interrupted' }
