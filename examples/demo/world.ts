@@ -53,6 +53,7 @@ export async function createWorld(options: DemoOptions, narrator: Narrator, prog
     'oras',
     'kubectl',
     'kustomize',
+    'helm',
     ...(given === undefined ? ownClusterTools : []),
     ...(givenRegistry === undefined ? ownRegistryTools : []),
   ]

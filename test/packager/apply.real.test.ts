@@ -12,7 +12,7 @@ import { field, useControlPlane } from '../real/control-plane.ts'
 import { REGISTRY_KINDS, startRegistry } from '../real/registry.ts'
 import { commitAll, git, tempFolder, writeFiles } from './repository.ts'
 
-const { oras, kustomize } = await ensureTools(['oras', 'kustomize'])
+const { oras, kustomize, helm } = await ensureTools(['oras', 'kustomize', 'helm'])
 const cluster = await useControlPlane()
 const shop = fileURLToPath(new URL('../../examples/shop', import.meta.url))
 
@@ -65,7 +65,7 @@ for (const kind of REGISTRY_KINDS)
         ...['publish', '--repo', shopIn(namespace, repository), '--key', keyFile],
         ...['--version', '1.0.0', '--plain-http', '--output', 'json'],
       ],
-      { env: { WAYBILL_ORAS: oras, WAYBILL_KUSTOMIZE: kustomize } },
+      { env: { WAYBILL_ORAS: oras, WAYBILL_KUSTOMIZE: kustomize, WAYBILL_HELM: helm } },
     )
     assert.equal(published.status, 0, `${published.stderr}${published.stdout}`)
     execFileSync(oras, ['pull', '--plain-http', `${repository}:1.0.0`], { cwd: folder, stdio: 'pipe' })

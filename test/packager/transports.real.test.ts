@@ -13,8 +13,8 @@ import { readYaml } from '../../packager/yaml/yaml.ts'
 import { ensureTools } from '../../tools/build.ts'
 import { GIT_ENV, git, optionsFor, repositoryFrom, tempFolder } from './repository.ts'
 
-const { kustomize } = await ensureTools(['kustomize'])
-const env = { PATH: process.env.PATH, WAYBILL_KUSTOMIZE: kustomize }
+const { kustomize, helm } = await ensureTools(['kustomize', 'helm'])
+const env = { PATH: process.env.PATH, WAYBILL_KUSTOMIZE: kustomize, WAYBILL_HELM: helm }
 const origin = repositoryFrom(fileURLToPath(new URL('../../examples/shop', import.meta.url)))
 git(origin, 'commit', '-q', '--allow-empty', '-m', 'Second')
 git(origin, 'tag', 'v1.0.0')

@@ -20,8 +20,8 @@ import {
   tempFolder,
 } from '../repository.ts'
 
-const { kustomize } = await ensureTools(['kustomize'])
-const env = { PATH: process.env.PATH, WAYBILL_KUSTOMIZE: kustomize }
+const { kustomize, helm } = await ensureTools(['kustomize', 'helm'])
+const env = { PATH: process.env.PATH, WAYBILL_KUSTOMIZE: kustomize, WAYBILL_HELM: helm }
 const shop = fileURLToPath(new URL('../../../examples/shop', import.meta.url))
 
 /** Written down, as in same-digest.test.ts: each changes only when the shop's objects in that environment do. */
@@ -71,7 +71,7 @@ test('the shop packs to the trees that are written here, and each environment is
   ])
   for (const [name, count] of counts)
     assert.equal((await readLayer(packed.layer, packed.release, String(name))).length, count)
-  assert.deepEqual(packed.tools, { kustomize: '5.8.2' })
+  assert.deepEqual(packed.tools, { kustomize: '5.8.2', helm: '4.3.1' })
 })
 
 test('umask, home, locale, time zone and settings of kustomize have no say', async () => {
