@@ -72,7 +72,8 @@ const nothing = { checks: [], accepted: [] }
 function judgeProvenance(name: string, { provenance }: Require, ask: Ask): Part<TrustedProvenance> {
   if (provenance === undefined) return nothing
   const missing = { code: 'PROVENANCE_MISSING', detail: 'there is no provenance' } as const
-  return demanded(name, 'provenance', ask('provenance', provenance.by, provenanceReader(provenance), missing))
+  const verdict = ask('provenance', provenance.by, provenanceReader(provenance), missing)
+  return demanded(name, 'provenance', verdict, sayProvenance)
 }
 
 function judgePromotion(name: string, { promotion }: Require, query: TrustQuery, ask: Ask): Part<PromotionPredicate> {
@@ -82,7 +83,7 @@ function judgePromotion(name: string, { promotion }: Require, query: TrustQuery,
     return { checks: [failed(name, 'promotion', 'PROMOTION_MISSING', detail)], accepted: [] }
   }
   const missing = { code: 'PROMOTION_MISSING', detail: `there is no promotion into ${query.channel}` } as const
-  return demanded(name, 'promotion', ask('promotion', promotion.by, promotionReader(query), missing))
+  return demanded(name, 'promotion', ask('promotion', promotion.by, promotionReader(query), missing), sayPromotion)
 }
 
 /** Versions are gathered also where none is asked for, so that one that moved is noticed. */
@@ -94,15 +95,40 @@ function judgeRelease(name: string, { release }: Require, query: TrustQuery, ask
   }
   const missing = { code: 'RELEASE_MISSING', detail: `there is no release ${query.version ?? ''}`.trim() } as const
   const verdict = ask('release', release.by, releaseReader(query), missing)
-  return query.version === undefined ? { checks: [], accepted: verdict.accepted } : demanded(name, 'release', verdict)
+  return query.version === undefined
+    ? { checks: [], accepted: verdict.accepted }
+    : demanded(name, 'release', verdict, (version) => version)
 }
 
-function demanded<T>(policy: string, check: StatementRole, { accepted, rejection }: RoleVerdict<T>): Part<T> {
+function sayProvenance(found: TrustedProvenance): string {
+  const { sourceRepository, revision, ref, builderId, workflow, invocationId, actor } = found
+  const at = [revision, ref].filter((part) => part !== undefined).join(' of ')
+  return [
+    `${sourceRepository}${at === '' ? '' : ` at ${at}`}, built by ${builderId}`,
+    ...(workflow === undefined ? [] : [`workflow ${workflow}`]),
+    ...(invocationId === undefined ? [] : [`run ${invocationId}`]),
+    ...(actor === undefined ? [] : [`set off by ${actor}`]),
+  ].join(', ')
+}
+
+function sayPromotion({ channel, sequence, previous, reason }: PromotionPredicate): string {
+  const before = previous === undefined ? '' : `, before it ${shortDigest(previous)}`
+  return `${channel}, number ${sequence}${before}${reason === undefined ? '' : `: ${reason}`}`
+}
+
+/** `say` tells what the statement says, where that is more than its subject. */
+function demanded<T>(
+  policy: string,
+  check: StatementRole,
+  { accepted, rejection }: RoleVerdict<T>,
+  say?: (value: T) => string,
+): Part<T> {
   if (accepted.length === 0) return { checks: [failed(policy, check, rejection.code, rejection.detail)], accepted }
   const signers = accepted.map(({ signer: { authority, key, state } }) =>
     [authority, `(${shortDigest(key)})`, state === 'active' ? '' : state].filter(Boolean).join(' '),
   )
-  const detail = `${check} by ${[...new Set(signers)].join(', ')}`
+  const said = say === undefined ? [] : [...new Set(accepted.map(({ value }) => say(value)))]
+  const detail = [`${check} by ${[...new Set(signers)].join(', ')}`, ...said].join('; ')
   return { checks: [{ policy, check, ok: true, detail }], accepted }
 }
 

@@ -66,6 +66,7 @@ function summary({ buildDefinition, runDetails }: ProvenancePredicate): TrustedP
   const commit = buildDefinition.resolvedDependencies.find(({ digest }) => digest.gitCommit !== undefined)
   const revision = revisionOf(commit?.digest.gitCommit)
   const invocationId = runDetails.metadata?.invocationId
+  const actor = buildDefinition.internalParameters?.actor
   return {
     builderId: runDetails.builder.id,
     sourceRepository: source.repository,
@@ -73,6 +74,7 @@ function summary({ buildDefinition, runDetails }: ProvenancePredicate): TrustedP
     ...(revision === undefined ? {} : { revision }),
     ...(invocationId === undefined ? {} : { invocationId }),
     ...(workflow === undefined ? {} : { workflow }),
+    ...(typeof actor === 'string' ? { actor: actor.slice(0, 256) } : {}),
   }
 }
 
