@@ -1,6 +1,6 @@
 import type { KubeObject } from '../../contract/artifact/objects.ts'
 import { isJsonObject, type Json, type JsonObject } from '../../contract/canonical-json.ts'
-import { CelMap, type MapKey, Unknown, type Value } from './cel/values.ts'
+import { CelMap, isList, type MapKey, Unknown, type Value } from './cel/values.ts'
 import { type Field, type Shape, shapeNamed, shapeOfKind } from './object-shapes.ts'
 
 type Hidden = Map<MapKey, { readonly unknown: Unknown; readonly present: boolean }>
@@ -15,8 +15,12 @@ const FILLED_ON_CREATE: Readonly<Record<string, readonly string[]>> = {
   'v1 Namespace': ['spec'],
   'v1 PersistentVolumeClaim': ['spec.storageClassName', 'metadata.finalizers'],
   'v1 PersistentVolume': ['metadata.finalizers'],
+  // Service accounts, priorities, tolerations and LimitRanges.
   'v1 Pod': [
-    'spec.serviceAccountName spec.serviceAccount spec.volumes spec.tolerations spec.priority spec.preemptionPolicy',
+    'spec.serviceAccountName spec.serviceAccount spec.automountServiceAccountToken spec.imagePullSecrets spec.volumes',
+    'spec.tolerations spec.priority spec.preemptionPolicy spec.nodeSelector spec.overhead spec.runtimeClassName',
+    'spec.containers[].volumeMounts spec.containers[].resources.limits spec.containers[].resources.requests',
+    'spec.initContainers[].volumeMounts spec.initContainers[].resources.limits spec.initContainers[].resources.requests',
   ],
   'v1 ReplicationController': ['metadata.labels', 'spec.selector'],
   'v1 Service': ['spec.clusterIP spec.clusterIPs spec.ipFamilies spec.ipFamilyPolicy spec.healthCheckNodePort'],
@@ -91,17 +95,18 @@ function withUnknown(value: Value | undefined, key: string): CelMap {
   return new CelMap(entries, new Map([...(before.hidden ?? []), [key, { unknown, present: true }]]))
 }
 
-/** The same map with what is at a path unknown, unless it is written out; a list or a map may still grow. */
+/** The same value with what is at a path unknown, unless it is written out; a list or a map may still grow. `[]` is each item. */
 function hide(map: CelMap, [step = '', ...rest]: readonly string[], path: string): CelMap {
-  const inner = map.entries.get(step)
-  const unknown = new Unknown(`${path}, which the API server fills in`)
-  if (rest.length > 0 && inner instanceof CelMap)
-    return new CelMap(new Map([...map.entries, [step, hide(inner, rest, path)]]), map.hidden, map.open)
-  const settled = typeof inner === 'string' || typeof inner === 'bigint' || typeof inner === 'boolean'
-  if (settled) return map
+  const name = step.replace('[]', '')
+  const inner = map.entries.get(name)
+  const unknown = new Unknown(`${path}, which the API server may fill in`)
+  const put = (value: Value) => new CelMap(new Map([...map.entries, [name, value]]), map.hidden, map.open)
+  const within = (value: Value) => (value instanceof CelMap ? hide(value, rest, path) : value)
+  if (rest.length > 0) return inner === undefined ? map : put(isList(inner) ? inner.map(within) : within(inner))
+  if (typeof inner === 'string' || typeof inner === 'bigint' || typeof inner === 'boolean') return map
   const entries = new Map(map.entries)
-  entries.delete(step)
-  return new CelMap(entries, new Map([...(map.hidden ?? []), [step, { unknown, present: false }]]), map.open)
+  entries.delete(name)
+  return new CelMap(entries, new Map([...(map.hidden ?? []), [name, { unknown, present: false }]]), map.open)
 }
 
 function mapOfShape(object: JsonObject, shape: Shape, path: string): CelMap {

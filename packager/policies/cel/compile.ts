@@ -1,4 +1,5 @@
 import { FUNCTIONS, type Implementation, overloadsOf, UNSUPPORTED_NAMES } from './functions.ts'
+import { index, optionalIndex } from './functions-standard.ts'
 import { macroNode } from './macros.ts'
 import { patternProblem } from './patterns.ts'
 import { type Expr, type Item, invalid, unsupported } from './syntax.ts'
@@ -70,12 +71,17 @@ const TYPE_NAMES = new Set(['bool', 'int', 'uint', 'double', 'string', 'bytes', 
 export function compile(expr: Expr, environment: Environment): Node {
   const compiler = new Compiler(environment)
   const node = compiler.node(expr)
+  compiler.assertSameTypes()
   return { ...node, type: compiler.substitutions.resolve(node.type, 'dyn') }
 }
 
 export class Compiler {
   readonly substitutions = new Substitutions()
   readonly #environment: Environment
+  /** Items of one list, keys or values of one map: they must turn out to be of one type. */
+  readonly #alike: (readonly { readonly type: CelType; readonly at: number }[])[] = []
+  /** How many format() calls are around: lists in them may mix types. */
+  #formats = 0
   #variables: ReadonlyMap<string, Declaration>
 
   constructor(environment: Environment) {
@@ -118,6 +124,17 @@ export class Compiler {
     const result = use(slots)
     this.#variables = before
     return result
+  }
+
+  /** @throws ExpressionFault where a literal mixes types, dyn among them (cel-go, ValidateHomogeneousAggregateLiterals) */
+  assertSameTypes(): void {
+    for (const [first, ...others] of this.#alike)
+      for (const { type, at } of others) {
+        const [expected, found] = [first?.type ?? DYN, type].map((one) =>
+          typeText(this.substitutions.resolve(one, 'dyn')),
+        )
+        if (expected !== found) throw invalid(`expected type '${expected}' but found '${found}'`, at)
+      }
   }
 
   /** @throws ExpressionFault unless it is a bool, or may be one */
@@ -193,7 +210,9 @@ export class Compiler {
   }
 
   #resolve(name: string, kind: 'function' | 'method', args: readonly Expr[], at: number): Node {
+    if (name === 'format') this.#formats++
     const nodes = args.map((arg) => this.node(arg))
+    if (name === 'format') this.#formats--
     const special = SPECIAL[name]
     const candidates: { readonly signature: Signature; readonly run: Implementation }[] = []
     let result: CelType | undefined
@@ -212,14 +231,31 @@ export class Compiler {
       throw invalid(`found no matching overload for '${name}' applied to '${applied}'`, at)
     }
     checkLiterals(name, args)
-    return { type: result, run: special === undefined ? strict(nodes, candidates) : special(nodes) }
+    if (name === 'format') this.#checkFormat(args)
+    const run = special === undefined ? strict(nodes, candidates) : special(nodes)
+    // The API server makes conversions of literals when it takes the policy.
+    const made = CONVERSIONS.has(name) && args[0]?.kind === 'literal' ? run([]) : undefined
+    if (made instanceof EvaluationError) throw invalid(made.message, at)
+    return { type: result, run }
+  }
+
+  /** What cel-go's validator of formats refuses: too few or too many arguments, and %d for what is no integer. */
+  #checkFormat([format, list]: readonly Expr[]): void {
+    if (format?.kind !== 'literal' || list?.kind !== 'list') return
+    const verbs = String(format.value).replaceAll('%%', '').match(/%[sd]/g) ?? []
+    if (verbs.length !== list.items.length)
+      throw invalid(`format() needs ${verbs.length} arguments, and has ${list.items.length}`, list.at)
+    for (const [i, { value }] of list.items.entries()) {
+      const { name } = this.typeOf(this.node(value))
+      if (verbs[i] === '%d' && name !== 'int' && name !== 'dyn') throw invalid(`%d of a ${name}`, value.at)
+    }
   }
 
   #list(items: readonly Item[]): Node {
-    let type: CelType | undefined
+    const types: { readonly type: CelType; readonly at: number }[] = []
     const nodes = items.map(({ value, optional }) => {
       const node = this.node(value)
-      type = this.#join(type, this.#itemType(node, optional, value.at), value.at)
+      types.push({ type: this.#itemType(node, optional, value.at), at: value.at })
       return { node, optional }
     })
     const run = (frame: Frame): Result => {
@@ -235,16 +271,16 @@ export class Compiler {
       }
       return unknown ?? list
     }
-    return { type: listOf(type ?? this.substitutions.open()), run }
+    return { type: listOf(this.#joined(types)), run }
   }
 
   #map(entries: readonly (Item & { readonly key: Expr })[]): Node {
-    let keyType: CelType | undefined
-    let valueType: CelType | undefined
+    const keys: { readonly type: CelType; readonly at: number }[] = []
+    const values: { readonly type: CelType; readonly at: number }[] = []
     const nodes = entries.map(({ key, value, optional }) => {
       const node = { key: this.node(key), value: this.node(value), optional }
-      keyType = this.#join(keyType, node.key.type, key.at)
-      valueType = this.#join(valueType, this.#itemType(node.value, optional, value.at), value.at)
+      keys.push({ type: node.key.type, at: key.at })
+      values.push({ type: this.#itemType(node.value, optional, value.at), at: value.at })
       return node
     })
     const run = (frame: Frame): Result => {
@@ -259,15 +295,13 @@ export class Compiler {
         if (isTrouble(k) || isTrouble(v)) continue
         const at = typeof k === 'number' ? undefined : keyOf(k)
         if (at === undefined) return new EvaluationError('unsupported key type')
-        if (map.has(at)) return new EvaluationError('Failed with repeated key')
         if (!optional) map.set(at, v)
         else if (!(v instanceof Optional)) return noSuchOverload
         else if (v.value !== undefined) map.set(at, v.value)
       }
       return unknown ?? new CelMap(map)
     }
-    const open = () => this.substitutions.open()
-    return { type: mapOf(keyType ?? open(), valueType ?? open()), run }
+    return { type: mapOf(this.#joined(keys), this.#joined(values)), run }
   }
 
   #itemType(node: Node, optional: boolean, at: number): CelType {
@@ -277,10 +311,12 @@ export class Compiler {
     throw invalid(`expected type 'optional_type(${typeText(type)})' but found '${typeText(type)}'`, at)
   }
 
-  #join(previous: CelType | undefined, current: CelType, at: number): CelType {
-    const joined = this.substitutions.join(previous, current)
-    if (joined !== undefined) return joined
-    throw invalid(`expected type '${typeText(previous ?? DYN)}' but found '${typeText(current)}'`, at)
+  /** The type of what stands together in a literal: dyn where it is mixed, still open where there is nothing. */
+  #joined(types: readonly { readonly type: CelType; readonly at: number }[]): CelType {
+    if (this.#formats === 0) this.#alike.push(types)
+    let joined: CelType | undefined
+    for (const { type } of types) joined = this.substitutions.join(joined, type) ?? DYN
+    return joined ?? this.substitutions.open()
   }
 }
 
@@ -352,6 +388,8 @@ function strict(
   }
 }
 
+const CONVERSIONS = new Set(['bool', 'int', 'double', 'string'])
+
 /** What does not look at all of its arguments. */
 const SPECIAL: Readonly<Record<string, (nodes: readonly Node[]) => Node['run']>> = {
   '_&&_': (nodes) => logic(nodes, false),
@@ -364,6 +402,8 @@ const SPECIAL: Readonly<Record<string, (nodes: readonly Node[]) => Node['run']>>
       return (value ? yes : no)?.run(frame) ?? null
     }
   },
+  '_[_]': (nodes) => indexing(nodes, index),
+  '_[?_]': (nodes) => indexing(nodes, optionalIndex),
   or: (nodes) => alternative(nodes, (value) => value),
   orValue: (nodes) => alternative(nodes, ({ value }) => value ?? null),
 }
@@ -380,6 +420,18 @@ function logic(nodes: readonly Node[], decisive: boolean): Node['run'] {
       if (trouble === undefined || found instanceof Unknown) trouble = found
     }
     return trouble ?? !decisive
+  }
+}
+
+/** By whatever the key is: a whole double finds an integer. */
+function indexing(nodes: readonly Node[], find: (container: Value, key: Value) => Result): Node['run'] {
+  const [container, key] = nodes
+  return (frame) => {
+    const [outer, at] = [container?.run(frame) ?? null, key?.run(frame) ?? null]
+    const error = [outer, at].find((one) => one instanceof EvaluationError)
+    if (error !== undefined) return error
+    if (outer instanceof Unknown) return outer
+    return isTrouble(outer) || isTrouble(at) ? at : find(outer, at)
   }
 }
 

@@ -76,13 +76,15 @@ function indexMap(entries: CelMap, key: Value): Result {
   return value === undefined ? new EvaluationError(`no such key: ${String(at)}`) : value
 }
 
-function index(container: Value, key: Value): Result {
+/** What stands in a list or a map; of an optional one, an optional. */
+export function index(container: Value, key: Value): Result {
+  if (container instanceof Optional) return optionalIndex(container, key)
   if (container instanceof CelMap) return indexMap(container, key)
   return isList(container) ? indexList(container, key) : noSuchOverload
 }
 
 /** An index of something that may be absent: what is not there is none. */
-function optionalIndex(container: Value, key: Value): Result {
+export function optionalIndex(container: Value, key: Value): Result {
   const inside = container instanceof Optional ? container.value : container
   if (inside === undefined) return NONE
   if (inside instanceof CelMap) {
@@ -98,7 +100,8 @@ function optionalIndex(container: Value, key: Value): Result {
   return item === undefined ? NONE : new Optional(item)
 }
 
-const optionalIndexed: Implementation = (a = null, b = null) => optionalIndex(a, b)
+/** Compiled as a special form: its arguments are not looked at here. */
+const special: Implementation = () => noSuchOverload
 
 function inMap(key: Value, entries: CelMap): Result {
   const at = keyOf(key)
@@ -158,9 +161,9 @@ const same: Implementation = (value = null) => value
 /** Operators, conversions and what optional values have (cel-go v0.26: common/stdlib, cel/library.go). */
 export const STANDARD_FUNCTIONS: FunctionTable = {
   functions: {
-    '_?_:_(bool, A, A): A': () => noSuchOverload,
-    '_&&_(bool, bool): bool': () => noSuchOverload,
-    '_||_(bool, bool): bool': () => noSuchOverload,
+    '_?_:_(bool, A, A): A': special,
+    '_&&_(bool, bool): bool': special,
+    '_||_(bool, bool): bool': special,
     '!_(bool): bool': (value) => value !== true,
     '-_(int): int': (value) => bounded(-int(value)),
     '-_(double): double': (value) => -double(value),
@@ -186,14 +189,14 @@ export const STANDARD_FUNCTIONS: FunctionTable = {
     '_%_(int, int): int': (a, b) => remainder(int(a), int(b)),
     '_in_(A, list<A>): bool': (item = null, items) => contains(list(items), item),
     '_in_(A, map<A, B>): bool': (key = null, entries) => inMap(key, map(entries)),
-    '_[_](list<A>, int): A': (a = null, b = null) => index(a, b),
-    '_[_](map<A, B>, A): B': (a = null, b = null) => index(a, b),
-    '_[_](optional<list<A>>, int): optional<A>': optionalIndexed,
-    '_[_](optional<map<A, B>>, A): optional<B>': optionalIndexed,
-    '_[?_](list<A>, int): optional<A>': optionalIndexed,
-    '_[?_](map<A, B>, A): optional<B>': optionalIndexed,
-    '_[?_](optional<list<A>>, int): optional<A>': optionalIndexed,
-    '_[?_](optional<map<A, B>>, A): optional<B>': optionalIndexed,
+    '_[_](list<A>, int): A': special,
+    '_[_](map<A, B>, A): B': special,
+    '_[_](optional<list<A>>, int): optional<A>': special,
+    '_[_](optional<map<A, B>>, A): optional<B>': special,
+    '_[?_](list<A>, int): optional<A>': special,
+    '_[?_](map<A, B>, A): optional<B>': special,
+    '_[?_](optional<list<A>>, int): optional<A>': special,
+    '_[?_](optional<map<A, B>>, A): optional<B>': special,
     'size(string): int': size,
     'size(list<A>): int': size,
     'size(map<A, B>): int': size,
@@ -222,8 +225,8 @@ export const STANDARD_FUNCTIONS: FunctionTable = {
     'map<A, B>.size(): int': size,
     'optional<A>.hasValue(): bool': (value) => optional(value).value !== undefined,
     'optional<A>.value(): A': (value) => optional(value).value ?? held(optional(value)),
-    'optional<A>.or(optional<A>): optional<A>': () => noSuchOverload,
-    'optional<A>.orValue(A): A': () => noSuchOverload,
+    'optional<A>.or(optional<A>): optional<A>': special,
+    'optional<A>.orValue(A): A': special,
     'list<optional<A>>.unwrapOpt(): list<A>': (values) => unwrap(list(values)),
   },
 }

@@ -177,9 +177,11 @@ function allEqual(pairs: readonly (readonly [Value, Value])[]): boolean | Unknow
 export function compare(a: Value, b: Value): number | undefined {
   if (typeof a === 'string' && typeof b === 'string') return compareText(a, b)
   if (typeof a === 'boolean' && typeof b === 'boolean') return Number(a) - Number(b)
-  if ((typeof a === 'bigint' || typeof a === 'number') && (typeof b === 'bigint' || typeof b === 'number'))
-    // Between a bigint and a number, too, this compares exactly; NaN is neither.
-    return a < b ? -1 : a > b ? 1 : a <= b ? 0 : undefined
+  if (typeof a === 'bigint' && typeof b === 'bigint') return a < b ? -1 : a > b ? 1 : 0
+  const [one, other] = [a, b].map((value) => (typeof value === 'bigint' ? Number(value) : value))
+  // As cel-go has it, an integer is a double where the other is one; NaN is neither below nor above.
+  if (typeof one === 'number' && typeof other === 'number')
+    return one < other ? -1 : one > other ? 1 : one === other ? 0 : undefined
   return undefined
 }
 

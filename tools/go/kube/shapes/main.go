@@ -242,8 +242,8 @@ func compare(typeName string, before, after interface{}) {
 		}
 		old, was := b[key]
 		if !was || (old == nil && value != nil) || isZero(old) && !isZero(value) {
-			// What conversions keep in labels and annotations is said where it matters: packager/policies/object-value.ts.
-			f.filled = f.filled || typeName != "meta/v1.ObjectMeta"
+			// What conversions keep in labels and annotations, and what happens to Pods alone, is said where it matters: packager/policies/object-value.ts.
+			f.filled = f.filled || typeName != "meta/v1.ObjectMeta" && !(typeName == "core/v1.ResourceRequirements" && key == "requests")
 		}
 		descend(f, old, value)
 	}

@@ -1,0 +1,162 @@
+import assert from 'node:assert/strict'
+import { before, test } from 'node:test'
+import { isJsonObject, type JsonObject } from '../../../contract/canonical-json.ts'
+import { checkPolicies } from '../../../packager/checks/policies.ts'
+import { parsePackageFile } from '../../../packager/package-file.ts'
+import type { RenderedObject } from '../../../packager/render/rendered.ts'
+import { readKubernetes } from '../../../packager/schemas/disk.ts'
+import { field, useControlPlane } from '../../real/control-plane.ts'
+import { packageFile } from '../repository.ts'
+import { CASES, type CaseGroup } from './cases.ts'
+
+const cluster = await useControlPlane()
+const kubernetes = await readKubernetes('1.36')
+const settings = parsePackageFile(Buffer.from(packageFile()))
+const API = '/apis/admissionregistration.k8s.io/v1'
+
+/** What one side says of one object under one policy. */
+type Verdict = { readonly kind: 'allowed' | 'denied' | 'error' | 'undecided'; readonly message?: string }
+type Case = {
+  readonly name: string
+  readonly expression: string
+  readonly group: CaseGroup
+  readonly policy: JsonObject
+}
+
+let namespace = ''
+let installed: readonly Case[] = []
+
+before(async () => {
+  namespace = await cluster.freshNamespace('policies')
+  installed = CASES.flatMap((group, g) =>
+    [...group.expressions, ...(group.undecided ?? [])].map((expression, i) => {
+      const name = `${namespace}-${g}-${i}`
+      return { name, expression, group, policy: policyOf(name, expression, group) }
+    }),
+  )
+  const refused: string[] = []
+  for (const { name, expression, policy } of installed) {
+    const answer = await cluster.api('POST', `${API}/validatingadmissionpolicies`, { body: policy })
+    if (answer.status !== 201) refused.push(`${expression}: ${field(answer.body, 'message')}`)
+    await cluster.api('POST', `${API}/validatingadmissionpolicybindings`, { body: bindingOf(name) })
+  }
+  assert.deepEqual(refused, [])
+  for (const { name, group, expression } of installed)
+    await cluster.eventually(`the policy of ${expression}`, async () => {
+      const verdict = await serverVerdict(name, group, { ...group.objects[0], metadata: { name: 'probe' } })
+      return verdict.message === 'probe'
+    })
+})
+
+/** Applies to objects that carry the policy's name as their case. */
+function policyOf(name: string, expression: string, { resource }: CaseGroup): JsonObject {
+  const rule = { apiGroups: [resource.group], apiVersions: [resource.version], resources: [resource.resource] }
+  return {
+    apiVersion: 'admissionregistration.k8s.io/v1',
+    kind: 'ValidatingAdmissionPolicy',
+    metadata: { name },
+    spec: {
+      matchConstraints: {
+        objectSelector: { matchLabels: { case: name } },
+        resourceRules: [{ ...rule, operations: ['CREATE'] }],
+      },
+      validations: [{ expression: "object.metadata.name != 'probe'", message: 'probe' }, { expression }],
+    },
+  }
+}
+
+function bindingOf(name: string): JsonObject {
+  return {
+    apiVersion: 'admissionregistration.k8s.io/v1',
+    kind: 'ValidatingAdmissionPolicyBinding',
+    metadata: { name },
+    spec: { policyName: name, validationActions: ['Deny'] },
+  }
+}
+
+/** The object as it is delivered: with the case's label, and with what the puller adds. */
+function sent(object: JsonObject, name: string): JsonObject {
+  const metadata = isJsonObject(object.metadata) ? object.metadata : {}
+  const labels = isJsonObject(metadata.labels) ? metadata.labels : {}
+  return { ...object, metadata: { ...metadata, namespace, labels: { ...labels, case: name } } }
+}
+
+async function serverVerdict(name: string, { resource }: CaseGroup, object: JsonObject): Promise<Verdict> {
+  const { metadata, ...rest } = sent(object, name)
+  const before = isJsonObject(metadata) ? metadata : {}
+  const labels = {
+    ...(isJsonObject(before.labels) ? before.labels : {}),
+    'applyset.kubernetes.io/part-of': 'applyset-x-v1',
+  }
+  const annotations = { ...(isJsonObject(before.annotations) ? before.annotations : {}), 'waybill.dev/claim': 'x' }
+  const path = resource.group === '' ? `/api/${resource.version}` : `/apis/${resource.group}/${resource.version}`
+  const answer = await cluster.api('POST', `${path}/namespaces/${namespace}/${resource.resource}?dryRun=All`, {
+    body: { ...rest, metadata: { ...before, labels, annotations } },
+  })
+  if (answer.status === 201) return { kind: 'allowed' }
+  const message = String(field(answer.body, 'message'))
+  const denied = /denied request: ([\s\S]*)$/.exec(message)?.[1]
+  assert.ok(denied !== undefined, message)
+  return / resulted in error: /.test(denied) ? { kind: 'error' } : { kind: 'denied', message: denied }
+}
+
+function rendered(object: JsonObject, file: string): RenderedObject {
+  return { environment: file.startsWith('deploy') ? 'dev' : '', origin: { file, path: [] }, object }
+}
+
+function ciFindings(policy: JsonObject, objects: readonly JsonObject[]) {
+  return checkPolicies(
+    {
+      environments: { dev: objects.map((object) => rendered(object, 'deploy/a.yaml')) },
+      policies: [rendered(policy, 'policies/a.yaml')],
+      faults: [],
+      tools: {},
+    },
+    settings,
+    kubernetes,
+  )
+}
+
+function ciVerdict({ name, policy }: Case, object: JsonObject): Verdict {
+  const [fault, second] = ciFindings(policy, [sent(object, name)]).faults
+  assert.equal(second, undefined)
+  if (fault === undefined) return { kind: 'allowed' }
+  if (fault.code === 'ADMISSION_UNDECIDED') return { kind: 'undecided' }
+  assert.equal(fault.code, 'ADMISSION_DENIED', fault.message)
+  if (/' cannot be evaluated: /.test(fault.message)) return { kind: 'error' }
+  return { kind: 'denied', message: fault.message.replace(/^policy .*? \(.*?\): /, '') }
+}
+
+test('CI says of every object under every policy what the API server says, with the same message', async () => {
+  const differences: string[] = []
+  let compared = 0
+  for (const one of installed) {
+    const mayDiffer = one.group.undecided?.includes(one.expression) === true
+    let undecided = 0
+    for (const object of one.group.objects) {
+      const server = await serverVerdict(one.name, one.group, object)
+      const ci = ciVerdict(one, object)
+      compared++
+      if (ci.kind === 'undecided') undecided++
+      if (ci.kind === 'undecided' && mayDiffer) continue
+      if (JSON.stringify(ci) !== JSON.stringify(server))
+        differences.push(`${one.expression} of ${field(object, 'metadata', 'name')}: ${JSON.stringify({ ci, server })}`)
+    }
+    if (mayDiffer && undecided === 0) differences.push(`${one.expression}: decided for every object`)
+  }
+  assert.deepEqual(differences, [])
+  assert.ok(compared > 300, `${compared}`)
+})
+
+test('what the API server does not take as an expression, CI does not take', async () => {
+  const taken: string[] = []
+  for (const group of CASES)
+    for (const [i, expression] of (group.invalid ?? []).entries()) {
+      const policy = policyOf(`${namespace}-invalid-${i}`, expression, group)
+      const answer = await cluster.api('POST', `${API}/validatingadmissionpolicies?dryRun=All`, { body: policy })
+      if (answer.status !== 422) taken.push(`server: ${expression}`)
+      const codes = ciFindings(policy, []).faults.map(({ code }) => code)
+      if (!codes.includes('ADMISSION_INVALID')) taken.push(`CI: ${expression} ${codes}`)
+    }
+  assert.deepEqual(taken, [])
+})
