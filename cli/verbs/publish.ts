@@ -1,16 +1,19 @@
 import { WaybillError } from '../../contract/errors.ts'
+import type { RegistryReader } from '../../contract/registry/registry.ts'
 import { type PackedCommit, packCommit } from '../../packager/pack-commit.ts'
 import { gatherFacts } from '../../packager/publish/build-facts.ts'
 import { readCiRun } from '../../packager/publish/ci.ts'
+import type { SigningKey } from '../../packager/publish/keys.ts'
 import { createOras } from '../../packager/publish/oras.ts'
 import { type BuildFacts, LOCAL_BUILDER_ID } from '../../packager/publish/provenance.ts'
-import { publish } from '../../packager/publish/publish.ts'
+import { publish, versionOf } from '../../packager/publish/publish.ts'
+import { type Standing, sameInChannel } from '../../packager/publish/standing.ts'
 import { commitOptions } from '../commit.ts'
 import { commitFlags, examples, type Flags, registryFlags } from '../flags.ts'
 import { environmentLines, warningLines } from '../output.ts'
 import { openReader, orasOptions } from '../registry.ts'
 import { readSigningKey } from '../signing.ts'
-import type { Context, Verb } from '../verb.ts'
+import type { Context, Outcome, Verb } from '../verb.ts'
 
 export const verb: Verb = {
   define: (command) => {
@@ -30,17 +33,22 @@ export const verb: Verb = {
       .option('--workflow <file>', 'the workflow that runs (default: as the CI says)')
       .option('--invocation-id <id>', 'the run (default: as the CI says)')
       .option('--actor <name>', 'who set the run off (default: as the CI says)')
-      .option('--if-changed', 'not built yet')
+      .option(
+        '--if-changed',
+        'publish nothing where --channel names the same objects already, and no version is asked for',
+      )
       .option('--to-layout <dir>', 'not built yet')
     registryFlags(command)
     examples(
       command,
       'waybill publish --key release.pem --version 1.4.2',
       'waybill publish --key release.pem --channel staging --builder-id https://ci.example.com/runner --ref refs/heads/main',
+      'waybill publish --key release.pem --channel staging --if-changed',
     )
   },
   run: async (_args, flags, context) => {
     refuseUnbuilt(flags)
+    if (flags.on('ifChanged')) flags.need('channel')
     const key = await readSigningKey(flags, context)
     context.progress('packing')
     const packed = await packCommit(commitOptions(flags, context))
@@ -48,13 +56,17 @@ export const verb: Verb = {
     const version = flags.text('version')
     const channel = flags.text('channel')
     const reason = flags.text('reason')
+    const build = buildFacts(flags, context, packed)
     await using opened = await openReader(flags, context)
+    const { reader } = opened
+    const standing = await standingFor(packed, flags, { reader, key })
+    if (standing !== undefined) return nothingToPublish(standing, packed)
     const published = await publish(packed, {
       writer: createOras(orasOptions(flags, context)),
-      reader: opened.reader,
+      reader,
       key,
       gitTags: packed.commit.tags,
-      build: buildFacts(flags, context, packed),
+      build,
       now: context.now,
       onStep: context.progress,
       ...(version === undefined ? {} : { version }),
@@ -74,7 +86,6 @@ export const verb: Verb = {
 }
 
 function refuseUnbuilt(flags: Flags): void {
-  if (flags.on('ifChanged')) throw new WaybillError('FIELD_UNSUPPORTED', '--if-changed is not built yet')
   if (flags.text('toLayout') !== undefined)
     throw new WaybillError('FIELD_UNSUPPORTED', '--to-layout is not built yet', {
       hint: 'waybill pack --out DIR writes a layout, without signatures.',
@@ -102,4 +113,39 @@ function buildFacts(
     built,
   )
   return { ...facts, tools: { waybill: version, ...tools }, startedOn: now }
+}
+
+/** Where --if-changed was given: what stands in the channel, if it is the same. A version that is asked for is a reason of its own. */
+async function standingFor(
+  { release, commit }: PackedCommit,
+  flags: Flags,
+  { reader, key }: { readonly reader: RegistryReader; readonly key: SigningKey },
+): Promise<Standing | undefined> {
+  const version = flags.text('version')
+  const named = versionOf({ gitTags: commit.tags, ...(version === undefined ? {} : { version }) })
+  if (!flags.on('ifChanged') || named !== undefined) return undefined
+  return sameInChannel(release, { channel: flags.need('channel'), reader, key })
+}
+
+/** As what publishing prints, of the release that is there. */
+function nothingToPublish({ reference, digest, channel, release }: Standing, packed: PackedCommit): Outcome {
+  const { commit, environments, warnings } = packed
+  const { revision } = release.source
+  return {
+    data: {
+      reference,
+      digest,
+      channel: { name: channel },
+      revision,
+      environments,
+      attestations: [],
+      changed: false,
+      unchangedAt: commit.revision,
+      warnings,
+    },
+    text: [
+      `${channel} is ${reference} of ${revision}, with the same objects: nothing to publish for ${commit.revision}`,
+      ...environmentLines(environments),
+    ].join('\n'),
+  }
 }

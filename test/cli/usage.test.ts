@@ -11,6 +11,7 @@ const usage: readonly (readonly [string, readonly string[], RegExp])[] = [
   ['a flag that is required says so', ['promote', 'example.com/a/b:1.0.0', '--key', 'k'], /--to <channel>/],
   ['one argument too many is not passed over', ['unhold', 'a', 'b'], /too many arguments/],
   ['a form of output that there is not is named with those that there are', ['get', '--output', 'xml'], /text, json/],
+  ['--if-changed needs a channel to compare with', ['publish', '--key', 'k', '--if-changed'], /--channel is needed/],
   ['no command at all lists where to look', [], /no command was given/],
   ['help on an unknown command says that there is none', ['help', 'publsh'], /unknown command 'publsh'/],
   ['an empty argument is a variable that is not set', ['unhold', ''], /an argument is empty\nhint: .*variable/],
