@@ -40,6 +40,10 @@ export async function readChart(
   const files = new Map<string, Buffer>()
   const faults: Fault[] = []
   for (const { name, real } of await filesUnder(found.real, '', [])) {
+    if (real === undefined) {
+      faults.push(fault('INPUT_UNSUPPORTED', `${path}/${name}`, 'a link to a folder that it stands in'))
+      continue
+    }
     const bytes = await readBounded(real, LIMITS.manifestFileBytesMax)
     if (isPointer(bytes)) faults.push(fault('INPUT_UNSUPPORTED', `${path}/${name}`, POINTER))
     files.set(name, bytes)
@@ -54,17 +58,19 @@ function isPointer(bytes: Buffer): boolean {
   return bytes.subarray(0, LFS_POINTER.length).toString('latin1') === LFS_POINTER
 }
 
-type FoundFile = { readonly name: string; readonly real: string }
+/** `real` is undefined for a link that leads back to a folder around it. */
+type FoundFile = { readonly name: string; readonly real: string | undefined }
 
-/** Files of a folder, through links to folders too; `around` are the folders that it stands in, against links that lead back. */
+/** Files of a folder, through links to folders too; `around` are the folders that it stands in. */
 async function filesUnder(folder: string, inside: string, around: readonly string[]): Promise<readonly FoundFile[]> {
-  if (around.includes(folder)) return []
   const files: FoundFile[] = []
   for (const name of await listFiles(folder)) {
     const found = await look(join(folder, name))
-    if (found?.kind === 'file') files.push({ name: `${inside}${name}`, real: found.real })
-    if (found?.kind === 'folder')
-      files.push(...(await filesUnder(found.real, `${inside}${name}/`, [...around, folder])))
+    const at = `${inside}${name}`
+    if (found?.kind === 'file') files.push({ name: at, real: found.real })
+    else if (found !== undefined && [folder, ...around].some((one) => `${one}/`.startsWith(`${found.real}/`)))
+      files.push({ name: at, real: undefined })
+    else if (found !== undefined) files.push(...(await filesUnder(found.real, `${at}/`, [...around, folder])))
   }
   return files
 }

@@ -21,7 +21,8 @@ function fault({ at, packed, dependenciesFile }: Chart, message: string, line?: 
 
 function lockFaults(chart: Chart, root: Chart): readonly Fault[] {
   const { lock, dependencies, apiVersion } = chart
-  if (lock === undefined) return []
+  // A packed chart is as it was published; whoever vendors it cannot lock it again.
+  if (lock === undefined || chart.packed) return []
   const required = dependencies.map(({ raw }) => raw)
   if (lock.digest === lockDigest(required, lock.dependencies)) return []
   if (apiVersion === 'v1' && lock.digest === lockDigestV2(required)) return []

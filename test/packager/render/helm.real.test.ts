@@ -466,6 +466,8 @@ test('what is not of the commit is refused: links out of it, files that are miss
     [{ 'charts/shop/files': { link: '/etc' } }, 'charts/shop/files INPUT_UNSUPPORTED'],
     [{ 'charts/shop/charts/cache': { link: '../../../..' } }, 'charts/shop/charts/cache INPUT_UNSUPPORTED'],
     [{ 'charts/shop/charts/cache-1.tgz': lfs }, 'charts/shop/charts/cache-1.tgz INPUT_UNSUPPORTED'],
+    [{ 'charts/shop/files/back': { link: '../..' } }, 'charts/shop/files/back INPUT_UNSUPPORTED'],
+    [{ 'charts/shop/a': { link: '../../x' }, 'x/b': { link: '../charts' } }, 'charts/shop/a/b INPUT_UNSUPPORTED'],
     [{ 'deploy/prod.yaml': { link: '/etc/passwd' } }, 'deploy/prod.yaml INPUT_MISSING'],
   ]
   for (const [files, fault] of cases) assert.deepEqual(brief(await faultsOf(chart(undefined, files))), [fault])
