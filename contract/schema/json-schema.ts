@@ -33,6 +33,7 @@ function convert(schema: JsonObject, mode: Mode): JsonObject {
     if (value !== undefined && !name.startsWith('x-') && name !== 'description' && name !== 'example')
       out[name] = keyword(name, value, mode)
   if (typeof out.pattern === 'string' && !isPortable(out.pattern)) delete out.pattern
+  excludeBounds(out)
   if (schema['x-kubernetes-int-or-string'] === true) {
     delete out.type
     if (out.anyOf === undefined && out.oneOf === undefined) out.anyOf = [{ type: 'integer' }, { type: 'string' }]
@@ -62,6 +63,21 @@ function keyword(name: string, value: Json, mode: Mode): Json {
         : value
     default:
       return value
+  }
+}
+
+/** Kubernetes says `exclusiveMaximum: true` beside `maximum`, as JSON Schema did up to draft 4. */
+function excludeBounds(out: Record<string, Json>): void {
+  for (const [bound, exclusive] of [
+    ['minimum', 'exclusiveMinimum'],
+    ['maximum', 'exclusiveMaximum'],
+  ] as const) {
+    const value = out[bound]
+    const excluded = out[exclusive] === true && value !== undefined
+    delete out[exclusive]
+    if (!excluded) continue
+    out[exclusive] = value
+    delete out[bound]
   }
 }
 

@@ -88,7 +88,10 @@ function customFindings(rendered: RenderedObject, custom: CustomKind, validators
         ),
       ]
     : []
-  const validate = version.schema === undefined ? undefined : validators.custom(version.schema)
+  if (version.schema === undefined) return deprecated
+  const validate = validators.custom(version.schema)
+  const message = `its fields are not checked: Waybill cannot follow the schema in ${custom.crd.origin.file}`
+  if (validate === undefined) return [...deprecated, warning(faultAt(rendered, 'SCHEMA_MISSING', message))]
   return [...deprecated, ...fieldFaults(rendered, validate)]
 }
 

@@ -61,6 +61,14 @@ test('a pattern that only Go reads is not checked, rather than misread', () => {
   assert.deepEqual(faultsBy({ type: 'string', pattern: '^(?:a|b)+$' }, 'c'), [': must match pattern "^(?:a|b)+$"'])
 })
 
+test('a bound is excluded where Kubernetes says so, beside the bound', () => {
+  const between = { type: 'integer', minimum: 1, exclusiveMinimum: false, maximum: 3, exclusiveMaximum: true }
+  assert.deepEqual(
+    [0, 1, 3].map((value) => faultsBy(between, value)),
+    [[': must be >= 1'], [], [': must be < 3']],
+  )
+})
+
 test('of a choice that nothing satisfies the choice is told, not every branch of it', () => {
   const schema = {
     type: 'object',
