@@ -8,6 +8,7 @@ export type CatalogueEntry = {
 
 /** Every verb, in the order in which --help lists them. A verb's file, and all that it needs, is read only when it is asked for. */
 export const CATALOGUE: readonly CatalogueEntry[] = [
+  entry('init', 'write a first waybill.yaml out of what a repository holds', () => import('./verbs/init.ts')),
   entry('render', 'print what a commit renders to, environment by environment', () => import('./verbs/render.ts')),
   entry('check', 'find every fault of a commit, each with file, line and object', () => import('./verbs/check.ts')),
   entry('lock', 'write the digest that each image tag stands for into waybill.lock', () => import('./verbs/lock.ts')),

@@ -117,6 +117,9 @@ export const ERRORS = {
   // ---- lock and init
   LOCK_STALE: refused('Run `waybill lock` and commit waybill.lock.'),
   IMAGE_UNKNOWN: usage('Name an image of the commit, with its tag or without.'),
+  FILE_EXISTS: refused('Nothing is written over. Move it away, or name another file.'),
+  SOURCES_AMBIGUOUS: usage('Name what to deliver with --from; it may be given again.'),
+  KEY_EXPOSED: refused('Keep the private key outside the repository, or have Git ignore it.'),
 
   // ---- warnings of check: they are shown, and nothing is refused
   API_DEPRECATED: warned('Move to the version that takes its place before the clusters move on.'),
@@ -134,6 +137,9 @@ export const ERRORS = {
   READ_BACK_FAILED: failed(
     'later',
     'The registry did not give back what was written. No name was moved; publish again.',
+  ),
+  CHANNEL_ELSEWHERE: refused(
+    'At the source the channel names another release. Copy that one, or promote this one there first.',
   ),
   PROMOTION_CONFLICT: refused('Somebody promoted at the same time. Look at the channel and promote again.', 'later'),
 

@@ -23,6 +23,8 @@ export type RegistryRequest = {
   readonly accept?: string
   /** Only blobs may be elsewhere. */
   readonly redirects?: 'follow' | 'refuse'
+  /** Ends the request, head or body, as soon as nobody waits for it any more. */
+  readonly signal?: AbortSignal
 }
 
 /** Requests to registries with logins, tokens and redirects done. */
@@ -88,7 +90,8 @@ export function createSession(options: SessionOptions): RegistrySession {
 
   return {
     request: async (request) => {
-      const signal = AbortSignal.timeout(options.requestMs ?? LIMITS.registryRequestMs)
+      const time = AbortSignal.timeout(options.requestMs ?? LIMITS.registryRequestMs)
+      const signal = request.signal === undefined ? time : AbortSignal.any([time, request.signal])
       const direct = await authorized(request, signal)
       const answer = request.redirects === 'follow' ? await followed(direct, request, signal) : direct
       if (answer.status === 200) return answer
