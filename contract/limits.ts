@@ -25,6 +25,9 @@ export const LIMITS = {
   /** Referrers of one artifact that are looked at; more are refused, not cut. */
   referrersMax: 500,
   referrerPagesMax: 50,
+  /** Tags of one repository that are looked through for a version; more are refused, not cut. */
+  tagsMax: 50_000,
+  tagPagesMax: 500,
   /** All bundles of one artifact together. */
   bundlesBytesMax: 64 * 1024 * 1024,
   /** One Sigstore bundle. */
@@ -52,6 +55,8 @@ export const LIMITS = {
   /** What a child process (kustomize, oras, git) may print. */
   childOutputBytesMax: 256 * 1024 * 1024,
   childMs: 300_000,
+  /** Copying one artifact or one container image. */
+  copyMs: 3_600_000,
   /** One answer of the API server. */
   clusterAnswerBytesMax: 64 * 1024 * 1024,
   /** Entries in one DeliveryInventory shard. */

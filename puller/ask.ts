@@ -44,9 +44,7 @@ export async function ask(observed: Observed): Promise<Asked> {
   const found: { resolved?: Resolved; verified?: Verified } = {}
   try {
     const sinceMs = Math.max(turn.askedAtMs, site.clock.nowMs() - durationMs(delivery.spec.interval) / 2)
-    const resolved = await resolve(delivery.spec, {
-      resolveTag: (repository, tag) => turn.outside(() => site.registries.resolveTag(access, repository, tag, sinceMs)),
-    })
+    const resolved = await resolve(delivery.spec, site.registries.polls(access, turn, sinceMs))
     found.resolved = resolved
     const target = verifyTarget(resolved, (digest) => ledger.summary.ran.has(parseDigest(digest)))
     const verified = await verifyHere(observed, target, { ordered: true })
@@ -76,7 +74,7 @@ export async function verifyHere(
   const policies = policiesFor(site.policies(), [target.repository.repository, target.canonical])
   const seen = how.ordered ? seenOf(ledger.summary, target.canonical, target.channel) : { versions: {} }
   return examine(target, policies, seen, {
-    registry: site.registries.reader(access, observed.turn.outside),
+    registry: site.registries.reader(access, observed.turn),
     cache: site.cache,
     access: cacheAccess(observed, target),
   })
@@ -91,7 +89,7 @@ function cacheAccess({ delivery, access }: Observed, target: VerifyTarget) {
 export async function fetchHere(observed: Observed, verified: Verified, environment?: string): Promise<Fetched> {
   const { site, access, delivery } = observed
   const source = cachedSource(
-    site.registries.reader(access, observed.turn.outside),
+    site.registries.reader(access, observed.turn),
     site.cache,
     cacheAccess(observed, verified),
   )
@@ -99,18 +97,15 @@ export async function fetchHere(observed: Observed, verified: Verified, environm
   return fetchEnvironment(release, environment ?? environmentOf(delivery.spec), source)
 }
 
-/** For what runs beside a wait, which has given its place away already. */
-export function fromOutside(observed: Observed): Observed {
-  return { ...observed, turn: { ...observed.turn, outside: (work) => work() } }
+/** For what runs beside a wait, which has given its place away already; until `signal`. */
+export function fromOutside(observed: Observed, signal: AbortSignal): Observed {
+  return { ...observed, turn: { ...observed.turn, signal, outside: (work) => work() } }
 }
 
 /** While a release is waited for, its channel is still polled: a newer verified digest takes its place. */
-export async function watchForNewer(
-  observed: Observed,
-  resolved: Resolved,
-  signal: AbortSignal,
-): Promise<string | undefined> {
-  const { site, delivery, access, ledger } = observed
+export async function watchForNewer(observed: Observed, resolved: Resolved): Promise<string | undefined> {
+  const { site, delivery, access, ledger, turn } = observed
+  const { signal } = turn
   const { channel, repository } = resolved
   if (resolved.via !== 'channel' || channel === undefined) return undefined
   const intervalMs = durationMs(delivery.spec.interval)
@@ -119,7 +114,7 @@ export async function watchForNewer(
     if (signal.aborted) return undefined
     try {
       const sinceMs = site.clock.nowMs() - intervalMs / 2
-      const digest = await site.registries.resolveTag(access, repository, channel, sinceMs)
+      const digest = await site.registries.polls(access, turn, sinceMs).resolveTag(repository, channel)
       if (digest === resolved.digest) continue
       const target = verifyTarget({ ...resolved, digest }, (of) => ledger.summary.ran.has(parseDigest(of)))
       await verifyHere(observed, target, { ordered: true })

@@ -29,6 +29,7 @@ export async function keep(observed: Observed, not: Digest | undefined): Promise
     const job: Job = { ...observed, fetched, role: 'current', trigger, newer: async () => undefined }
     return { result: await carryOut(job), kept: true }
   } catch (error) {
+    if (observed.turn.signal.aborted) return { result: { kind: 'interrupted' }, kept: true }
     const said = refusalOf(error)
     if (isDistrust(said.code)) await recordDistrust(observed, current, said)
     return { result: { kind: 'refused', said, objects: [] }, kept: true }

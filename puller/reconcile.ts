@@ -34,6 +34,8 @@ export async function reconcile(observed: Observed): Promise<Ending> {
   const { ledger } = observed
   if (ledger.summary.broken !== undefined) throw new WaybillError('RECORD_CHAIN_BROKEN', ledger.summary.broken)
   const asked = await ask(observed)
+  // What was given up on the way says nothing of what was asked for.
+  if (observed.turn.signal.aborted) return { result: { kind: 'interrupted' }, kept: false }
   if (asked.kind === 'fetched') {
     const result = await carryOut(askedJob(observed, asked))
     const about = { resolved: asked.resolved, ...sequenceOf(asked.verified) }
@@ -66,7 +68,7 @@ function askedJob(observed: Observed, asked: Extract<Asked, { kind: 'fetched' }>
     fetched,
     role: 'asked',
     trigger,
-    newer: (signal) => watchForNewer(fromOutside(observed), resolved, signal),
+    newer: (signal) => watchForNewer(fromOutside(observed, signal), resolved),
   }
 }
 

@@ -6,15 +6,19 @@ import type { Reference } from '../reference.ts'
 import { readBundles } from './bundles.ts'
 import { type Answer, dropBody, readBody, where } from './http.ts'
 import { listReferrers } from './referrers.ts'
-import type { BlobSource, ManifestSource, RegistryReader, TagResolver } from './registry.ts'
+import type { BlobSource, ManifestSource, RegistryReader, TagLister, TagResolver } from './registry.ts'
 import { createSession, type RegistrySession, type SessionOptions } from './session.ts'
+import { listTags } from './tags.ts'
 
 /** `plainHttp`, `ca`, `credentials`, `proxy` and, for tests, shorter times. */
 export type RegistryReaderOptions = SessionOptions
 
-export type RegistryConnection = RegistryReader & {
-  close(): Promise<void>
-}
+export type RegistryConnection = RegistryReader &
+  TagLister & {
+    /** The same connections, for one who may give up: `signal` ends what he asked for. */
+    until(signal: AbortSignal): RegistryReader & TagLister
+    close(): Promise<void>
+  }
 
 const acceptManifests = [
   MEDIA.manifest,
@@ -29,6 +33,14 @@ const acceptManifests = [
  */
 export function createRegistryReader(options: RegistryReaderOptions = {}): RegistryConnection {
   const session = createSession(options)
+  return {
+    ...readerOver(session),
+    until: (signal) => readerOver({ ...session, request: (request) => session.request({ ...request, signal }) }),
+    close: () => session.close(),
+  }
+}
+
+function readerOver(session: RegistrySession): RegistryReader & TagLister {
   const blobs: BlobSource['fetchBlob'] = (repository, descriptor, bytesMax) =>
     fetchBlob(session, repository, descriptor, bytesMax)
   const fetchManifest: ManifestSource['fetchManifest'] = (repository, digest) =>
@@ -44,7 +56,7 @@ export function createRegistryReader(options: RegistryReaderOptions = {}): Regis
         digest,
         await listReferrers(session, repository, digest),
       ),
-    close: () => session.close(),
+    listTags: (repository) => listTags(session, repository),
   }
 }
 

@@ -11,6 +11,14 @@ export interface TagResolver {
   resolveTag(repository: Reference, tag: string): Promise<Digest>
 }
 
+export interface TagLister {
+  /**
+   * Every tag, by pages, in the registry's order. Somebody's word: what a tag names is what signed statements say of it.
+   * REGISTRY_NOT_FOUND when there is no such repository; more than LIMITS.tagsMax are refused, not cut.
+   */
+  listTags(repository: Reference): Promise<readonly string[]>
+}
+
 export interface ManifestSource {
   /** The manifest's very bytes, checked against the digest. */
   fetchManifest(repository: Reference, digest: Digest): Promise<Uint8Array>

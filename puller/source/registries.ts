@@ -1,6 +1,7 @@
 import type { Digest } from '../../contract/digest.ts'
+import { WaybillError } from '../../contract/errors.ts'
 import type { Reference } from '../../contract/reference.ts'
-import type { RegistryReader } from '../../contract/registry/registry.ts'
+import type { RegistryReader, TagLister, TagResolver } from '../../contract/registry/registry.ts'
 import {
   createRegistryReader,
   type RegistryConnection,
@@ -11,27 +12,44 @@ import type { PullAccess } from './secrets.ts'
 
 /** Connections to registries, shared by Deliveries that use the same credentials; those that follow the same tag share the poll. */
 export interface Registries {
-  /** Every request is made inside `outside`, so that a registry that stalls holds no place in the queue. */
-  reader(access: PullAccess, outside: Outside): RegistryReader
+  /** For one who waits: `patience` says how. */
+  reader(access: PullAccess, patience: Patience): RegistryReader
   /**
-   * What a tag names: what another Delivery with the same credentials was told, when it asked no earlier than `sinceMs`; else one HEAD.
+   * Tags, as another Delivery with the same credentials was told them when it asked no earlier than `sinceMs`; else one HEAD for what one
+   * names, and one GET a page for all of them. A poll that is shared ends with the last who waits for it.
    */
-  resolveTag(access: PullAccess, repository: Reference, tag: string, sinceMs: number): Promise<Digest>
-  /** Closes connections that nobody used for ten minutes. */
+  polls(access: PullAccess, patience: Patience, sinceMs: number): TagResolver & TagLister
+  /** Closes connections that nobody used for ten minutes, and forgets what was asked before that. */
   tidy(): Promise<void>
   close(): Promise<void>
 }
 
 export type Outside = <T>(work: () => Promise<T>) => Promise<T>
 
+export type Patience = {
+  /** Every request is made inside it, so that a registry that stalls holds no place in the queue. */
+  readonly outside: Outside
+  /** Gives up: what nobody else waits for is ended, and fails as what could not be reached. */
+  readonly signal: AbortSignal
+}
+
 const IDLE_MS = 600_000
 /** Requests to one registry at a time. */
 const REQUESTS_MAX = 16
 
+type Poll<T> = {
+  readonly askedAtMs: number
+  readonly answer: Promise<T>
+  readonly stop: AbortController
+  waiting: number
+  answered: boolean
+}
+
 type Line = {
   readonly connection: RegistryConnection
   usedAtMs: number
-  readonly polls: Map<string, { readonly askedAtMs: number; readonly answer: Promise<Digest> }>
+  readonly heads: Map<string, Poll<Digest>>
+  readonly lists: Map<string, Poll<readonly string[]>>
 }
 
 export function createRegistries(
@@ -50,7 +68,7 @@ export function createRegistries(
     let line = lines.get(shareKey)
     if (line === undefined) {
       const connection = createRegistryReader({ ...options, credentials, ...(ca === undefined ? {} : { ca }) })
-      line = { connection, usedAtMs: 0, polls: new Map() }
+      line = { connection, usedAtMs: 0, heads: new Map(), lists: new Map() }
       lines.set(shareKey, line)
     }
     line.usedAtMs = clock.nowMs()
@@ -60,10 +78,41 @@ export function createRegistries(
     for (const [key] of those) lines.delete(key)
     await Promise.all(those.map(([, line]) => line.connection.close()))
   }
+  /** The newest poll of that name, if it is new enough, else a new one; waits for it until the signal. */
+  const share = async <T>(
+    polls: Map<string, Poll<T>>,
+    name: string,
+    sinceMs: number,
+    signal: AbortSignal,
+    ask: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> => {
+    const known = polls.get(name)
+    const poll = known !== undefined && known.askedAtMs >= sinceMs ? known : newPoll(clock.nowMs(), ask)
+    const forget = () => polls.get(name) === poll && polls.delete(name)
+    if (poll !== known) {
+      polls.set(name, poll)
+      const answered = () => {
+        poll.answered = true
+      }
+      // A failure is not shared with those who ask later.
+      poll.answer.then(answered, forget)
+    }
+    poll.waiting += 1
+    try {
+      return await orGiveUp(name, signal, poll.answer)
+    } finally {
+      poll.waiting -= 1
+      if (poll.waiting === 0 && !poll.answered) {
+        forget()
+        poll.stop.abort()
+      }
+    }
+  }
   return {
-    reader: (access, outside) => {
-      const { connection } = lineOf(access)
-      const from = <T>(repository: Reference, ask: () => Promise<T>) => outside(() => gateOf(repository)(ask))
+    reader: (access, { outside, signal }) => {
+      const connection = lineOf(access).connection.until(signal)
+      const from = <T>(repository: Reference, ask: () => Promise<T>) =>
+        outside(() => orGiveUp(repository.repository, signal, gateOf(repository)(ask)))
       return {
         resolveTag: (repository, tag) => from(repository, () => connection.resolveTag(repository, tag)),
         fetchManifest: (repository, digest) => from(repository, () => connection.fetchManifest(repository, digest)),
@@ -72,22 +121,49 @@ export function createRegistries(
           from(repository, () => connection.fetchBlob(repository, descriptor, bytesMax)),
       }
     },
-    resolveTag: (access, repository, tag, sinceMs) => {
-      const { connection, polls } = lineOf(access)
-      const name = `${repository.repository}:${tag}`
-      const known = polls.get(name)
-      if (known !== undefined && known.askedAtMs >= sinceMs) return known.answer
-      const poll = {
-        askedAtMs: clock.nowMs(),
-        answer: gateOf(repository)(() => connection.resolveTag(repository, tag)),
+    polls: (access, { outside, signal }, sinceMs) => {
+      const { connection, heads, lists } = lineOf(access)
+      return {
+        resolveTag: (repository, tag) =>
+          outside(() =>
+            share(heads, `${repository.repository}:${tag}`, sinceMs, signal, (stop) =>
+              gateOf(repository)(() => connection.until(stop).resolveTag(repository, tag)),
+            ),
+          ),
+        listTags: (repository) =>
+          outside(() =>
+            share(lists, repository.repository, sinceMs, signal, (stop) =>
+              gateOf(repository)(() => connection.until(stop).listTags(repository)),
+            ),
+          ),
       }
-      polls.set(name, poll)
-      // A failure is not shared with those who ask later.
-      poll.answer.catch(() => polls.get(name) === poll && polls.delete(name))
-      return poll.answer
     },
-    tidy: () => close([...lines].filter(([, line]) => clock.nowMs() - line.usedAtMs > IDLE_MS)),
+    tidy: async () => {
+      const before = clock.nowMs() - IDLE_MS
+      for (const { heads, lists } of lines.values())
+        for (const polls of [heads, lists])
+          for (const [name, { askedAtMs, answered }] of polls) if (answered && askedAtMs < before) polls.delete(name)
+      await close([...lines].filter(([, line]) => line.usedAtMs < before))
+    },
     close: () => close([...lines]),
+  }
+}
+
+function newPoll<T>(askedAtMs: number, ask: (signal: AbortSignal) => Promise<T>): Poll<T> {
+  const stop = new AbortController()
+  return { askedAtMs, answer: ask(stop.signal), stop, waiting: 0, answered: false }
+}
+
+/** What is waited for, until the signal; it may go on for others. @throws WaybillError REGISTRY_UNREACHABLE */
+async function orGiveUp<T>(name: string, signal: AbortSignal, work: Promise<T>): Promise<T> {
+  const { promise: givenUp, reject } = Promise.withResolvers<never>()
+  const giveUp = () => reject(new WaybillError('REGISTRY_UNREACHABLE', `${name}: not waited for any more`))
+  if (signal.aborted) giveUp()
+  else signal.addEventListener('abort', giveUp, { once: true })
+  try {
+    return await Promise.race([work, givenUp])
+  } finally {
+    signal.removeEventListener('abort', giveUp)
   }
 }
 

@@ -17,7 +17,7 @@ import {
 export type FakeRegistryOptions = {
   /** False: no referrers API, so the fallback tag is what counts. Default true. */
   readonly referrersApi?: boolean
-  /** Entries of a page of referrers. */
+  /** Entries of a page of referrers or tags. */
   readonly pageSize?: number
   /** Every request must carry this login, or a token got with it. */
   readonly auth?: { readonly scheme: 'basic' | 'bearer'; readonly username: string; readonly password: string }
@@ -129,12 +129,16 @@ function answer(request: IncomingMessage, body: Buffer, context: Context): GoodA
   const refused = unauthorized(request, context)
   if (refused !== undefined) return refused
   if (url.pathname === '/v2/') return json(200, {})
-  const parts = /^\/v2\/(.+)\/(blobs|manifests|referrers)\/(.*)$/.exec(url.pathname)
+  const parts = /^\/v2\/(.+)\/(blobs|manifests|referrers|tags)\/(.*)$/.exec(url.pathname)
   if (parts === null) return json(404, { errors: [{ code: 'NOT_FOUND' }] })
   const [, repository = '', kind = '', name = ''] = parts
   if (kind === 'blobs') return blobs(request, body, url, context.storeOf(repository), repository)
   if (kind === 'manifests') return manifests(request, body, name, context.storeOf(repository))
   const store = context.stores.get(repository)
+  if (kind === 'tags')
+    return store === undefined
+      ? json(404, { errors: [{ code: 'NAME_UNKNOWN' }] })
+      : page(url, context, [...store.tags.keys()].sort(), (tags) => ({ name: repository, tags }))
   if (context.options.referrersApi === false || !isDigest(name)) return json(404, {})
   const found = (store?.referrers.get(name) ?? []).map((digest) => descriptorOf(context.storeOf(repository), digest))
   return page(url, context, found, (some) => ({ schemaVersion: 2, mediaType: MEDIA.index, manifests: some }))

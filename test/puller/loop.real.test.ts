@@ -174,6 +174,38 @@ test('a registry that stalls holds nobody else up', async (t) => {
   assert.equal((await stalled.condition('Ready'))?.status, undefined, 'the other one still waits')
 })
 
+test('neither an edit nor the end waits for a registry that stalls, and nothing is said of what was given up', async (t) => {
+  const dead = await startFakeRegistry()
+  t.after(() => dead.close())
+  const tenant = await world.tenant()
+  const first = tenant.release('1', [greeting('world')])
+  tenant.publish(first, { promotion: { channel, sequence: 1 } })
+  for (const method of ['HEAD', 'GET']) dead.when(method, /./).stall()
+  await tenant.deliver({ source: { repository: `${dead.host}/acme/shop`, channel } })
+  const patient = { registryIdleMs: 600_000 }
+  start([tenant], patient)
+  await world.plane.eventually('it is asked', async () => dead.requests.length > 0)
+  await tenant.deliver()
+  await until(tenant, 'world')
+  tenant.publish(tenant.release('2', [greeting('mars')]), { promotion: { channel, sequence: 2 } })
+  await tenant.annotate({ 'waybill.dev/reconcile': 'now' })
+  await kindsBecome(tenant, 'Intent Applied Intent Applied')
+  world.registry.when('GET', /referrers/).stall()
+  t.after(() => world.registry.behave())
+  const before = world.registry.requests.length
+  // By the bundles that are kept, this is an older promotion.
+  tenant.publish(first, { promotion: { channel, sequence: 3 } })
+  await tenant.annotate({ 'waybill.dev/reconcile': 'again' })
+  await world.plane.eventually('its bundles are asked for', async () => world.registry.requests.length >= before + 2)
+  const one = running.at(-1)
+  one?.end.abort()
+  await world.plane.eventually(
+    'the puller ends',
+    async () => (await Promise.race([one?.over, 'not yet'])) !== 'not yet',
+  )
+  assert.equal(await tenant.kinds(), 'Intent Applied Intent Applied')
+})
+
 test('a registry that stalls during a wait does not keep back that the release is healthy', async (t) => {
   t.after(() => world.registry.behave())
   const tenant = await world.tenant()
