@@ -66,7 +66,9 @@ export const ERRORS = {
   INTEGER_UNSAFE: refused('JSON readers round integers beyond ±9007199254740991. Quote it if it is text.'),
   INPUT_MISSING: refused('Commit the file or folder, or correct the path: only what the commit holds can be rendered.'),
   INPUT_UNSUPPORTED: refused('Only plain files of this very commit are read. Put a copy of it into the repository.'),
-  INPUT_REMOTE: refused('A remote base is not part of the commit. Put a copy of it into the repository.'),
+  INPUT_REMOTE: refused(
+    'Nothing is fetched while rendering. Put a copy into the repository; for a remote base, `kustomize localize` makes one.',
+  ),
   CHART_DEPENDENCY: refused(
     'A chart’s dependencies are part of the commit: run the command above, and commit charts/ with Chart.lock.',
   ),
