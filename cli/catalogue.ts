@@ -15,6 +15,7 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
   entry('pack', 'pack a commit into an OCI layout on disk; no registry needed', () => import('./verbs/pack.ts')),
   entry('publish', 'pack a commit, push, sign and name it', () => import('./verbs/publish.ts')),
   entry('promote', 'point a channel at a published release', () => import('./verbs/promote.ts')),
+  entry('copy', 'copy a release with all that is attached to it', () => import('./verbs/copy.ts')),
   entry('verify', 'hold a release against a TrustPolicy, as the puller does', () => import('./verbs/verify.ts')),
   entry('show', 'show what a release holds', () => import('./verbs/show.ts')),
   entry('diff', 'show what changes between two releases or commits', () => import('./verbs/diff.ts')),

@@ -1,13 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { z } from 'zod'
-import { MEDIA } from '../contract/artifact/artifact.ts'
-import { parseJson } from '../contract/canonical-json.ts'
-import { assertDigest, type Digest, digestHex, parseDigest } from '../contract/digest.ts'
 import { WaybillError } from '../contract/errors.ts'
-import { LIMITS } from '../contract/limits.ts'
-import type { BlobSource, ManifestSource } from '../contract/registry/registry.ts'
 import { pathFrom } from './flags.ts'
 
 /** A file named on the command line. @throws WaybillError FILE_UNREADABLE, saying why but never what it holds */
@@ -41,46 +35,6 @@ export async function isLayout(folder: string): Promise<boolean> {
     return (await stat(join(folder, 'oci-layout'))).isFile()
   } catch {
     return false
-  }
-}
-
-const indexSchema = z.object({
-  manifests: z.array(z.object({ mediaType: z.string(), digest: z.string(), artifactType: z.string().optional() })),
-})
-
-/** The releases that a layout's index lists. @throws WaybillError FILE_UNREADABLE, ARTIFACT_INVALID */
-export async function layoutDigests(folder: string): Promise<readonly Digest[]> {
-  const path = join(folder, 'index.json')
-  const index = indexSchema.safeParse(parseJson(path, await readBounded(path, LIMITS.manifestBytesMax)))
-  if (!index.success) throw new WaybillError('ARTIFACT_INVALID', `${path} is not an OCI index`)
-  const releases = index.data.manifests.filter(
-    ({ artifactType }) => (artifactType ?? MEDIA.artifactType) === MEDIA.artifactType,
-  )
-  return [...new Set(releases.map(({ digest }) => parseDigest(digest)))]
-}
-
-/** Reads a layout the way a registry is read, every blob held against its digest. It holds no statements. */
-export function layoutSource(folder: string): ManifestSource & BlobSource {
-  const read = async (digest: Digest, bytesMax: number) => {
-    const bytes = await readBounded(join(folder, 'blobs', 'sha256', digestHex(digest)), bytesMax)
-    assertDigest(`a blob of ${folder}`, bytes, digest)
-    return bytes
-  }
-  return {
-    fetchManifest: (_repository, digest) => read(digest, LIMITS.manifestBytesMax),
-    fetchBlob: (_repository, { digest }, bytesMax) => read(digest, bytesMax),
-    fetchBundles: async () => [],
-  }
-}
-
-async function readBounded(path: string, bytesMax: number): Promise<Uint8Array> {
-  try {
-    const { size } = await stat(path)
-    if (size > bytesMax) throw new WaybillError('LIMIT_EXCEEDED', `${path} has ${size} bytes; ${bytesMax} are allowed`)
-    return await readFile(path)
-  } catch (cause) {
-    if (cause instanceof WaybillError) throw cause
-    throw new WaybillError('FILE_UNREADABLE', `${path}: ${reason(cause)}`, { cause })
   }
 }
 

@@ -1,7 +1,11 @@
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { loginCredentials } from '../contract/registry/login.ts'
+import type { RegistryReader } from '../contract/registry/registry.ts'
 import { createRegistryReader, type RegistryConnection } from '../contract/registry/registry-client.ts'
+import { openLayout } from '../packager/layout-store.ts'
+import { createOras } from '../packager/publish/oras.ts'
+import type { RegistryWriter } from '../packager/publish/registry-writer.ts'
 import { readText } from './disk.ts'
 import { type Flags, pathFrom } from './flags.ts'
 import type { Context } from './verb.ts'
@@ -9,12 +13,16 @@ import type { Context } from './verb.ts'
 /** A connection, closed at the end of its scope (`await using`). */
 export type OpenReader = AsyncDisposable & { readonly reader: RegistryConnection }
 
-/** A connection to read from, as the flags and the environment say. */
-export async function openReader(flags: Flags, { env, cwd }: Context): Promise<OpenReader> {
+/** A connection to read from, as the flags and the environment say; `plainHttp` goes before --plain-http. */
+export async function openReader(
+  flags: Flags,
+  { env, cwd }: Context,
+  plainHttp = flags.on('plainHttp'),
+): Promise<OpenReader> {
   const caFile = flags.text('caFile')
   const registryConfig = flags.text('registryConfig')
   const reader = createRegistryReader({
-    plainHttp: flags.on('plainHttp'),
+    plainHttp,
     ...(caFile === undefined ? {} : { ca: await readText(cwd, caFile) }),
     credentials: loginCredentials({
       dockerConfigDir: env.DOCKER_CONFIG ?? join(env.HOME ?? homedir(), '.docker'),
@@ -49,4 +57,15 @@ export function proxyOf(env: Context['env']) {
     ...(https === undefined ? {} : { https }),
     ...(no === undefined ? {} : { no }),
   }
+}
+
+/** What is read from, and written to by name: a registry, or the folder of a layout. */
+export type OpenStore = AsyncDisposable & { readonly reader: RegistryReader; readonly writer: RegistryWriter }
+
+/** The registry that --plain-http and its like describe, written through oras; or, with a folder, a layout that needs neither. */
+export async function openStore(folder: string | undefined, flags: Flags, context: Context): Promise<OpenStore> {
+  if (folder === undefined)
+    return { ...(await openReader(flags, context)), writer: createOras(orasOptions(flags, context)) }
+  const store = openLayout(pathFrom(context.cwd, folder))
+  return { reader: store, writer: store, [Symbol.asyncDispose]: async () => {} }
 }

@@ -4,7 +4,6 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { layoutDigests, layoutSource } from '../cli/disk.ts'
 import { parseConfig, parseManifest } from '../contract/artifact/artifact.ts'
 import { readLayer } from '../contract/artifact/layer.ts'
 import { parseDigest } from '../contract/digest.ts'
@@ -12,6 +11,7 @@ import { LIMITS } from '../contract/limits.ts'
 import { parseReference } from '../contract/reference.ts'
 import { evaluateTrust } from '../contract/trust/trust.ts'
 import { parseTrustPolicy } from '../contract/trust/trust-policy.ts'
+import { openLayout } from '../packager/layout-store.ts'
 import { packRelease } from '../packager/pack.ts'
 
 /** Every format that was ever shipped must still be read. What is in test/formats is never made again. */
@@ -20,7 +20,7 @@ const DIGEST = parseDigest('sha256:bd988bd85b31ec1094d0353756c3c0ea3a9729dedb9fb
 const repository = 'registry.example.com/acme/shop'
 
 async function readV1() {
-  const source = layoutSource(join(V1, 'layout'))
+  const source = openLayout(join(V1, 'layout'))
   const reference = parseReference(repository)
   const manifest = parseManifest(await source.fetchManifest(reference, DIGEST))
   const blob = ({ digest, size }: { readonly digest: string; readonly size: number }) =>
@@ -29,7 +29,7 @@ async function readV1() {
 }
 
 test('an artifact of format 1 is read: its environments, objects and images', async () => {
-  assert.deepEqual(await layoutDigests(join(V1, 'layout')), [DIGEST])
+  assert.deepEqual(await openLayout(join(V1, 'layout')).releases(), [DIGEST])
   const { config, layer } = await readV1()
   assert.deepEqual(Object.keys(config.environments), ['production', 'staging'])
   const objects = await readLayer(layer, config, 'production')

@@ -1,17 +1,15 @@
-import { WaybillError } from '../../contract/errors.ts'
 import type { RegistryReader } from '../../contract/registry/registry.ts'
 import { type PackedCommit, packCommit } from '../../packager/pack-commit.ts'
 import { gatherFacts } from '../../packager/publish/build-facts.ts'
 import { readCiRun } from '../../packager/publish/ci.ts'
 import type { SigningKey } from '../../packager/publish/keys.ts'
-import { createOras } from '../../packager/publish/oras.ts'
 import { type BuildFacts, LOCAL_BUILDER_ID } from '../../packager/publish/provenance.ts'
 import { publish, versionOf } from '../../packager/publish/publish.ts'
 import { type Standing, sameInChannel } from '../../packager/publish/standing.ts'
 import { commitOptions } from '../commit.ts'
 import { commitFlags, examples, type Flags, registryFlags } from '../flags.ts'
 import { environmentLines, warningLines } from '../output.ts'
-import { openReader, orasOptions } from '../registry.ts'
+import { openStore } from '../registry.ts'
 import { readSigningKey } from '../signing.ts'
 import type { Context, Outcome, Verb } from '../verb.ts'
 
@@ -37,17 +35,17 @@ export const verb: Verb = {
         '--if-changed',
         'publish nothing where --channel names the same objects already, and no version is asked for',
       )
-      .option('--to-layout <dir>', 'not built yet')
+      .option('--to-layout <dir>', 'into the folder of an OCI layout, made or added to; no registry is asked')
     registryFlags(command)
     examples(
       command,
       'waybill publish --key release.pem --version 1.4.2',
       'waybill publish --key release.pem --channel staging --builder-id https://ci.example.com/runner --ref refs/heads/main',
       'waybill publish --key release.pem --channel staging --if-changed',
+      'waybill publish --key release.pem --version 1.4.2 --to-layout ./out && waybill show ./out:1.4.2',
     )
   },
   run: async (_args, flags, context) => {
-    refuseUnbuilt(flags)
     if (flags.on('ifChanged')) flags.need('channel')
     const key = await readSigningKey(flags, context)
     context.progress('packing')
@@ -57,12 +55,13 @@ export const verb: Verb = {
     const channel = flags.text('channel')
     const reason = flags.text('reason')
     const build = buildFacts(flags, context, packed)
-    await using opened = await openReader(flags, context)
-    const { reader } = opened
+    const layout = flags.text('toLayout')
+    await using opened = await openStore(layout, flags, context)
+    const { reader, writer } = opened
     const standing = await standingFor(packed, flags, { reader, key })
     if (standing !== undefined) return nothingToPublish(standing, packed)
     const published = await publish(packed, {
-      writer: createOras(orasOptions(flags, context)),
+      writer,
       reader,
       key,
       gitTags: packed.commit.tags,
@@ -73,23 +72,17 @@ export const verb: Verb = {
       ...(channel === undefined ? {} : { channel }),
       ...(reason === undefined ? {} : { reason }),
     })
+    const reference = layout === undefined ? published.reference : `${layout}@${published.digest}`
     const did = published.changed ? 'published' : 'was there already'
     const named = [published.version, published.channel?.name].filter((name) => name !== undefined)
     return {
-      data: { ...published, warnings: packed.warnings },
+      data: { ...published, reference, warnings: packed.warnings },
       text: [
-        `${published.reference} ${did}${named.length === 0 ? '' : `, as ${named.join(' and ')}`}`,
+        `${reference} ${did}${named.length === 0 ? '' : `, as ${named.join(' and ')}`}`,
         ...environmentLines(published.environments),
       ].join('\n'),
     }
   },
-}
-
-function refuseUnbuilt(flags: Flags): void {
-  if (flags.text('toLayout') !== undefined)
-    throw new WaybillError('FIELD_UNSUPPORTED', '--to-layout is not built yet', {
-      hint: 'waybill pack --out DIR writes a layout, without signatures.',
-    })
 }
 
 /** What no clone can say of itself: who builds, and what for. */

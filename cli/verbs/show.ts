@@ -16,7 +16,7 @@ import type { Outcome, Verb } from '../verb.ts'
 export const verb: Verb = {
   define: (command) => {
     command
-      .argument('<reference>', 'repository:tag, repository@sha256:…, or the folder that `pack` wrote')
+      .argument('<reference>', 'repository or layout, with :tag or @sha256:…')
       .option('--env <name>', 'print the objects of this environment as YAML')
       .option('--show-secrets', 'print the values of Secrets too')
     registryFlags(command)

@@ -23,11 +23,14 @@ type Verdict = { readonly check: string; readonly ok: boolean; readonly detail: 
 export const verb: Verb = {
   define: (command) => {
     command
-      .argument('<reference>', 'repository:tag or repository@sha256:…; a tag asks for its promotion or release as well')
+      .argument(
+        '<reference>',
+        'repository or layout, with :tag or @sha256:…; a tag asks for its promotion or release as well',
+      )
       .requiredOption('--policy <file>', 'TrustPolicies, as the cluster has them')
       .option('--channel <name>', 'ask for a promotion into this channel')
       .option('--version <version>', 'ask for a release statement of this version')
-      .option('--mirror-of <repository>', 'the canonical repository, where this one is a mirror')
+      .option('--mirror-of <repository>', 'the canonical repository, where this one is a mirror or a layout')
       .option('--rebuild', 'render and pack the commit again, and compare digests')
       .option('--repo <dir>', 'for --rebuild: a clone that has the commit')
     registryFlags(command)
@@ -35,6 +38,7 @@ export const verb: Verb = {
       command,
       'waybill verify registry.example.com/acme/shop:production --policy trust.yaml',
       'waybill verify registry.example.com/acme/shop:1.4.2 --policy trust.yaml --rebuild --repo .',
+      'waybill verify ./out:1.4.2 --policy trust.yaml --mirror-of registry.example.com/acme/shop',
     )
   },
   run: async ([text = ''], flags, context) => {
@@ -74,15 +78,20 @@ export const verb: Verb = {
 
 /** What the puller would ask: a tag that is a channel or a version asks for the statement that goes with it. */
 function targetOf({ reference, digest, name }: OpenRelease, flags: Flags): VerifyTarget {
-  if (reference.registry === '')
-    throw new WaybillError('REFERENCE_INVALID', `${name}: a layout on disk carries no statements to verify`)
-  const { tag, repository } = reference
   const mirrorOf = flags.text('mirrorOf')
+  const inLayout = reference.registry === ''
+  if (inLayout && mirrorOf === undefined)
+    throw new WaybillError('USAGE', `${name}: a layout has no repository that a policy could cover`, {
+      hint: 'Say with --mirror-of which repository the release comes from.',
+    })
+  const { tag } = reference
+  const canonical = mirrorOf === undefined ? reference.repository : parseRepository(mirrorOf).repository
   const channel = flags.text('channel') ?? (tag !== undefined && isChannel(tag) ? tag : undefined)
   const version = flags.text('version') ?? (tag !== undefined && isVersion(tag) ? tag : undefined)
   return {
-    repository: reference,
-    canonical: mirrorOf === undefined ? repository : parseRepository(mirrorOf).repository,
+    // Policies of the place that is read from count as well, and a folder is no such place.
+    repository: inLayout ? { ...reference, repository: canonical } : reference,
+    canonical,
     digest,
     ranBefore: false,
     ...(channel === undefined ? {} : { channel: parseChannel(channel) }),

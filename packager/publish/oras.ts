@@ -14,17 +14,27 @@ export type OrasOptions = {
   readonly registryConfig?: string
 }
 
-/** Every write to a registry, through the `oras` command (≥ 1.3, checked once, before the first write). */
-export function createOras(options: OrasOptions = {}): RegistryWriter {
+/**
+ * Calls oras (≥ 1.3, checked once, before the first call). `args` go before the flags of `options`, which `flags` replaces.
+ * @throws WaybillError REGISTRY_* about `target`, TOOL_*
+ */
+export type RunOras = (call: OrasCall) => Promise<void>
+
+export type OrasCall = {
+  /** Those that `target` may be about: their names are taken out of what oras says, before it is sorted. */
+  readonly repositories: readonly Pick<Reference, 'registry' | 'path'>[]
+  readonly target: string
+  readonly args: readonly string[]
+  readonly flags?: readonly string[]
+  readonly stdin?: Uint8Array
+  readonly timeoutMs?: number
+}
+
+export function openOras(options: OrasOptions): RunOras {
   const program = options.program ?? 'oras'
   const { COSIGN_PASSWORD: _, ...env } = options.env ?? {}
-  const flags = [
-    ...(options.plainHttp === true ? ['--plain-http'] : []),
-    ...(options.caFile === undefined ? [] : ['--ca-file', options.caFile]),
-    ...(options.registryConfig === undefined ? [] : ['--registry-config', options.registryConfig]),
-  ]
   let checked: Promise<void> | undefined
-  const run = async (repository: Reference, target: string, args: readonly string[], stdin?: Uint8Array) => {
+  return async ({ repositories, target, args, flags = orasFlags(options), stdin, timeoutMs }) => {
     checked ??= checkVersion(program, env)
     await checked
     const result = await runProcess({
@@ -32,9 +42,26 @@ export function createOras(options: OrasOptions = {}): RegistryWriter {
       args: [...args, ...flags],
       env,
       ...(stdin === undefined ? {} : { stdin }),
+      ...(timeoutMs === undefined ? {} : { timeoutMs }),
     })
-    if (result.code !== 0) throw orasError(repository, target, result.stderr)
+    if (result.code !== 0) throw orasError(repositories, target, result.stderr)
   }
+}
+
+/** As flags of a command that speaks to one registry, or, with `side`, of one that copies. */
+export function orasFlags({ plainHttp, caFile, registryConfig }: OrasOptions, side = ''): readonly string[] {
+  return [
+    ...(plainHttp === true ? [`--${side}plain-http`] : []),
+    ...(caFile === undefined ? [] : [`--${side}ca-file`, caFile]),
+    ...(registryConfig === undefined ? [] : [`--${side}registry-config`, registryConfig]),
+  ]
+}
+
+/** Every write to a registry, through the `oras` command. */
+export function createOras(options: OrasOptions = {}): RegistryWriter {
+  const call = openOras(options)
+  const run = (repository: Reference, target: string, args: readonly string[], stdin?: Uint8Array) =>
+    call({ repositories: [repository], target, args, ...(stdin === undefined ? {} : { stdin }) })
   return {
     pushBlob: async (repository, bytes, mediaType) => {
       const { digest, target } = named(repository, bytes)
@@ -92,9 +119,11 @@ const meanings: readonly (readonly [RegExp, ErrorCode, string])[] = [
   [/\b5\d\d\b/, 'REGISTRY_FAILED', 'answers with an error'],
 ]
 
-function orasError({ registry, path }: Reference, target: string, stderr: string): WaybillError {
+function orasError(repositories: OrasCall['repositories'], target: string, stderr: string): WaybillError {
   // Names may hold what looks like a status.
-  const said = [registry, path]
+  const said = repositories
+    .flatMap(({ registry, path }) => [registry, path])
+    .filter((name) => name !== '')
     .reduce((text, name) => text.replaceAll(name, ''), stderr)
     .replaceAll(/[0-9a-f]{64}/g, '')
   const [, code, why] = meanings.find(([pattern]) => pattern.test(said)) ?? unknownFailure

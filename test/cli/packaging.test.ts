@@ -185,10 +185,6 @@ test('without oras, and with one that is too old, publishing says so and writes 
   }
 })
 
-test('what is not built yet is refused before anything else happens', async () => {
-  assertFails(await waybillHere(['publish', '--repo', shop, '--key', 'k', '--to-layout', 'x']), 3, 'FIELD_UNSUPPORTED')
-})
-
 test('an --out that cannot be written, or holds something else, is one clear error, and keeps what it held', async () => {
   const held = join(folder, 'held')
   mkdirSync(held)
