@@ -8,10 +8,11 @@ const CONTAINER_LISTS = new Set(['containers', 'initContainers', 'ephemeralConta
 /**
  * Every container image of an object, of whatever kind: wherever a list named containers, initContainers or
  * ephemeralContainers has entries with an image, and image volumes. So kinds that are not built in, but carry a pod template,
- * count too.
+ * count too. A Secret names none, whatever its values look like: they are not to be told, nor asked a registry for.
  */
 export function imagesOf(object: Json): readonly FoundImage[] {
   const found: FoundImage[] = []
+  if (isJsonObject(object) && object.kind === 'Secret') return found
   visit(object, [], found)
   return found
 }

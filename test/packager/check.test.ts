@@ -122,6 +122,11 @@ test('a Secret with values is a fault that names no value, unless the package al
   assertFaults(`${head}data: {}\n`)
 })
 
+test('a value of a Secret is never taken for an image', () => {
+  const text = 'apiVersion: v1\nkind: Secret\nmetadata: {name: s}\ndata: {containers: [{name: c, image: hunter2}]}\n'
+  assert.doesNotMatch(JSON.stringify(faultsOfText(text)), /hunter2/)
+})
+
 test('stringData becomes data, and wins over it', async () => {
   const text =
     'apiVersion: v1\nkind: Secret\nmetadata: {name: s}\ndata: {a: b2xk, b: Yg==}\nstringData: {a: new, c: "ü"}\n'

@@ -151,6 +151,12 @@ const secretPairs: readonly (readonly [string, KubeObject, KubeObject, readonly 
     secret({ stringdata: { p: OTHER } }),
     ['changed stringdata.p'],
   ],
+  [
+    'a value that looks like an image',
+    secret({ data: { containers: [{ name: 'a', image: SECRET }] } }),
+    secret({ data: { containers: [{ name: 'a', image: OTHER }] } }),
+    ['changed data.containers'],
+  ],
   ['what kubectl applied last', secret({}, { [LAST]: SECRET }), secret({}, { [LAST]: OTHER }), [`changed ["${LAST}"]`]],
   [
     'a Secret of another group',
