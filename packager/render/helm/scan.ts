@@ -1,6 +1,5 @@
 import { isJsonObject, type Json } from '../../../contract/canonical-json.ts'
 import type { Fault } from '../../../contract/errors.ts'
-import { readYaml } from '../../yaml/yaml.ts'
 import { type Chart, everyChart, fileOf } from './chart.ts'
 
 /** What a template can ask for that depends on when, or by which build of helm, it is rendered. Twice in a row may look the same. */
@@ -43,11 +42,20 @@ export function findRemoteSchemas(chart: Chart): readonly Fault[] {
     const bytes = each.files.get('values.schema.json')
     if (bytes === undefined) return []
     const file = fileOf(each, 'values.schema.json')
-    const { documents } = readYaml(file, bytes, 'helm')
-    return [...new Set(documents.flatMap(({ value }) => referencesIn(value)))].map((ref): Fault => {
+    const schema = parseJson(bytes)
+    if (schema === undefined) return [{ code: 'YAML_INVALID', message: 'not one JSON value', file }]
+    return [...new Set(referencesIn(schema))].map((ref): Fault => {
       return { code: 'INPUT_REMOTE', message: `${ref} is not part of the schema's own file`, file }
     })
   })
+}
+
+function parseJson(bytes: Buffer): Json | undefined {
+  try {
+    return JSON.parse(bytes.toString('utf8').replace(/^\ufeff/, '')) as Json
+  } catch {
+    return undefined
+  }
 }
 
 const META_SCHEMA = /^https?:\/\/json-schema\.org\/[\w./-]+#?$/

@@ -6,27 +6,41 @@ const EDITS_MAX = 2000
 
 /**
  * A document with the lines of the template that made it instead of those of what it rendered to: of a line that the template has as
- * it is, or with the same key; of what a value, a loop or an include brought, the line before it that the template has.
+ * it is, or with the same key; of what a value, a loop or an include brought, the line before it that the template has. They are
+ * worked out when somebody asks.
  */
 export function withSourceLines(document: YamlDocument, rendered: string, template: string): YamlDocument {
-  const parts = documentsIn(template)
-  const heads = rendered.split('\n').map(headOf)
-  const best = parts
-    .map(({ heads: source, first }) => align(heads, source, first))
-    .reduce((one, other) => (other.common > one.common ? other : one))
-  return { value: document.value, lines: document.lines.map((line) => best.lines[line - 1] ?? 1) }
+  let lines: readonly number[] | undefined
+  return {
+    value: document.value,
+    get lines() {
+      lines ??= sourceLines(document.lines, rendered.split('\n'), template.split('\n'))
+      return lines
+    },
+  }
 }
 
-type Part = { readonly heads: readonly string[]; readonly first: number }
+function sourceLines(lines: readonly number[], rendered: readonly string[], template: readonly string[]): number[] {
+  const parts = documentsIn(template)
+  const scores = parts.map((part) => likeness(part.lines, rendered))
+  const { lines: source, first } = parts[scores.indexOf(Math.max(...scores))] ?? { lines: template, first: 1 }
+  const aligned = align(rendered.map(headOf), source.map(headOf), first)
+  return lines.map((line) => aligned[line - 1] ?? first)
+}
+
+type Part = { readonly lines: readonly string[]; readonly first: number }
 
 /** The documents that a template holds as it stands, with the line that each begins at. */
-function documentsIn(template: string): readonly Part[] {
-  const parts: { heads: string[]; first: number }[] = [{ heads: [], first: 1 }]
-  template.split('\n').forEach((text, i) => {
-    if (/^---(?:\s|$)/.test(text)) parts.push({ heads: [], first: i + 2 })
-    else parts.at(-1)?.heads.push(headOf(text))
-  })
-  return parts
+function documentsIn(template: readonly string[]): readonly Part[] {
+  const ends = [-1, ...template.flatMap((line, i) => (/^---(?:\s|$)/.test(line) ? [i] : []))]
+  return ends.map((end, i) => ({ lines: template.slice(end + 1, ends[i + 1]), first: end + 2 }))
+}
+
+/** How many lines, and keys, of a document a part of the template has as they are. */
+function likeness(source: readonly string[], rendered: readonly string[]): number {
+  const known = new Set(source.flatMap((line) => [line.trim(), headOf(line)]))
+  const count = (text: string) => (known.has(text) ? 1 : 0)
+  return rendered.reduce((sum, line) => sum + count(line.trim()) + count(headOf(line)), 0)
 }
 
 /** What a line is known by: its key, or else all of it. */
@@ -35,22 +49,13 @@ function headOf(line: string): string {
   return /^(?:- )?[\w./"'-]+:(?=\s|$)/.exec(text)?.[0].replaceAll(/["']/g, '') ?? text
 }
 
-function align(
-  rendered: readonly string[],
-  source: readonly string[],
-  first: number,
-): { lines: number[]; common: number } {
-  const changes = diffArrays([...source], [...rendered], { maxEditLength: EDITS_MAX }) ?? []
+/** For each line that was rendered, the line of the source. */
+function align(rendered: readonly string[], source: readonly string[], first: number): readonly number[] {
   const lines: number[] = []
   let at = first
-  let common = 0
-  for (const { added, removed, value } of changes) {
+  for (const { added, removed, value } of diffArrays([...source], [...rendered], { maxEditLength: EDITS_MAX }) ?? []) {
     if (removed) at += value.length
-    else if (added) for (const _ of value) lines.push(Math.max(first, at - 1))
-    else {
-      for (const _ of value) lines.push(at++)
-      common += value.filter((text) => text !== '').length
-    }
+    else for (const _ of value) lines.push(added ? Math.max(first, at - 1) : at++)
   }
-  return { lines, common }
+  return lines
 }

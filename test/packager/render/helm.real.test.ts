@@ -293,7 +293,7 @@ spec: {template: {spec: {automountServiceAccountToken: no, volumes: [{secret: {d
   assert.deepEqual(object?.spec, { template: { spec } })
 })
 
-const REMOTE = '{"properties": {"a": {"$ref": "REF"}}}'
+const REMOTE = '{\n\t"properties": {"a": {"$ref": "REF"}}}'
 
 test('a schema of values is enforced, by field and type only, and one that leads out of its file is refused before helm reads it', async () => {
   const schema = JSON.stringify({
@@ -311,6 +311,8 @@ test('a schema of values is enforced, by field and type only, and one that leads
       brief(await faultsOf(chart(undefined, { 'charts/shop/values.schema.json': REMOTE.replace('REF', ref) }))),
       ['charts/shop/values.schema.json INPUT_REMOTE'],
     )
+  const broken = await faultsOf(chart(undefined, { 'charts/shop/values.schema.json': '{"a": }' }))
+  assert.deepEqual(brief(broken), ['charts/shop/values.schema.json YAML_INVALID'])
   const own =
     '{"$schema": "https://json-schema.org/draft-07/schema#", "$defs": {"a": {}}, "properties": {"b": {"$ref": "#/$defs/a"}}}'
   assert.deepEqual(await faultsOf(chart(undefined, { 'charts/shop/values.schema.json': own })), [])
