@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import fc from 'fast-check'
 import type { KubeObject } from '../../../contract/artifact/objects.ts'
-import type { Json } from '../../../contract/canonical-json.ts'
+import { canonicalJson, type Json } from '../../../contract/canonical-json.ts'
 import { compareTrees, type EnvironmentDiff } from '../../../packager/diff/compare.ts'
+import { compareFields } from '../../../packager/diff/compare-fields.ts'
 import { diffText } from '../../../packager/diff/text.ts'
 import { reportOf } from './reports.ts'
 
@@ -121,6 +123,18 @@ test('keys that an object inherits are keys like any other', () => {
     'added data.__proto__',
     'added data.toString',
   ])
+})
+
+test('two values differ in no field exactly when they are the same JSON', () => {
+  const json = fc.jsonValue({ maxDepth: 4 })
+  const same = (a: unknown, b: unknown) => canonicalJson(a) === canonicalJson(b)
+  fc.assert(
+    fc.property(json, json, (a, b) => {
+      const [left, right]: readonly Json[] = [JSON.parse(JSON.stringify(a)), JSON.parse(JSON.stringify(b))]
+      assert.equal(compareFields(left, right).length === 0, same(left, right))
+      assert.deepEqual(compareFields(left, left), [])
+    }),
+  )
 })
 
 const SECRET = 'aHVudGVyMi10aGUtc2VjcmV0'

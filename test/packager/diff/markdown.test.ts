@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import fc from 'fast-check'
 import type { KubeObject } from '../../../contract/artifact/objects.ts'
 import { compareTrees } from '../../../packager/diff/compare.ts'
 import { diffMarkdown, MARKDOWN_CHARS_MAX } from '../../../packager/diff/markdown.ts'
@@ -67,24 +68,57 @@ const hostile = [
   '\r\n::error::after a carriage return',
 ]
 
-test('nothing that a commit holds becomes markup, a mention, a command of the CI or a sequence of the terminal', () => {
-  for (const value of hostile) {
-    const multi = `${value}\nsecond line\n`
-    const before = [configMap('a', 'x'), configMap('m', `${multi}old`), configMap(`gone ${value}`, '')]
-    const after = [
-      configMap('a', value),
-      configMap('m', `${multi}new`),
-      { ...configMap(`new ${value}`, ''), kind: `Kind ${value}` },
-      { ...configMap('i', ''), spec: { containers: [{ name: value, image: `image ${value}` }] } },
-    ]
-    const report = reportOf({ production: compare(before, after) }, { name: value, package: value, kubernetes: value })
-    const markdown = diffMarkdown(report)
-    for (const text of [markdown, diffText(report, { colour: false })]) {
-      assert.doesNotMatch(text, /[^\P{Cc}\n\t]|[\p{Cf}\p{Zl}\p{Zp}]/u)
-      for (const line of text.split('\n')) assert.doesNotMatch(line, /^\s*::|##\[/)
-    }
-    assertAllInCode(markdown)
+/** A report in which a text stands wherever a text of others can. */
+function reportWith(value: string) {
+  const multi = `${value}\nsecond line\n`
+  const before = [configMap('a', 'x'), configMap('m', `${multi}old`), configMap(`gone ${value}`, '')]
+  const after = [
+    configMap('a', value),
+    configMap('m', `${multi}new`),
+    { ...configMap(`new ${value}`, ''), kind: `Kind ${value}` },
+    { ...configMap('i', ''), spec: { containers: [{ name: value, image: `image ${value}` }] } },
+  ]
+  return reportOf({ production: compare(before, after) }, { name: value, package: value, kubernetes: value })
+}
+
+function assertHarmless(value: string): void {
+  const report = reportWith(value)
+  const markdown = diffMarkdown(report)
+  for (const text of [markdown, diffText(report, { colour: false })]) {
+    assert.doesNotMatch(text, /[^\P{Cc}\n\t]|[\p{Cf}\p{Zl}\p{Zp}]/u)
+    for (const line of text.split('\n')) assert.doesNotMatch(line, /^\s*::|##\[/)
   }
+  assertAllInCode(markdown)
+}
+
+test('nothing that a commit holds becomes markup, a mention, a command of the CI or a sequence of the terminal', () => {
+  for (const value of hostile) assertHarmless(value)
+})
+
+test('nor does anything made of what markup, commands and sequences are made of', () => {
+  const parts = fc.constantFrom(
+    '`',
+    '``',
+    '```',
+    '~~~',
+    '\n',
+    '\r',
+    ' ',
+    '    ',
+    '::',
+    '##[',
+    '<',
+    '</details>',
+    '|',
+    '\\',
+    '@',
+    '*',
+    'a',
+    '\u001b',
+    '\u202e',
+  )
+  fc.assert(fc.property(fc.array(parts, { maxLength: 12 }), (chosen) => assertHarmless(chosen.join(''))))
+  fc.assert(fc.property(fc.string({ unit: 'binary' }), assertHarmless), { numRuns: 30 })
 })
 
 /** What is left of a page when code is taken out of it, as CommonMark finds code, is our own words alone. */
