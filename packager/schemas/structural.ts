@@ -32,7 +32,8 @@ function flawsOf(schema: JsonObject, path: FieldPath): readonly SchemaFlaw[] {
   if (isJsonObject(schema.properties) && schema.additionalProperties !== undefined)
     flaw('additionalProperties', 'cannot stand beside properties')
   for (const [step, below] of childrenOf(schema)) flaws.push(...flawsOf(below, [...path, ...step]))
-  return [...flaws, ...combinedIn(schema, schema, path)]
+  // Only of combinations at the root does the API server ask that what they speak of is declared.
+  return [...flaws, ...combinedIn(schema, schema, path, { declared: path.length === 0 })]
 }
 
 /** A null is as good as nothing. */
@@ -40,6 +41,7 @@ function hasType({ type }: JsonObject): boolean {
   return type !== undefined && type !== null && type !== ''
 }
 
+type Must = { readonly declared: boolean }
 type Child = readonly [FieldPath, JsonObject]
 
 /** The schemas of properties, items and values. */
@@ -54,18 +56,28 @@ function childrenOf(schema: JsonObject): readonly Child[] {
 }
 
 /** The flaws of `combined`'s branches, which speak of what `structure` declares. */
-function combinedIn(combined: JsonObject, structure: JsonObject | undefined, path: FieldPath): readonly SchemaFlaw[] {
+function combinedIn(
+  combined: JsonObject,
+  structure: JsonObject | undefined,
+  path: FieldPath,
+  must: Must,
+): readonly SchemaFlaw[] {
   const listed = ['allOf', 'anyOf', 'oneOf'].flatMap((word) => {
     const list: Json | undefined = combined[word]
     return Array.isArray(list) ? list.map((one: Json, i) => [[word, i], one] as const) : []
   })
   return [...listed, [['not'], combined.not] as const].flatMap(([step, one]) =>
-    isJsonObject(one) ? branchFlaws(one, structure, [...path, ...step]) : [],
+    isJsonObject(one) ? branchFlaws(one, structure, [...path, ...step], must) : [],
   )
 }
 
 /** Combinations restrict fields that are declared outside of them, and declare nothing. */
-function branchFlaws(branch: JsonObject, structure: JsonObject | undefined, path: FieldPath): readonly SchemaFlaw[] {
+function branchFlaws(
+  branch: JsonObject,
+  structure: JsonObject | undefined,
+  path: FieldPath,
+  must: Must,
+): readonly SchemaFlaw[] {
   const words = NOT_INSIDE.filter((word) => branch[word] !== undefined)
   const misplaced = words.filter((word) => word !== 'type' || structure?.[INT_OR_STRING] !== true)
   const flaws = misplaced.map((word) => ({ path: [...path, word], message: 'has no place inside a combination' }))
@@ -74,8 +86,9 @@ function branchFlaws(branch: JsonObject, structure: JsonObject | undefined, path
     .flatMap(([step, one]) => {
       const declared = childrenOf(structure ?? {}).find(([at]) => at.join('/') === step.join('/'))?.[1]
       const at = [...path, ...step]
-      if (declared === undefined) return [{ path: at, message: 'is not declared outside the combination' }]
-      return branchFlaws(one, declared, at)
+      if (declared === undefined && must.declared)
+        return [{ path: at, message: 'is not declared outside the combination' }]
+      return branchFlaws(one, declared, at, must)
     })
-  return [...flaws, ...below, ...combinedIn(branch, structure, path)]
+  return [...flaws, ...below, ...combinedIn(branch, structure, path, must)]
 }
