@@ -86,15 +86,22 @@ function runHelper(
 ): Promise<Uint8Array | undefined> {
   return new Promise((resolve) => {
     const { COSIGN_PASSWORD: _, ...rest } = env
-    const child = spawn(command, ['get'], { env: rest, stdio: ['pipe', 'pipe', 'ignore'], timeout: helperMs })
+    const signal = AbortSignal.timeout(helperMs)
+    const child = spawn(command, ['get'], { env: rest, stdio: ['pipe', 'pipe', 'ignore'], signal, killSignal: 'SIGKILL' })
     const chunks: Buffer[] = []
     let size = 0
+    /** What the helper itself started may keep the pipe open: nobody waits for its end. */
+    const giveUp = () => {
+      child.kill('SIGKILL')
+      child.stdout.destroy()
+      resolve(undefined)
+    }
     child.stdout.on('data', (chunk: Buffer) => {
       size += chunk.length
       if (size <= LIMITS.registryAnswerBytesMax) chunks.push(chunk)
-      else child.kill('SIGKILL')
+      else giveUp()
     })
-    child.once('error', () => resolve(undefined))
+    child.once('error', giveUp)
     child.once('close', (code) => resolve(code === 0 ? Buffer.concat(chunks) : undefined))
     child.stdin.on('error', () => {})
     child.stdin.end(registry)

@@ -36,3 +36,13 @@ test('a helper that fails, or says nonsense, is no login', async () => {
   ] as const)
     assert.equal(await helped(name, script)(host), undefined, name)
 })
+
+test('a helper that is not there is no login', async () => {
+  const file = join(folder, 'absent.json')
+  writeFileSync(file, JSON.stringify({ credHelpers: { [host]: 'absent' } }))
+  assert.equal(await loginCredentials({ registryConfig: file, env })(host), undefined)
+})
+
+test('a helper whose own child floods the answer is no login, and nobody waits for it', { timeout: 20_000 }, async () => {
+  assert.equal(await helped('floods', 'yes &\nwait')(host), undefined)
+})
