@@ -87,7 +87,12 @@ function runHelper(
   return new Promise((resolve) => {
     const { COSIGN_PASSWORD: _, ...rest } = env
     const signal = AbortSignal.timeout(helperMs)
-    const child = spawn(command, ['get'], { env: rest, stdio: ['pipe', 'pipe', 'ignore'], signal, killSignal: 'SIGKILL' })
+    const child = spawn(command, ['get'], {
+      env: rest,
+      stdio: ['pipe', 'pipe', 'ignore'],
+      signal,
+      killSignal: 'SIGKILL',
+    })
     const chunks: Buffer[] = []
     let size = 0
     /** What the helper itself started may keep the pipe open: nobody waits for its end. */

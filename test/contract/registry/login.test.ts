@@ -43,6 +43,8 @@ test('a helper that is not there is no login', async () => {
   assert.equal(await loginCredentials({ registryConfig: file, env })(host), undefined)
 })
 
-test('a helper whose own child floods the answer is no login, and nobody waits for it', { timeout: 20_000 }, async () => {
+test('a helper whose own child floods the answer is no login, and nobody waits for it', {
+  timeout: 20_000,
+}, async () => {
   assert.equal(await helped('floods', 'yes &\nwait')(host), undefined)
 })
