@@ -38,7 +38,8 @@ function copierBetween(from: End, to: End, { lose = false } = {}): Copier & { re
         await to.store.pushBlob(repository, bytes, descriptor.mediaType)
       }
       await to.store.pushManifest(repository, manifest, 'application/vnd.oci.image.manifest.v1+json')
-      const bundles = await from.store.fetchBundles(repository, digest)
+      const found = await from.store.fetchBundles(repository, digest)
+      const bundles = [...found].sort((a, b) => (digestOf(a) < digestOf(b) ? -1 : 1))
       for (const bundle of lose ? bundles.slice(0, -1) : bundles) await attachAgain(to, digest, manifest.length, bundle)
     },
   }
