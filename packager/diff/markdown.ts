@@ -6,6 +6,8 @@ import { safeLines, visible } from './visible.ts'
 
 /** What a comment on GitHub holds; GitLab takes more. */
 export const MARKDOWN_CHARS_MAX = 65_536
+/** By which a pipeline finds the comment that it wrote before. */
+const MARKER = '<!-- waybill diff -->'
 /** Kept back for what closes an environment and says what was left out. */
 const CLOSING_CHARS = 400
 const BLOCK_CHARS_MAX = 8_000
@@ -20,6 +22,7 @@ export function diffMarkdown(report: DiffReport, charsMax = MARKDOWN_CHARS_MAX):
   const all = Object.entries(environments)
   const same = all.filter(([, { status }]) => status === 'same').map(([name]) => name)
   const head = [
+    MARKER,
     `### Waybill: ${report.differ ? countsText(counts) : 'nothing changes'}`,
     '',
     `- Before: ${code(describeSide(before))}`,

@@ -5,7 +5,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { kindOfName } from '../../cli/diff-side.ts'
+import { createRegistryReader } from '../../contract/registry/registry-client.ts'
 import { packCommit } from '../../packager/pack-commit.ts'
+import { publish } from '../../packager/publish/publish.ts'
+import { httpWriter } from '../fakes/http-writer.ts'
+import { makeKey } from '../fakes/keys.ts'
 import { startFakeRegistry } from '../fakes/registry.ts'
 import { optionsFor } from '../packager/repository.ts'
 import { assertFails, waybillHere } from './command.ts'
@@ -106,6 +110,26 @@ test('a layout, a release in a registry and a commit are compared with each othe
       assert.equal((await diff(a, b, '--plain-http', '--exit-code')).status, 0, `${a} ${b}`)
     assert.match((await diff(name, 'HEAD', '--plain-http')).stdout, /^Before: .*, not verified$/m)
   } finally {
+    await registry.close()
+  }
+})
+
+test('a release says which version it is and which tools its provenance claims, and that nobody verified it', async () => {
+  const registry = await startFakeRegistry()
+  const reader = createRegistryReader({ plainHttp: true })
+  try {
+    const own = makeRepository(join(folder, 'published'))
+    own.commit(shopFiles(`${registry.host}/acme/shop`))
+    const packed = await packCommit(optionsFor(own.folder))
+    const build = { builderId: 'https://ci.example.com', tools: { waybill: '0.1.0', kustomize: '5.8.1' } }
+    const options = { writer: httpWriter(), reader, key: makeKey(), build, now: new Date('2026-11-21T10:00:00Z') }
+    await publish(packed, { ...options, version: '1.4.2' })
+    const name = `${registry.host}/acme/shop:1.4.2`
+    const ran = await waybillHere(['diff', name, '--repo', own.folder, '--plain-http'])
+    assert.match(ran.stdout, /^Before: .*, version 1\.4\.2, .*, not verified\n/)
+    assert.match(ran.stdout, /^kustomize: 5\.8\.1 → \(none\)$/m)
+  } finally {
+    await reader.close()
     await registry.close()
   }
 })

@@ -24,7 +24,8 @@ test('a comment has the counts on top, a folded section for each environment, an
   const same = compareTrees({ treeDigest: 'x', objects: [] }, { treeDigest: 'x', objects: [] })
   assert.equal(
     diffMarkdown(reportOf({ ...plain, staging: same }, { kubernetes: '1.37' })),
-    `### Waybill: 1 added, 0 removed, 1 changed
+    `<!-- waybill diff -->
+### Waybill: 1 added, 0 removed, 1 changed
 
 - Before: \`main, sha1:111111111111 of 2026-11-21T10:00:00Z\`
 - After: \`HEAD, sha1:111111111111 of 2026-11-21T10:00:00Z\`
@@ -136,7 +137,7 @@ function assertAllInCode(markdown: string): void {
   for (const line of outside)
     assert.match(
       line,
-      /^(?:|### Waybill: [\w ,]+|- (?:Before: |After: )?|\*\*(?:Images|Custom kinds)\*\*|<\/?details>|<summary><b>production<\/b>: [\w ,]+<\/summary>)$/,
+      /^(?:|<!-- waybill diff -->|### Waybill: [\w ,]+|- (?:Before: |After: )?|\*\*(?:Images|Custom kinds)\*\*|<\/?details>|<summary><b>production<\/b>: [\w ,]+<\/summary>)$/,
     )
 }
 
