@@ -12,11 +12,11 @@ const go = (...args: readonly string[]) => execFileSync('go', args, { cwd: modul
 
 if (import.meta.main) {
   const api = go('list', '-m', '-f', '{{.Dir}}', 'k8s.io/api')
-  const { kinds, shapes } = JSON.parse(go('run', './shapes', api))
-  const lines = (all: object) =>
-    Object.entries(all)
-      .map(([name, one]) => `${JSON.stringify(name)}:${JSON.stringify(one)}`)
-      .join(',\n')
+  const shapes: unknown = JSON.parse(go('run', './shapes', api))
   const file = join(root, 'packager/policies/data/object-shapes.json')
-  writeFileSync(file, `{"kinds":{\n${lines(kinds)}\n},"shapes":{\n${lines(shapes)}\n}}\n`)
+  writeFileSync(
+    file,
+    `${JSON.stringify(shapes, null, 2)}
+`,
+  )
 }

@@ -23,10 +23,12 @@ const FILLED_ON_CREATE: Readonly<Record<string, readonly string[]>> = {
     'spec.initContainers[].volumeMounts spec.initContainers[].resources.limits spec.initContainers[].resources.requests',
   ],
   'v1 ReplicationController': ['metadata.labels', 'spec.selector'],
-  'v1 Service': ['spec.clusterIP spec.clusterIPs spec.ipFamilies spec.ipFamilyPolicy spec.healthCheckNodePort'],
+  'v1 Service': [
+    'spec.clusterIP spec.clusterIPs spec.ipFamilies spec.ipFamilyPolicy spec.healthCheckNodePort spec.ports[].nodePort',
+  ],
   'apps/v1 DaemonSet': ['metadata.annotations'],
   'autoscaling/v1 HorizontalPodAutoscaler': ['metadata.annotations'],
-  'batch/v1 Job': ['spec.selector', 'spec.template'],
+  'batch/v1 Job': ['metadata.labels spec.selector spec.template.metadata.labels'],
   'networking.k8s.io/v1 Ingress': ['spec.ingressClassName'],
 }
 
@@ -78,9 +80,11 @@ function metadataValue({ metadata, kind, apiVersion }: KubeObject, options: Valu
     all.set('labels', withUnknown(all.get('labels'), PART_OF))
     all.set('annotations', withUnknown(all.get('annotations'), CLAIM))
   }
-  const labels = all.get('labels')
-  if (apiVersion === 'v1' && kind === 'Namespace' && labels instanceof CelMap)
-    all.set('labels', new CelMap(new Map([...labels.entries, [NAME_LABEL, metadata.name]]), labels.hidden))
+  if (apiVersion === 'v1' && kind === 'Namespace') {
+    const labels = all.get('labels')
+    const before = labels instanceof CelMap ? labels : new CelMap(new Map())
+    all.set('labels', new CelMap(new Map([...before.entries, [NAME_LABEL, metadata.name]]), before.hidden))
+  }
   return new CelMap(all, hidden)
 }
 
@@ -103,7 +107,8 @@ function hide(map: CelMap, [step = '', ...rest]: readonly string[], path: string
   const put = (value: Value) => new CelMap(new Map([...map.entries, [name, value]]), map.hidden, map.open)
   const within = (value: Value) => (value instanceof CelMap ? hide(value, rest, path) : value)
   if (rest.length > 0) return inner === undefined ? map : put(isList(inner) ? inner.map(within) : within(inner))
-  if (typeof inner === 'string' || typeof inner === 'bigint' || typeof inner === 'boolean') return map
+  if (inner instanceof CelMap) return put(new CelMap(inner.entries, inner.hidden, unknown))
+  if (inner !== undefined && inner !== null && inner !== '' && !isList(inner)) return map
   const entries = new Map(map.entries)
   entries.delete(name)
   return new CelMap(entries, new Map([...(map.hidden ?? []), [name, { unknown, present: false }]]), map.open)
@@ -117,6 +122,11 @@ function mapOfShape(object: JsonObject, shape: Shape, path: string): CelMap {
   for (const [name, field] of shape) {
     const at = path === '' ? name : `${path}.${name}`
     const json = object[name]
+    if (field.always && isEmpty(json)) {
+      const unknown = new Unknown(`${at}, which is empty and the API server may write as null`)
+      hidden.set(name, { unknown, present: true })
+      continue
+    }
     const value =
       json === undefined || json === null || (field.dropped && isZero(json))
         ? absent(field, at)
@@ -130,6 +140,10 @@ function mapOfShape(object: JsonObject, shape: Shape, path: string): CelMap {
 function isZero(json: Json): boolean {
   if (json === false || json === 0 || json === '') return true
   return Array.isArray(json) ? json.length === 0 : isJsonObject(json) && Object.keys(json).length === 0
+}
+
+function isEmpty(json: Json | undefined): boolean {
+  return Array.isArray(json) && json.length === 0
 }
 
 /** What stands where nothing was written. */

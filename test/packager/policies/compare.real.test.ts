@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { before, test } from 'node:test'
+import { after, before, test } from 'node:test'
 import { isJsonObject, type JsonObject } from '../../../contract/canonical-json.ts'
 import { checkPolicies } from '../../../packager/checks/policies.ts'
 import { parsePackageFile } from '../../../packager/package-file.ts'
@@ -46,6 +46,12 @@ before(async () => {
       const verdict = await serverVerdict(name, group, { ...group.objects[0], metadata: { name: 'probe' } })
       return verdict.message === 'probe'
     })
+})
+
+// Other tests have this cluster too.
+after(async () => {
+  for (const path of ['validatingadmissionpolicybindings', 'validatingadmissionpolicies'])
+    for (const { name } of installed) await cluster.api('DELETE', `${API}/${path}/${name}`)
 })
 
 /** Applies to objects that carry the policy's name as their case. */

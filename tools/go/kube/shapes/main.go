@@ -121,6 +121,9 @@ func walk(t reflect.Type) {
 		}
 		if tag[0] == "" {
 			if f.Name == "TypeMeta" {
+				for _, n := range []string{"apiVersion", "kind"} {
+					fields[n] = &field{name: n, kind: "s", dropped: true, filled: true}
+				}
 				continue
 			}
 			inner := f.Type
@@ -162,6 +165,9 @@ func harvest() {
 		return nil
 	})
 }
+
+// What fields without a type of their own are filled with: some decide over the defaults of others.
+var words = []string{"x", "x", "x", "User", "Group", "ServiceAccount", "Role", "Pod", "Deployment"}
 
 func fill(v reflect.Value, r *rand.Rand, density float64, depth int) {
 	if depth > 12 {
@@ -210,7 +216,7 @@ func fill(v reflect.Value, r *rand.Rand, density float64, depth int) {
 			if e := enums[t.Name()]; len(e) > 0 && t.Name() != "string" {
 				v.SetString(e[r.Intn(len(e))])
 			} else {
-				v.SetString("x")
+				v.SetString(words[r.Intn(len(words))])
 			}
 		}
 	case reflect.Int32, reflect.Int64, reflect.Int:
