@@ -41,7 +41,9 @@ export const ERRORS = {
   GIT_EMPTY: usage('Make a first commit: Waybill packs commits, never the working tree.'),
   GIT_REVISION: usage('Name a commit, branch or tag that this clone has; a shallow clone may have to fetch it.'),
   GIT_FAILED: failed('never', 'Run the same git command by hand to see more.'),
-  PACKAGE_FILE_MISSING: usage('Put a waybill.yaml at the root of the repository and commit it.'),
+  PACKAGE_FILE_MISSING: usage(
+    'Put a waybill.yaml at the root of the repository and commit it; `waybill init` writes a first one.',
+  ),
   PACKAGE_FILE_INVALID: usage('Correct the lines named above; docs/FORMAT.md has every field.'),
   ENVIRONMENT_MISSING: usage('Name an environment that waybill.yaml declares.'),
   FIELD_UNSUPPORTED: refused('This version does not build that field yet; remove it.'),
@@ -200,6 +202,12 @@ export const ERRORS = {
     'No trusted release statement names this version for this digest. Publish it with --version.',
   ),
   VERSION_MOVED: refused('This version was seen here at another digest. A version never moves: publish a new one.'),
+  VERSION_UNMATCHED: refused(
+    'Publish a version in the range (`waybill publish --version`), or edit spec.source.version; prereleases count only where the range names one.',
+  ),
+  VERSION_REPLAYED: refused(
+    'A newer version was seen here, and its tag is gone. Put the tag back, or publish a newer one; to go back, use `waybill rollback` or edit spec.source.',
+  ),
   PROMOTION_MISSING: refused(
     'The channel’s tag points at a digest that nobody promoted there. Promote it, or put the tag back.',
   ),

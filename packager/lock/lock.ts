@@ -34,10 +34,10 @@ export type Locked = {
  */
 export async function lock(options: LockOptions): Promise<Locked> {
   const tree = await findWorkingTree(options.repo, options.env)
-  const { commit, rendered } = await renderUnlocked(options)
+  const { commit, packageFile, rendered } = await renderUnlocked(options)
   const file = join(tree.root, LOCK_FILE)
   const before = await readWorkingLock(file)
-  const plan = planLock(taggedImages(rendered), before, options.update)
+  const plan = planLock(taggedImages(rendered, packageFile.checks.images), before, options.update)
   if (options.checkOnly === true && options.update.names.length === 0 && options.update.all !== true)
     refuseStale([...plan.wanted.map(({ name }) => `${name}: not locked`), ...plan.unused.map(notUsed)])
   const resolved = await resolveImages(plan.wanted, options.registry)

@@ -1,6 +1,7 @@
 import { compareBytes } from '../../contract/artifact/artifact.ts'
 import type { Digest } from '../../contract/digest.ts'
 import { type Fault, hasCode, WaybillError } from '../../contract/errors.ts'
+import type { Checks } from '../package-file.ts'
 import { imagesOf } from '../render/images.ts'
 import { faultAt, type Rendered } from '../render/rendered.ts'
 import { type ImageName, parseImageName } from './image-name.ts'
@@ -30,10 +31,11 @@ export type LockChange = {
 }
 
 /**
- * Every image with a tag and no digest, each once, in all environments, sorted by name.
+ * Every image with a tag and no digest, each once, in all environments, sorted by name. Under the rule `any`, what is no name of an image is
+ * passed over, as `check` does.
  * @throws WaybillError CHECK_FAILED with each image that no runtime could pull, and its place
  */
-export function taggedImages(rendered: Rendered): readonly ImageName[] {
+export function taggedImages(rendered: Rendered, rule: Checks['images']): readonly ImageName[] {
   const found = new Map<string, ImageName>()
   const faults: Fault[] = []
   for (const object of Object.values(rendered.environments).flat())
@@ -44,7 +46,7 @@ export function taggedImages(rendered: Rendered): readonly ImageName[] {
         found.set(parsed.name, parsed)
       } catch (error) {
         if (!hasCode(error, 'REFERENCE_INVALID')) throw error
-        faults.push(faultAt(object, error.code, `image ${error.message}`, path))
+        if (rule === 'pinned') faults.push(faultAt(object, error.code, `image ${error.message}`, path))
       }
     }
   if (faults.length > 0)

@@ -1,4 +1,5 @@
 import { WaybillError } from '../../contract/errors.ts'
+import { look } from '../disk.ts'
 import { gitEnvironment, withoutCredentials } from '../git.ts'
 import { type Env, type ProcessResult, runProcess } from '../process.ts'
 
@@ -15,6 +16,8 @@ export type WorkingTree = {
 
 /** @throws WaybillError GIT_REPOSITORY where there is none around the folder, or it is bare; TOOL_MISSING */
 export async function findWorkingTree(folder: string, env: Env): Promise<WorkingTree> {
+  if ((await look(folder))?.kind !== 'folder')
+    throw new WaybillError('GIT_REPOSITORY', `${folder}: there is no such folder`)
   const top = await git(folder, ['rev-parse', '--show-toplevel'], env)
   if (top.code !== 0) throw noWorkingTree(folder, top.stderr)
   const origin = await git(folder, ['config', '--get', 'remote.origin.url'], env)

@@ -266,9 +266,21 @@ test('an image that no runtime could pull is named with its place', async (t) =>
   })
 })
 
+test('where tags may pass, what is no image does not keep the others from being locked', async (t) => {
+  const { push, image, run } = await settle(t)
+  push('acme/api', '1', 'a')
+  const settings = packageFile({ extra: '  checks: {images: any}\n' })
+  const repo = repositoryOf({ ...filesWith('$(IMAGE)', image('acme/api:1')), 'waybill.yaml': settings })
+  assert.deepEqual(
+    (await run(repo)).images.map(({ name }) => name),
+    [image('acme/api:1')],
+  )
+})
+
 test('a bare repository has no place for the file', async (t) => {
   const { run } = await settle(t)
   const bare = tempFolder()
   git(bare, 'clone', '-q', '--bare', repositoryOf(filesWith('a')), '.')
   await assert.rejects(run(bare), (error) => hasCode(error, 'GIT_REPOSITORY'))
+  await assert.rejects(run(join(bare, 'nowhere')), (error) => hasCode(error, 'GIT_REPOSITORY'))
 })
