@@ -101,5 +101,6 @@ function linesOf({ path, change, before, after, lines, hidden, truncated }: Fiel
 }
 
 function valueText(value: Json | undefined): string {
-  return value === undefined ? '(too long to show)' : JSON.stringify(value)
+  if (value === undefined) return '(too long to show)'
+  return JSON.stringify(typeof value === 'string' ? shortImage(value) : value)
 }

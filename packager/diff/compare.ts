@@ -107,9 +107,10 @@ function compareObject(pair: Pair): ObjectDiff {
   const object = pair.after ?? pair.before
   if (object === undefined) throw new TypeError('a pair of which there is none')
   const { group: _group, namespace, kind, name } = objectId(object)
-  const all = before === undefined || after === undefined ? [] : fieldsOf(before, after)
+  const told = before === undefined || after === undefined ? [] : fieldsOf(before, after)
   const schemas = isDefinition(after) || isDefinition(before) ? definitionChanges(before, after) : undefined
   const renamed = before !== undefined && after !== undefined && before.metadata.name !== name
+  const all = renamed ? told.filter(({ path }) => path !== 'metadata.name') : told
   return {
     object: nameOf(pair),
     apiVersion: object.apiVersion,
