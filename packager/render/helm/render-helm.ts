@@ -4,7 +4,7 @@ import { LIMITS } from '../../../contract/limits.ts'
 import type { Checkout } from '../../checkout.ts'
 import { look, readBounded } from '../../disk.ts'
 import type { HelmRelease } from '../../package-file.ts'
-import { runProcess } from '../../process.ts'
+import { type ProcessRequest, runProcess } from '../../process.ts'
 import { readYaml } from '../../yaml/yaml.ts'
 import { isolated, type Renderer, versionIn } from '../isolated.ts'
 import { objectsOf } from '../objects.ts'
@@ -12,15 +12,20 @@ import { type RenderedPart, readInput } from '../render-manifests.ts'
 import type { RenderedObject } from '../rendered.ts'
 import { type Chart, everyChart, fileOf, locate, parseChart } from './chart.ts'
 import { readChart } from './chart-files.ts'
+import { type Chunk, chunksOf } from './chunks.ts'
 import { checkDependencies } from './dependencies.ts'
 import { findDroppedHooks, withoutHooks } from './hooks.ts'
 import { inNamespace } from './namespace.ts'
-import { findRemoteSchemas, findUnsteady } from './scan.ts'
 import { withSourceLines } from './source-lines.ts'
+import { differences, findUnsteady, leavesToChance } from './steady.ts'
+import { findRemoteSchemas } from './value-schemas.ts'
 import { failureOf } from './words.ts'
 
 /** What a chart may ask of the cluster. */
 export type HelmCluster = { readonly version: string; readonly apiVersions: readonly string[] }
+
+/** Where chance has a say, two renderings are easily the same: the keys of a mapping of two, every other time. */
+const RENDERINGS_MORE = 4
 
 /** The version that the binary says it is: `4.3.1`. @throws WaybillError TOOL_FAILED */
 export async function helmVersion(helm: Renderer): Promise<string> {
@@ -31,9 +36,9 @@ export async function helmVersion(helm: Renderer): Promise<string> {
 }
 
 /**
- * The objects of a chart: `helm template` in a child process with an empty PATH and home, so that it finds no repositories, plug-ins and
- * cluster, after the chart was read and all of it
- * found to be of the commit. Objects come with the template they are of, and lines near to where they came from.
+ * The objects of a chart: `helm template` in a child process with an empty PATH and home, so that it finds no
+ * repositories, plug-ins and cluster, after the chart was read and all of it found to be of the commit. Objects come with the template that
+ * they are of, and lines near to where they came from.
  */
 export async function renderHelm(
   checkout: Checkout,
@@ -45,22 +50,31 @@ export async function renderHelm(
   const input = await gather(checkout, environment, release)
   if (input.chart === undefined || input.faults.length > 0) return { objects: [], faults: input.faults }
   const { chart, paths } = input
-  const { code, stdout, stderr } = await runProcess({
-    command: helm.command,
-    args: argumentsOf(release, cluster, paths),
-    cwd: helm.emptyDir,
-    env: isolated(helm),
-  })
+  const { command, emptyDir } = helm
+  const request = { command, args: argumentsOf(release, cluster, paths), cwd: emptyDir, env: isolated(helm) }
+  const { code, stdout, stderr } = await runProcess(request)
   if (code !== 0) return { objects: [], faults: [failureOf(stderr, chart, environment)] }
   const dropped = findDroppedHooks(stderr).map((message): Fault => {
     return { code: 'HOOK_UNSUPPORTED', message, file: fileOf(chart, 'Chart.yaml'), environment }
   })
-  const parts = chunksOf(Buffer.from(stdout).toString('utf8')).map((chunk) => readChunk(chunk, chart, environment))
+  const output = Buffer.from(stdout).toString('utf8')
+  const chance = (await findChance(request, output, chart)).map((fault) => ({ ...fault, environment }))
+  const parts = chunksOf(output).map((chunk) => readChunk(chunk, chart, environment))
   const { objects, faults } = withoutHooks(parts.flatMap((part) => part.objects))
   return {
     objects: inNamespace(objects, release.namespace),
-    faults: [...parts.flatMap((part) => part.faults), ...faults, ...dropped],
+    faults: [...parts.flatMap((part) => part.faults), ...faults, ...dropped, ...chance],
   }
+}
+
+/** Renders a few times more where chance could have a say, and finds the templates that it had one in. */
+async function findChance(request: ProcessRequest, before: string, chart: Chart): Promise<readonly Fault[]> {
+  const faults = new Map<string, Fault>()
+  for (let i = 0; i < RENDERINGS_MORE && leavesToChance(chart); i++) {
+    const again = Buffer.from((await runProcess(request)).stdout).toString('utf8')
+    for (const fault of differences(before, again, chart)) faults.set(fault.message, fault)
+  }
+  return [...faults.values()]
 }
 
 type Paths = { readonly chart: string; readonly values: readonly string[] }
@@ -108,14 +122,6 @@ function argumentsOf(
     // helm reads a list, with commas between and quotes around.
     ...values.map((file) => `--values="${file.replaceAll('"', '""')}"`),
   ]
-}
-
-/** A document of what helm rendered, and the template or CRD file that it is of: `shop/templates/api.yaml`. */
-type Chunk = { readonly source: string; readonly text: string }
-
-function chunksOf(output: string): readonly Chunk[] {
-  const [, ...pieces] = `\n${output}`.split(/\n---\n# Source: (.+)\n/)
-  return pieces.flatMap((source, i) => (i % 2 === 0 ? [{ source, text: pieces[i + 1] ?? '' }] : []))
 }
 
 function readChunk({ source, text }: Chunk, chart: Chart, environment: string): RenderedPart {

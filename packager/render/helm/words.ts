@@ -1,6 +1,6 @@
 import type { Fault } from '../../../contract/errors.ts'
 import { type Chart, fileOf, locate } from './chart.ts'
-import { literalsOf, textsOf } from './scan.ts'
+import { literalsOf, textsOf } from './templates.ts'
 
 /** What a message is worth repeating of, and where it belongs. */
 type Said = { readonly message: string; readonly source?: string; readonly line?: number }

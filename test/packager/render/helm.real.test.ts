@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { readLayer } from '../../../contract/artifact/layer.ts'
@@ -390,21 +390,48 @@ test('templates that ask for the time are refused where they stand, though two r
   ])
 })
 
-test('what is random is refused where it is used, and names its object and template', async () => {
-  for (const random of ['randAlphaNum 20', 'uuidv4', 'genPrivateKey "ecdsa" | sha256sum', 'htpasswd "a" "b"']) {
-    const files = chart({
-      'config.yaml': CONFIG,
-      'dice.yaml': `${CONFIG.replace('-config', '-dice')}  a: {{ ${random} | quote }}\n`,
-    })
-    await assert.rejects(checkCommit(optionsFor(repositoryOf(files), { env })), (error) => {
-      assert.ok(error instanceof WaybillError)
-      assert.equal(error.code, 'RENDER_UNSTABLE')
-      assert.match(error.message, /prod: ConfigMap shop\/shop-dice \(charts\/shop\/templates\/dice\.yaml\)/)
-      return true
-    })
-  }
+test('what is random is refused where it is used, and placed at the line that leaves it to chance', async () => {
+  const chances = [
+    'randAlphaNum 20',
+    'uuidv4',
+    'genPrivateKey "ecdsa"',
+    'htpasswd "a" "b"',
+    'keys .Values.map | join ","',
+  ]
+  const templates = chances.map((chance, i) => [
+    `${i}.yaml`,
+    `${CONFIG.replace('-config', `-${i}`)}  a: {{ ${chance} | quote }}\n`,
+  ])
+  const values = { 'deploy/prod.yaml': `map: {${[...'abcdefghijklm'].map((key) => `${key}: 1`)}}\n` }
+  assert.deepEqual(brief(await faultsOf(chart(Object.fromEntries(templates), values))), [
+    ...chances.map((_, i) => `charts/shop/templates/${i}.yaml:7 RENDER_UNSTABLE`),
+  ])
   const unused = '{{- define "unused" -}}{{ randAlphaNum 5 }}{{- end -}}{{- if .Values.off }}{{ genCA "a" 1 }}{{ end }}'
   assert.deepEqual(await faultsOf(chart({ 'config.yaml': CONFIG, '_helpers.tpl': unused })), [])
+})
+
+test('where a template could leave something to chance, two renderings that are the same are not enough', async () => {
+  const folder = tempFolder()
+  const [counter, fake] = [join(folder, 'count'), join(folder, 'helm')]
+  const rendered = CONFIG.replace('{{ .Release.Name }}', 'shop').replace(/\{\{.*\}\}/, '"$(third)"')
+  const script = `#!/bin/sh
+if [ "$1" = version ]; then echo v4.3.1; exit; fi
+echo x >> ${counter}
+third() { n=0; while read -r line; do n=$((n + 1)); done < ${counter}; if [ $n -eq 3 ]; then printf third; fi; }
+printf '%s\\n' "---
+# Source: shop/templates/config.yaml
+${rendered.replaceAll('"', '\\"')}"
+`
+  writeFileSync(fake, script, { mode: 0o755 })
+  const refused = (template: string) =>
+    checkCommit(optionsFor(repositoryOf(chart({ 'config.yaml': template })), { env: { ...env, WAYBILL_HELM: fake } }))
+  await refused(CONFIG)
+  writeFileSync(counter, '')
+  await assert.rejects(refused(CONFIG.replace('quote', 'keys')), (error) => {
+    assert.ok(error instanceof WaybillError)
+    assert.deepEqual(brief(error.faults), ['charts/shop/templates/config.yaml:6 RENDER_UNSTABLE'])
+    return true
+  })
 })
 
 test('there is no cluster to look things up in, and no name server', async () => {
