@@ -4,7 +4,7 @@
 import { spawn } from 'node:child_process'
 import { existsSync, readFileSync, writeSync } from 'node:fs'
 import { constants } from 'node:os'
-import { dirname, join, sep } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const here = dirname(fileURLToPath(import.meta.url))
@@ -14,8 +14,8 @@ const [major, minor] = engines.node.match(/\d+/g).map(Number)
 if (process.argv[2] === '--version' && process.argv.length === 3 && said(`${version}\n`)) {
   // Scripts ask often, and reading everything else would take several times as long.
 } else if (isNewEnough(process.versions.node)) {
-  const installed = here.includes(`${sep}node_modules${sep}`)
-  const { main } = await import(installed ? '../dist/cli/main.js' : './main.ts')
+  // A checkout has its sources; a package has what was compiled from them.
+  const { main } = await import(existsSync(join(here, 'main.ts')) ? './main.ts' : '../dist/cli/main.js')
   await main(version)
 } else {
   const node = findNode()
