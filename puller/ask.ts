@@ -4,7 +4,7 @@ import { durationMs, withJitter } from './clock.ts'
 import { seenOf } from './facts.ts'
 import type { Job } from './job.ts'
 import type { Delivery } from './kinds.ts'
-import { type Said, sayError } from './message.ts'
+import { boundedMessage, type Said, sayError } from './message.ts'
 import { policiesFor } from './observe.ts'
 import type { Account } from './plan/plan-context.ts'
 import type { Turn } from './queue.ts'
@@ -52,8 +52,15 @@ export async function ask(observed: Observed): Promise<Asked> {
     return { kind: 'fetched', resolved, verified, fetched: await fetchHere(observed, verified) }
   } catch (error) {
     const seconds = error instanceof WaybillError ? (error.retryAfterSeconds ?? 0) : 0
-    return { kind: 'not', said: refusalOf(error), retryAfterMs: seconds * 1000, ...found }
+    return { kind: 'not', said: named(found.resolved, refusalOf(error)), retryAfterMs: seconds * 1000, ...found }
   }
+}
+
+/** Where a range chose the tag, people are told which. */
+function named(resolved: Resolved | undefined, said: Said): Said {
+  if (resolved?.release === undefined) return said
+  const { code, message } = said
+  return { code, message: boundedMessage(`${resolved.repository.repository}:${resolved.release.version}: ${message}`) }
 }
 
 const OURS: ReadonlySet<ErrorCode> = new Set(['INTERNAL', 'RECORD_KEY'])
@@ -72,7 +79,7 @@ export async function verifyHere(
 ): Promise<Verified> {
   const { site, ledger, access } = observed
   const policies = policiesFor(site.policies(), [target.repository.repository, target.canonical])
-  const seen = how.ordered ? seenOf(ledger.summary, target.canonical, target.channel) : { versions: {} }
+  const seen = how.ordered ? seenOf(ledger.summary, target) : { versions: {} }
   return examine(target, policies, seen, {
     registry: site.registries.reader(access, observed.turn),
     cache: site.cache,
@@ -102,23 +109,22 @@ export function fromOutside(observed: Observed, signal: AbortSignal): Observed {
   return { ...observed, turn: { ...observed.turn, signal, outside: (work) => work() } }
 }
 
-/** While a release is waited for, its channel is still polled: a newer verified digest takes its place. */
+/** While a release is waited for, its source is still polled: a newer verified digest takes its place. */
 export async function watchForNewer(observed: Observed, resolved: Resolved): Promise<string | undefined> {
   const { site, delivery, access, ledger, turn } = observed
   const { signal } = turn
-  const { channel, repository } = resolved
-  if (resolved.via !== 'channel' || channel === undefined) return undefined
+  if (resolved.via !== 'channel' && resolved.via !== 'version') return undefined
   const intervalMs = durationMs(delivery.spec.interval)
   while (!signal.aborted) {
     await site.clock.sleep(withJitter(intervalMs, site.clock), signal)
     if (signal.aborted) return undefined
     try {
       const sinceMs = site.clock.nowMs() - intervalMs / 2
-      const digest = await site.registries.polls(access, turn, sinceMs).resolveTag(repository, channel)
-      if (digest === resolved.digest) continue
-      const target = verifyTarget({ ...resolved, digest }, (of) => ledger.summary.ran.has(parseDigest(of)))
+      const newer = await resolve(delivery.spec, site.registries.polls(access, turn, sinceMs))
+      if (newer.digest === resolved.digest) continue
+      const target = verifyTarget(newer, (of) => ledger.summary.ran.has(parseDigest(of)))
       await verifyHere(observed, target, { ordered: true })
-      return digest
+      return newer.digest
     } catch (error) {
       site.log.debug({ err: error, delivery: delivery.name }, 'the source could not be asked during the wait')
     }

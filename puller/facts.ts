@@ -4,7 +4,7 @@ import type { Said } from './message.ts'
 import type { LedgerSummary } from './records/ledger.ts'
 import type { Fetched } from './source/fetch.ts'
 import { environmentOf, type Resolved } from './source/resolve.ts'
-import type { Seen, Verified } from './source/verify.ts'
+import type { Seen, Verified, VerifyTarget } from './source/verify.ts'
 
 /** Everything here is pure: what the records lead to, and what is to be recorded. */
 
@@ -14,7 +14,10 @@ type Objects = NonNullable<RecordFacts['error']>['objects']
 const APPLIED: ReadonlySet<RecordKind> = new Set(['Applied', 'Unchanged', 'RolledBack'])
 
 /** What this delivery has seen of the package; what it saw of another package, before its source was edited, does not count. */
-export function seenOf(summary: LedgerSummary, canonical: string, channel: string | undefined): Seen {
+export function seenOf(
+  summary: LedgerSummary,
+  { canonical, channel, range }: Pick<VerifyTarget, 'canonical' | 'channel' | 'range'>,
+): Seen {
   const ours = (record: RecordSpec) => record.source === undefined || packageOf(record.source) === canonical
   const foreign = summary.records.filter((record) => !ours(record))
   const versions = Object.fromEntries(
@@ -27,7 +30,9 @@ export function seenOf(summary: LedgerSummary, canonical: string, channel: strin
     ({ promotion }) => promotion?.channel === channel && promotion?.sequence === last?.sequence,
   )
   const promotion = isForeign ? highestPromotion(summary.records.filter(ours), channel) : last
-  return promotion === undefined ? { versions } : { versions, promotion }
+  const { release } = summary
+  const isSame = release !== undefined && release.canonical === canonical && release.range === range
+  return { versions, ...(promotion === undefined ? {} : { promotion }), ...(isSame ? { release } : {}) }
 }
 
 function packageOf(source: NonNullable<RecordSpec['source']>): string {
@@ -106,7 +111,7 @@ export function intentToContinue(
 /** True when the newest outcome that chose a digest already says that exactly this was done, for this generation of the spec. */
 export function isSettled(
   summary: LedgerSummary,
-  verified: Pick<Verified, 'digest' | 'promotion'>,
+  verified: Pick<Verified, 'digest' | 'promotion' | 'release'>,
   generation: number,
 ): boolean {
   const chosen = summary.records.findLast(({ kind, trigger }) => !isAside(kind, trigger.type))
@@ -115,7 +120,8 @@ export function isSettled(
     APPLIED.has(chosen.kind) &&
     chosen.digest === verified.digest &&
     chosen.trigger.generation === generation &&
-    (verified.promotion === undefined || (chosen.promotion?.sequence ?? 0) >= verified.promotion.sequence)
+    (verified.promotion === undefined || (chosen.promotion?.sequence ?? 0) >= verified.promotion.sequence) &&
+    verified.release?.version === chosen.release?.version
   )
 }
 
@@ -127,13 +133,14 @@ function isAside(kind: RecordKind, trigger: Trigger['type']): boolean {
 /** True when a refusal was said already, and nothing but drift repair happened since. */
 export function isSaid(
   summary: LedgerSummary,
-  facts: Pick<RecordFacts, 'kind' | 'digest' | 'error' | 'trigger'>,
+  facts: Pick<RecordFacts, 'kind' | 'digest' | 'version' | 'error' | 'trigger'>,
 ): boolean {
   for (const record of summary.records.toReversed()) {
     if (isAside(record.kind, record.trigger.type)) continue
     const same =
       record.kind === facts.kind &&
       record.digest === facts.digest &&
+      record.version === facts.version &&
       record.trigger.generation === facts.trigger.generation
     if (same && errorKey(record) === errorKey(facts)) return true
     // A refusal of what is asked and distrust of what runs may stand side by side.
@@ -154,13 +161,14 @@ export function factsAbout(
   about: { readonly digest?: Digest; readonly verified?: Verified; readonly fetched?: Fetched },
 ): Omit<RecordFacts, 'kind' | 'trigger' | 'startedAt'> {
   const { verified, fetched } = about
-  const { repository, channel, mirrorOf } = delivery.spec.source
+  const { repository, channel, version, mirrorOf } = delivery.spec.source
   return {
     ...(about.digest === undefined ? {} : { digest: about.digest }),
     environment: environmentOf(delivery.spec),
     source: {
       repository,
       ...(channel === undefined ? {} : { channel }),
+      ...(version === undefined ? {} : { version }),
       ...(mirrorOf === undefined ? {} : { mirrorOf }),
     },
     ...(verified === undefined ? {} : factsOfTrust(verified)),
@@ -175,18 +183,20 @@ export function factsAbout(
 }
 
 function factsOfTrust(verified: Verified) {
-  const { trusted, repository, canonical, digest, channel, promotion } = verified
-  const version = trusted.releases.at(-1)
+  const { trusted, repository, canonical, digest, channel, promotion, release } = verified
+  const version = release?.version ?? trusted.releases.at(-1)
   const { provenance } = trusted
   return {
     digest,
     source: {
       repository: repository.repository,
       ...(channel === undefined ? {} : { channel }),
+      ...(release === undefined ? {} : { version: release.range }),
       ...(canonical === repository.repository ? {} : { mirrorOf: canonical }),
     },
     ...(version === undefined ? {} : { version }),
     ...(promotion === undefined ? {} : { promotion }),
+    ...(release === undefined ? {} : { release }),
     signers: trusted.signers.slice(0, 64).map(({ role, authority, policy, key }) => ({ role, authority, policy, key })),
     policies: trusted.policies.slice(0, 64).map(({ name, generation }) => ({
       name,

@@ -7,6 +7,7 @@ import { triggerOf } from './facts.ts'
 import type { Job, Result } from './job.ts'
 import type { RecordKind, RecordSpec } from './kinds.ts'
 import { recordDistrust } from './record-refusal.ts'
+import type { LedgerSummary } from './records/ledger.ts'
 import { sourceOf } from './source/resolve.ts'
 import type { VerifyTarget } from './source/verify.ts'
 
@@ -22,7 +23,7 @@ export async function keep(observed: Observed, not: Digest | undefined): Promise
   const { current } = ledger.summary
   if (current === undefined || current === not) return { kept: false }
   try {
-    const basis = ledger.summary.records.findLast(({ digest, kind }) => digest === current && CHOSEN.has(kind))
+    const basis = basisOf(ledger.summary, current)
     const verified = await verifyHere(observed, currentTarget(observed, current, basis), { ordered: false })
     const fetched = await fetchHere(observed, verified, basis?.environment)
     const trigger = triggerOf(observed.delivery, ledger.summary, { via: 'current' })
@@ -36,6 +37,11 @@ export async function keep(observed: Observed, not: Digest | undefined): Promise
   }
 }
 
+/** What was recorded when a digest was last chosen. */
+export function basisOf({ records }: LedgerSummary, digest: Digest): RecordSpec | undefined {
+  return records.findLast((record) => record.digest === digest && CHOSEN.has(record.kind))
+}
+
 /** Records that say from where, and as which environment, a digest was chosen. A refusal or distrust speaks of what is asked for now. */
 const CHOSEN: ReadonlySet<RecordKind> = new Set(['Intent', 'Applied', 'Unchanged', 'RolledBack'])
 
@@ -44,10 +50,22 @@ function currentTarget({ delivery }: Observed, digest: Digest, basis: RecordSpec
   const repository = basis?.source === undefined ? place.repository : parseRepository(basis.source.repository)
   const canonical = basis?.source === undefined ? place.canonical : (basis.source.mirrorOf ?? basis.source.repository)
   const channel = basis?.promotion?.channel
-  return { repository, canonical, digest, ranBefore: true, ...(channel === undefined ? {} : { channel }) }
+  return {
+    repository,
+    canonical,
+    digest,
+    ranBefore: true,
+    ...(channel === undefined ? {} : { channel }),
+    ...(basis?.release === undefined ? {} : basis.release),
+  }
 }
 
-const ORDER: ReadonlySet<ErrorCode> = new Set(['PROMOTION_REPLAYED', 'PROMOTION_SEQUENCE_REUSED', 'VERSION_MOVED'])
+const ORDER: ReadonlySet<ErrorCode> = new Set([
+  'PROMOTION_REPLAYED',
+  'PROMOTION_SEQUENCE_REUSED',
+  'VERSION_MOVED',
+  'VERSION_REPLAYED',
+])
 
 /** A refusal of the move to a digest, which says nothing against a digest that runs. */
 export function isOrder(code: ErrorCode): boolean {

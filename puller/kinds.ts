@@ -3,6 +3,7 @@ import { digestSchema, environmentNameSchema, revisionSchema } from '../contract
 import { isErrorCode, WaybillError } from '../contract/errors.ts'
 import { LIMITS } from '../contract/limits.ts'
 import { isChannel, parseRepository } from '../contract/reference.ts'
+import { isVersionRange, RANGE_CHARS_MAX } from './source/version-range.ts'
 
 /**
  * Waybill's Kubernetes kinds. The code parses with these definitions, and the CRDs' schemas are generated from them
@@ -45,6 +46,7 @@ const repositorySchema = z
     }
   }, 'host[:port]/path, without a tag or digest')
 const channelSchema = z.string().max(63).refine(isChannel, 'a channel name such as production')
+const rangeSchema = z.string().max(RANGE_CHARS_MAX).refine(isVersionRange, 'a version range such as >=1.4 <2')
 /** `30s`, `5m`, `1h`; at least one second. */
 const durationSchema = z.string().regex(/^[1-9][0-9]{0,5}(?:s|m|h)$/, 'a duration such as 30s, 5m or 1h')
 const notBuilt = z.unknown().optional()
@@ -53,7 +55,8 @@ export const deliverySpecSchema = z.strictObject({
   source: z.strictObject({
     repository: repositorySchema,
     channel: channelSchema.optional(),
-    version: notBuilt,
+    /** The highest released version that satisfies it. */
+    version: rangeSchema.optional(),
     digest: digestSchema.optional(),
     /** The canonical repository, where this one is a mirror of it. */
     mirrorOf: repositorySchema.optional(),
@@ -62,7 +65,7 @@ export const deliverySpecSchema = z.strictObject({
     /** Key `ca.crt`, PEM; read as the service account. */
     caSecret: z.strictObject({ name: k8sNameSchema }).optional(),
   }),
-  /** Default: the channel's name; required with a digest. */
+  /** Default: the channel's name; required with a version or a digest. */
   environment: environmentNameSchema.optional(),
   serviceAccountName: k8sNameSchema.default('waybill'),
   interval: durationSchema.default('1m'),
@@ -93,7 +96,13 @@ export const deliveryStatusSchema = z.object({
   conditions: z.array(conditionSchema).max(16).optional(),
   /** What the source names now, verified or not. */
   resolved: z
-    .object({ digest: digestSchema, channel: z.string().optional(), sequence: z.int().optional(), at: z.string() })
+    .object({
+      digest: digestSchema,
+      channel: z.string().optional(),
+      sequence: z.int().optional(),
+      version: z.string().optional(),
+      at: z.string(),
+    })
     .optional(),
   /** What the newest healthy outcome applied. */
   applied: z
@@ -141,7 +150,7 @@ export type Delivery = {
 }
 
 /** Fields of a Delivery that are declared, and refused until they are built. */
-export const UNBUILT_DELIVERY_FIELDS = ['source.version', 'schedule', 'suspend', 'hold.until'] as const
+export const UNBUILT_DELIVERY_FIELDS = ['schedule', 'suspend', 'hold.until'] as const
 
 /**
  * Parses a Delivery's spec.
@@ -156,7 +165,6 @@ export function parseDeliverySpec(name: string, spec: unknown): DeliverySpec {
     )
   const { data } = parsed
   const unbuilt = [
-    ...(data.source.version === undefined ? [] : ['spec.source.version']),
     ...(data.schedule === undefined ? [] : ['spec.schedule']),
     ...(data.suspend === undefined ? [] : ['spec.suspend']),
     ...(data.hold?.until === undefined ? [] : ['spec.hold.until']),
@@ -164,13 +172,17 @@ export function parseDeliverySpec(name: string, spec: unknown): DeliverySpec {
   ]
   if (unbuilt.length > 0)
     throw new WaybillError('FIELD_UNSUPPORTED', `Delivery ${name}: ${unbuilt.join(', ')}: not built yet`)
-  if ((data.source.channel === undefined) === (data.source.digest === undefined))
+  const { channel, version, digest } = data.source
+  if ([channel, version, digest].filter((one) => one !== undefined).length !== 1)
     throw new WaybillError(
       'DELIVERY_INVALID',
-      `Delivery ${name}: spec.source: exactly one of channel and digest is needed`,
+      `Delivery ${name}: spec.source: exactly one of channel, version and digest is needed`,
     )
-  if (data.environment === undefined && data.source.channel === undefined)
-    throw new WaybillError('DELIVERY_INVALID', `Delivery ${name}: spec.environment is required with a digest`)
+  if (data.environment === undefined && channel === undefined)
+    throw new WaybillError(
+      'DELIVERY_INVALID',
+      `Delivery ${name}: spec.environment is required with a version or a digest`,
+    )
   return data
 }
 
@@ -240,11 +252,15 @@ export const recordFactsSchema = z.strictObject({
     .strictObject({
       repository: z.string().max(512),
       channel: z.string().max(63).optional(),
+      /** The range. */
+      version: z.string().max(RANGE_CHARS_MAX).optional(),
       mirrorOf: z.string().max(512).optional(),
     })
     .optional(),
   /** The verified promotion that this rests on. What was seen before comes from here. */
   promotion: z.strictObject({ channel: z.string().max(63), sequence: z.int().min(1) }).optional(),
+  /** The verified release that this rests on, where a range chose it. What was seen before comes from here. */
+  release: z.strictObject({ version: z.string().max(128), range: z.string().max(RANGE_CHARS_MAX) }).optional(),
   signers: z
     .array(
       z.strictObject({

@@ -4,7 +4,7 @@ import { carryOut } from './carry-out.ts'
 import { checkAccount } from './cluster/access.ts'
 import { triggerOf } from './facts.ts'
 import type { Job, Result } from './job.ts'
-import { isDistrust, isOrder, keep } from './keep.ts'
+import { basisOf, isDistrust, isOrder, keep } from './keep.ts'
 import type { Delivery } from './kinds.ts'
 import type { Said } from './message.ts'
 import type { Account } from './plan/plan-context.ts'
@@ -45,13 +45,19 @@ export async function reconcile(observed: Observed): Promise<Ending> {
   }
   const { resolved, said } = asked
   const about = { ...(resolved === undefined ? {} : { resolved }), ...patience(asked) }
-  if (resolved !== undefined && resolved.digest === ledger.summary.current && isDistrust(said.code)) {
+  if (resolved !== undefined && isDistrust(said.code) && isWhatRuns(observed, resolved)) {
     await recordDistrust(observed, resolved.digest, said)
     return { ...about, refusal: said, kept: false }
   }
   await recordRefusal(observed, asked)
-  const keepsSame = isOrder(said.code)
+  const keepsSame = isOrder(said.code) || resolved?.release !== undefined
   return { ...about, refusal: said, ...(await keep(observed, keepsSame ? undefined : resolved?.digest)) }
+}
+
+/** The digest that runs, under the name that it was chosen by: another version that nobody released may be at the same digest. */
+function isWhatRuns({ ledger: { summary } }: Observed, { digest, release }: Resolved): boolean {
+  if (digest !== summary.current) return false
+  return release === undefined || basisOf(summary, digest)?.release?.version === release.version
 }
 
 function patience({ retryAfterMs }: { readonly retryAfterMs: number }): Pick<Ending, 'retryAfterMs'> {

@@ -43,6 +43,7 @@ export async function recordRefusal(
       ...(verified === undefined ? {} : { verified }),
       ...(fetched === undefined ? {} : { fetched }),
     }),
+    ...(resolved?.release === undefined ? {} : { version: resolved.release.version }),
     kind: 'Refused',
     trigger: triggerOf(delivery, ledger.summary, resolved ?? { via: 'current' }),
     ...factsOfError(

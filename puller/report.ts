@@ -26,6 +26,7 @@ export function findingOf(delivery: Delivery, summary: LedgerSummary, ending: En
           resolved: {
             digest: ending.resolved.digest,
             ...(ending.resolved.channel === undefined ? {} : { channel: ending.resolved.channel }),
+            ...(ending.resolved.release === undefined ? {} : { version: ending.resolved.release.version }),
             ...(ending.promotionSequence === undefined ? {} : { sequence: ending.promotionSequence }),
           },
         }),
@@ -124,7 +125,10 @@ function isWellKept({ kept, result, resolved }: Ending, summary: LedgerSummary, 
 function sourceSays({ refusal, resolved, result, kept }: Ending): NonNullable<Finding['sourceReady']> {
   const said = refusal ?? (result?.kind === 'refused' && !kept ? result.said : undefined)
   if (said !== undefined) return { status: 'False', reason: said.code, message: said.message }
-  const what = resolved === undefined ? '' : `${resolved.channel ?? resolved.via}: ${shortDigest(resolved.digest)}`
+  const what =
+    resolved === undefined
+      ? ''
+      : `${resolved.channel ?? resolved.release?.version ?? resolved.via}: ${shortDigest(resolved.digest)}`
   return { status: 'True', reason: 'Verified', message: what }
 }
 

@@ -1,6 +1,6 @@
 import type { JsonObject } from '../../contract/canonical-json.ts'
 import { parseHeader } from '../../puller/observe.ts'
-import { deliveryRows } from '../../puller/records/history.ts'
+import { type DeliveryRow, deliveryRows } from '../../puller/records/history.ts'
 import { openCluster, readDeliveries, readDelivery } from '../cluster.ts'
 import { clusterFlags, examples, namespaceFlag } from '../flags.ts'
 import { ago, counted, shorten, table } from '../output.ts'
@@ -21,7 +21,7 @@ export const verb: Verb = {
     const lines = rows.map((row) => [
       row.namespace,
       row.name,
-      shorten(row.source),
+      followed(row),
       row.ready,
       row.version ?? '-',
       shorten(row.applied),
@@ -33,6 +33,11 @@ export const verb: Verb = {
   },
 }
 
+/** `production`, `version >=1.4 <2 → 1.5.2`, a digest. */
+function followed({ source, resolved }: DeliveryRow, text = shorten(source)): string {
+  return resolved === undefined ? text : `${source} → ${resolved}`
+}
+
 /** What runs here, since when, is it well: one Delivery with all that its status says. */
 function oneOf(object: JsonObject): Outcome {
   const { status, generation } = parseHeader(object)
@@ -41,7 +46,7 @@ function oneOf(object: JsonObject): Outcome {
   const ready = seen ? `${row?.ready} (${row?.reason ?? '-'})` : 'Unknown (the newest edit was not seen yet)'
   const lines: readonly (readonly [string, string | undefined])[] = [
     ['Delivery', `${row?.namespace}/${row?.name}`],
-    ['Follows', row?.source],
+    ['Follows', row === undefined ? undefined : followed(row, row.source)],
     ['Ready', `${ready}${row?.message === undefined ? '' : `: ${row.message}`}`],
     ['To do', status.conditions?.find(({ type, status }) => type === 'Stalled' && status === 'True')?.message],
     ['Runs', status.applied?.digest],

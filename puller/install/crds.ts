@@ -2,6 +2,7 @@ import type { KubeObject } from '../../contract/artifact/objects.ts'
 import type { JsonObject } from '../../contract/canonical-json.ts'
 import { trustPolicySpecSchema } from '../../contract/trust/trust-policy.ts'
 import { deliverySpecSchema, deliveryStatusSchema, GROUP, inventorySpecSchema, recordSpecSchema } from '../kinds.ts'
+import { RANGE_PATTERN } from '../source/version-range.ts'
 import { type Amendments, structural } from './structural.ts'
 
 /** The CustomResourceDefinitions of Waybill's kinds, their schemas generated from what the code parses with. */
@@ -21,14 +22,16 @@ const REPOSITORY = `^(\\[[0-9a-f:]+\\]|[a-z0-9]([a-z0-9.-]*[a-z0-9])?)(:[0-9]{1,
 const OBJECT_NAME = '^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$'
 const deliverySpecAmendments: Amendments = {
   spec: rules(
-    rule('has(self.environment) || has(self.source.channel)', 'environment is required with a digest'),
+    rule('has(self.environment) || has(self.source.channel)', 'environment is required with a version or a digest'),
     rule("self.deletion != 'delete'", notBuilt('deletion: delete')),
     rule('!has(self.schedule)', notBuilt('schedule')),
     rule('!has(self.suspend)', notBuilt('suspend')),
   ),
   'spec.source': rules(
-    rule('has(self.channel) != has(self.digest)', 'exactly one of channel and digest is needed'),
-    rule('!has(self.version)', notBuilt('version')),
+    rule(
+      '[has(self.channel), has(self.version), has(self.digest)].filter(given, given).size() == 1',
+      'exactly one of channel, version and digest is needed',
+    ),
   ),
   'spec.source.repository': {
     description: 'host[:port]/path of the package, without a tag or digest.',
@@ -39,7 +42,11 @@ const deliverySpecAmendments: Amendments = {
     pattern: '^[a-z][a-z0-9]*([._-][a-z0-9]+)*$',
     ...rules(rule("!self.matches('^v[0-9]|^sha256-')", 'a channel is neither a version nor a digest')),
   },
-  'spec.source.version': { ...text(256), description: 'Not built yet.' },
+  'spec.source.version': {
+    description: 'A range such as >=1.4 <2, by npm’s rules: the highest released version that satisfies it.',
+    minLength: 1,
+    pattern: RANGE_PATTERN,
+  },
   'spec.source.digest': { description: 'Exactly this artifact.' },
   'spec.source.mirrorOf': {
     description: 'The canonical repository, where this one is a mirror of it.',
@@ -91,6 +98,7 @@ function deliveryCrd(): KubeObject {
     status: structural(deliveryStatusSchema, deliveryStatusAmendments, 'status'),
     columns: [
       column('Channel', '.spec.source.channel'),
+      { ...column('Range', '.spec.source.version'), priority: 1 },
       column('Version', '.status.applied.version'),
       column('Digest', '.status.applied.digest'),
       column('Ready', '.status.conditions[?(@.type=="Ready")].status'),

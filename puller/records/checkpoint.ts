@@ -9,6 +9,9 @@ const checkpointSchema = z.strictObject({
   ran: z.array(digestSchema),
   promotions: z.array(z.strictObject({ channel: z.string(), sequence: z.int(), digest: digestSchema })),
   versions: z.array(z.strictObject({ version: z.string(), digest: digestSchema })),
+  release: z
+    .strictObject({ version: z.string(), range: z.string(), digest: digestSchema, canonical: z.string() })
+    .optional(),
   /** Without its changes. */
   applied: recordSpecSchema.optional(),
   current: digestSchema.optional(),

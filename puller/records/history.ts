@@ -53,8 +53,10 @@ function historyRow({ name, spec }: NamedRecord): HistoryRow {
 export type DeliveryRow = {
   readonly namespace: string
   readonly name: string
-  /** The channel, or the digest, that it follows. */
+  /** The channel, the range (`version >=1.4 <2`) or the digest that it follows. */
   readonly source: string
+  /** The version that the range led to, refused or not. */
+  readonly resolved?: string | undefined
   readonly applied?: string | undefined
   readonly version?: string | undefined
   readonly ready: string
@@ -72,13 +74,18 @@ export function deliveryRows(items: readonly Json[]): DeliveryRow[] {
     .map((item) => {
       const at = (...path: readonly string[]) => textAt(item, path)
       const conditions = valueAt(item, ['status', 'conditions'])
+      const range = at('spec', 'source', 'version')
       const ready = (Array.isArray(conditions) ? conditions : [])
         .filter(isJsonObject)
         .find((condition) => condition.type === 'Ready')
       return {
         namespace: at('metadata', 'namespace') ?? '',
         name: at('metadata', 'name') ?? '',
-        source: at('spec', 'source', 'channel') ?? at('spec', 'source', 'digest') ?? '',
+        source:
+          at('spec', 'source', 'channel') ??
+          (range === undefined ? at('spec', 'source', 'digest') : `version ${range}`) ??
+          '',
+        resolved: range === undefined ? undefined : at('status', 'resolved', 'version'),
         ready: textAt(ready, ['status']) ?? 'Unknown',
         applied: at('status', 'applied', 'digest'),
         version: at('status', 'applied', 'version'),

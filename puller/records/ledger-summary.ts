@@ -1,5 +1,6 @@
 import type { Digest } from '../../contract/digest.ts'
 import type { RecordKind, RecordSpec } from '../kinds.ts'
+import { isLower } from '../source/version-range.ts'
 import { readCheckpoint } from './checkpoint.ts'
 
 /** What a list of believed records, in order of sequence, says. */
@@ -19,8 +20,18 @@ export type RecordsSummary = {
   readonly ran: ReadonlySet<Digest>
   /** By channel, the highest promotion that was recorded, and the digest that had it first. */
   readonly promotions: ReadonlyMap<string, { readonly sequence: number; readonly digest: Digest }>
+  /** The highest release that a range chose, since the source last asked for something else than this range of this package. */
+  readonly release?: SeenRelease
   /** By version, the digest that it was first seen at. */
   readonly versions: ReadonlyMap<string, Digest>
+}
+
+/** `canonical`: the package, by its canonical repository. */
+export type SeenRelease = {
+  readonly version: string
+  readonly range: string
+  readonly digest: Digest
+  readonly canonical: string
 }
 
 const APPLIED: ReadonlySet<RecordKind> = new Set(['Applied', 'Unchanged', 'RolledBack'])
@@ -39,6 +50,7 @@ export function summarize(records: readonly RecordSpec[]): RecordsSummary {
   let lastOutcome: RecordSpec | undefined
   let applied: RecordSpec | undefined
   let current: Digest | undefined
+  let release: SeenRelease | undefined
 
   const promoted = (channel: string, sequence: number, digest: Digest) => {
     if (sequence > (promotions.get(channel)?.sequence ?? 0)) promotions.set(channel, { sequence, digest })
@@ -51,10 +63,12 @@ export function summarize(records: readonly RecordSpec[]): RecordsSummary {
     for (const one of kept?.versions ?? []) if (!versions.has(one.version)) versions.set(one.version, one.digest)
     applied = kept?.applied ?? applied
     current = kept?.current ?? current
+    release = kept?.release ?? release
   }
   for (const record of records) {
     if (record.kind === 'Checkpoint') continue
     const { digest } = record
+    release = releaseAfter(release, record)
     if (record.kind === 'Intent') openIntent = record
     else if (isApplied(record) || record.intent === openIntent?.sequence) openIntent = undefined
     if (record.kind !== 'Intent') lastOutcome = record
@@ -73,10 +87,25 @@ export function summarize(records: readonly RecordSpec[]): RecordsSummary {
     ...(lastOutcome === undefined ? {} : { lastOutcome }),
     ...(applied === undefined ? {} : { applied }),
     ...(current === undefined ? {} : { current }),
+    ...(release === undefined ? {} : { release }),
     ran,
     promotions,
     versions,
   }
+}
+
+/** Drift is put back on what was chosen before, which says nothing of what is asked for now. */
+function releaseAfter(before: SeenRelease | undefined, record: RecordSpec): SeenRelease | undefined {
+  const { release, digest, source, trigger, promotion } = record
+  if (trigger.type === 'drift') return before
+  if (release !== undefined && digest !== undefined && source !== undefined) {
+    const next = { ...release, digest, canonical: source.mirrorOf ?? source.repository }
+    const isSame = before?.range === next.range && before.canonical === next.canonical
+    return isSame && !isLower(before.version, next.version) ? before : next
+  }
+  const isOther =
+    promotion !== undefined || (trigger.type === 'spec' && (record.kind === 'Intent' || isApplied(record)))
+  return isOther ? undefined : before
 }
 
 /** What an artifact that was refused unverified calls itself is no version that was seen. */

@@ -40,6 +40,7 @@ export function planCheckpoint(records: readonly RecordSpec[], nowMs: number): R
     versions: [...then.versions].slice(-RETENTION.versionsMax).map(([version, at]) => ({ version, digest: at })),
     ...(then.applied === undefined ? {} : { applied: withoutChanges(then.applied) }),
     ...(then.current === undefined ? {} : { current: then.current }),
+    ...(then.release === undefined ? {} : { release: then.release }),
   }
   return {
     kind: 'Checkpoint',

@@ -35,8 +35,8 @@ export async function examine(
       refusal = error
     }
   }
-  // No bundle changes what a missing policy says.
-  if (hasCode(refusal, 'POLICY_MISSING')) throw refusal
+  // No bundle changes what a missing policy says, or which version was seen.
+  if (hasCode(refusal, 'POLICY_MISSING', 'VERSION_REPLAYED')) throw refusal
   const fresh = await freshBundles(registry, target, refusal)
   const verified = verify(target, policies, fresh, seen)
   await cache.writeBundles(digest, fresh)

@@ -1,28 +1,39 @@
 import { type Digest, parseDigest } from '../../contract/digest.ts'
+import { WaybillError } from '../../contract/errors.ts'
 import { parseRepository, type Reference } from '../../contract/reference.ts'
-import type { TagResolver } from '../../contract/registry/registry.ts'
+import type { TagLister, TagResolver } from '../../contract/registry/registry.ts'
 import type { DeliverySpec } from '../kinds.ts'
 import type { VerifyTarget } from './verify.ts'
+import { highestVersion } from './version-range.ts'
 
 /** The digest that a Delivery asks for. The tag is not looked at again. */
 export type Resolved = {
   /** What decided: a hold wins over the source. */
-  readonly via: 'hold' | 'channel' | 'digest'
+  readonly via: 'hold' | 'channel' | 'version' | 'digest'
   readonly repository: Reference
   readonly canonical: string
   readonly digest: Digest
   /** Only with `via: 'channel'`: the promotion that is needed. */
   readonly channel?: string
+  /** Only with `via: 'version'`: the release that is needed, and the range that it is the highest of. */
+  readonly release?: { readonly version: string; readonly range: string }
 }
 
 /**
- * Finds the digest: the held one, the named one, or what the channel's tag names now.
- * @throws WaybillError REGISTRY_*, for channels alone
+ * Finds the digest: the held one, the named one, or what a tag names now: the channel's, or that of the highest version in range.
+ * @throws WaybillError VERSION_UNMATCHED; REGISTRY_*, for channels and versions alone
  */
-export async function resolve(spec: DeliverySpec, tags: TagResolver): Promise<Resolved> {
+export async function resolve(spec: DeliverySpec, tags: TagResolver & TagLister): Promise<Resolved> {
   const place = sourceOf(spec)
   if (spec.hold !== undefined) return { ...place, via: 'hold', digest: parseDigest(spec.hold.digest) }
-  const { channel, digest } = spec.source
+  const { channel, version: range, digest } = spec.source
+  if (range !== undefined) {
+    const version = highestVersion(await tags.listTags(place.repository), range)
+    if (version === undefined)
+      throw new WaybillError('VERSION_UNMATCHED', `no tag of ${place.repository.repository} is a version in ${range}`)
+    const found = await tags.resolveTag(place.repository, version)
+    return { ...place, via: 'version', release: { version, range }, digest: found }
+  }
   if (channel === undefined) return { ...place, via: 'digest', digest: parseDigest(digest ?? '') }
   return { ...place, via: 'channel', channel, digest: await tags.resolveTag(place.repository, channel) }
 }
@@ -40,6 +51,13 @@ export function environmentOf(spec: DeliverySpec): string {
 
 /** What Verify is asked about a resolved digest. */
 export function verifyTarget(resolved: Resolved, ran: (digest: string) => boolean): VerifyTarget {
-  const { repository, canonical, digest, channel } = resolved
-  return { repository, canonical, digest, ranBefore: ran(digest), ...(channel === undefined ? {} : { channel }) }
+  const { repository, canonical, digest, channel, release } = resolved
+  return {
+    repository,
+    canonical,
+    digest,
+    ranBefore: ran(digest),
+    ...(channel === undefined ? {} : { channel }),
+    ...(release === undefined ? {} : release),
+  }
 }

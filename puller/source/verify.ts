@@ -5,6 +5,7 @@ import { byDigest, type Reference } from '../../contract/reference.ts'
 import { evaluateTrust } from '../../contract/trust/trust.ts'
 import type { Trusted, TrustQuery } from '../../contract/trust/trust-answer.ts'
 import type { TrustPolicy } from '../../contract/trust/trust-policy.ts'
+import { isLower } from './version-range.ts'
 
 /** One digest that something is asked of: what Resolve hands on, and what `waybill verify` asks. */
 export type VerifyTarget = {
@@ -17,6 +18,8 @@ export type VerifyTarget = {
   readonly channel?: string
   /** Asks for a release statement of this version. */
   readonly version?: string
+  /** The range that the version was chosen by: then it must not be lower than one that was chosen by it before. */
+  readonly range?: string
   /** The records show that this delivery ran it: retired signers still count. */
   readonly ranBefore: boolean
 }
@@ -25,6 +28,8 @@ export type VerifyTarget = {
 export type Seen = {
   /** The highest promotion accepted for this channel of the package. */
   readonly promotion?: { readonly sequence: number; readonly digest: string }
+  /** The highest version accepted for this range of the package, since the source was last edited. */
+  readonly release?: { readonly version: string; readonly digest: string }
   /** Versions that were accepted, each with its digest. */
   readonly versions: Readonly<Record<string, string>>
 }
@@ -37,13 +42,15 @@ export type Verified = VerifyTarget & {
   readonly trusted: Trusted
   /** Of the newest promotion into the channel that was asked for. */
   readonly promotion?: { readonly channel: string; readonly sequence: number }
+  /** Where a range chose it. */
+  readonly release?: { readonly version: string; readonly range: string }
 }
 
 /**
  * Holds a digest against the policies, and against what this delivery has seen. Pure: no network, clock or cluster.
  * `bundles` are the artifact's referrers, as the registry or the cache gave them.
  * @throws WaybillError with a code for each kind of refusal: those of contract/trust/trust.ts, then VERSION_MOVED,
- *   PROMOTION_REPLAYED, PROMOTION_SEQUENCE_REUSED
+ *   VERSION_REPLAYED, PROMOTION_REPLAYED, PROMOTION_SEQUENCE_REUSED
  */
 export function verify(
   target: VerifyTarget,
@@ -53,13 +60,15 @@ export function verify(
 ): Verified {
   const trusted = evaluateTrust(policies, trustQuery(target), bundles)
   checkVersions(target, trusted, seen)
+  checkRelease(target, seen)
   checkPromotion(target, trusted, seen)
-  const { channel } = target
+  const { channel, version, range } = target
+  const release = version === undefined || range === undefined ? {} : { release: { version, range } }
   const promotion =
     channel === undefined || trusted.promotion === undefined
       ? {}
       : { promotion: { channel, sequence: trusted.promotion.sequence } }
-  return { ...target, ...promotion, trusted, [verifiedBrand]: true }
+  return { ...target, ...promotion, ...release, trusted, [verifiedBrand]: true }
 }
 
 /** What Verify asks of contract/trust/trust.ts; `waybill verify` uses it to explain each check. */
@@ -83,6 +92,14 @@ function checkVersions(target: VerifyTarget, trusted: Trusted, seen: Seen): void
         `${byDigest(target.repository, target.digest)} says it is version ${version}, which was seen here at ${before}`,
       )
   }
+}
+
+function checkRelease({ repository, digest, version, range }: VerifyTarget, { release: last }: Seen): void {
+  if (version === undefined || range === undefined || last === undefined || !isLower(version, last.version)) return
+  throw new WaybillError(
+    'VERSION_REPLAYED',
+    `${byDigest(repository, digest)}: ${version} is now the highest version in ${range}, but ${last.version} (${shortDigest(last.digest)}) was seen before`,
+  )
 }
 
 function checkPromotion(target: VerifyTarget, trusted: Trusted, seen: Seen): void {

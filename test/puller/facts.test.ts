@@ -127,8 +127,10 @@ test('what another package said, before the source was edited, is not held again
     intent(A, { source, promotion, version: '1.0.0' }),
     applied(A, 1, { source, promotion, version: '1.0.0' }),
   )
-  assert.deepEqual(seenOf(summary, 'registry.example.com/acme/new', 'production'), { versions: {} })
-  assert.deepEqual(seenOf(summary, 'registry.example.com/acme/old', 'production'), {
+  assert.deepEqual(seenOf(summary, { canonical: 'registry.example.com/acme/new', channel: 'production' }), {
+    versions: {},
+  })
+  assert.deepEqual(seenOf(summary, { canonical: 'registry.example.com/acme/old', channel: 'production' }), {
     versions: { '1.0.0': A },
     promotion: { sequence: 9, digest: A },
   })

@@ -81,19 +81,38 @@ describe('a Delivery', () => {
     [
       'a channel and a digest',
       { source: { ...source, digest: A }, environment: 'x' },
-      /exactly one of channel and digest/,
+      /exactly one of channel, version and digest/,
     ],
     [
-      'neither channel nor digest',
+      'a channel and a version',
+      { source: { ...source, version: '>=1' } },
+      /exactly one of channel, version and digest/,
+    ],
+    [
+      'a version and a digest',
+      { source: { repository: source.repository, version: '>=1', digest: A }, environment: 'x' },
+      /exactly one of channel, version and digest/,
+    ],
+    [
+      'neither channel, version nor digest',
       { source: { repository: source.repository }, environment: 'x' },
-      /exactly one of channel and digest/,
+      /exactly one of channel, version and digest/,
     ],
     [
       'a digest without an environment',
       { source: { repository: source.repository, digest: A } },
-      /environment is required with a digest/,
+      /environment is required with a version or a digest/,
     ],
-    ['a version', { source: { ...source, version: '>=1' } }, /version is not built yet/],
+    [
+      'a version without an environment',
+      { source: { repository: source.repository, version: '>=1' } },
+      /environment is required with a version or a digest/,
+    ],
+    [
+      'a version that no range is written like',
+      { source: { repository: source.repository, version: 'newest!' }, environment: 'x' },
+      /spec.source.version/,
+    ],
     ['a schedule', { source, schedule: '* * * * *' }, /schedule is not built yet/],
     ['suspend', { source, suspend: { reason: 'freeze' } }, /suspend is not built yet/],
     [

@@ -71,6 +71,19 @@ describe('going back by steps', () => {
   })
 })
 
+test('a Delivery that follows a range says where that leads, once it is known', () => {
+  const item = { metadata: {}, spec: { source: { version: '>=1.4 <2' } } }
+  const status = { resolved: { version: '1.5.2' } }
+  const rows = [...deliveryRows([item]), ...deliveryRows([{ ...item, status }])]
+  assert.deepEqual(
+    rows.map(({ source, resolved }) => [source, resolved]),
+    [
+      ['version >=1.4 <2', undefined],
+      ['version >=1.4 <2', '1.5.2'],
+    ],
+  )
+})
+
 test('a Delivery that was never looked at is neither ready nor not', () => {
   const item = { metadata: { namespace: 'shop', name: 'api' }, spec: { source: { digest: A } } }
   const [row] = deliveryRows([item])

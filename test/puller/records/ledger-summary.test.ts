@@ -46,6 +46,46 @@ describe('what the records say', () => {
     assert.equal(summaryOf(refused({ digest: A })).ran.size, 0)
   })
 
+  describe('of the versions that a range chose, the highest counts', () => {
+    const source = { repository: 'registry.example.com/acme/shop' }
+    const chose = (version: string, range = '^1', more: Partial<RecordFacts> = {}) =>
+      facts('Applied', { digest: A, source, release: { version, range }, ...more })
+    const seen = (...all: readonly RecordFacts[]) => summaryOf(...all).release?.version
+
+    test('whatever its order, and whether or not it could be applied', () => {
+      assert.equal(seen(chose('1.9.0'), chose('1.10.0'), chose('1.2.0')), '1.10.0')
+      assert.equal(seen(chose('1.9.0'), { ...chose('1.10.0'), kind: 'Refused' }), '1.10.0')
+    })
+
+    test('holds, drift and edits of other fields do not end that', () => {
+      const generation = 2
+      assert.equal(
+        seen(chose('1.9.0'), facts('RolledBack', { digest: B, trigger: { type: 'hold', generation } })),
+        '1.9.0',
+      )
+      assert.equal(seen(chose('1.9.0'), chose('1.0.0', '^1', { trigger: { type: 'spec', generation } })), '1.9.0')
+      const drift = { trigger: { type: 'drift', generation } } as const
+      assert.equal(seen(chose('2.0.0', '^2'), chose('1.0.0', '^1', drift)), '2.0.0')
+      const refusal = refused({ trigger: { type: 'spec', generation } })
+      assert.equal(seen(chose('1.9.0'), refusal), '1.9.0')
+    })
+
+    test('another range, package, channel or digest in the source does', () => {
+      assert.equal(seen(chose('1.9.0'), chose('1.2.0', '~1.2')), '1.2.0')
+      assert.equal(seen(chose('1.9.0'), chose('1.2.0', '^1', { source: { repository: 'r.example.com/x' } })), '1.2.0')
+      const mirrored = { source: { repository: 'r.example.com/x', mirrorOf: source.repository } }
+      assert.equal(seen(chose('1.9.0'), chose('1.2.0', '^1', mirrored)), '1.9.0')
+      assert.equal(
+        seen(chose('1.9.0'), facts('Applied', { digest: B, promotion: { channel: 'x', sequence: 1 } })),
+        undefined,
+      )
+      assert.equal(
+        seen(chose('1.9.0'), facts('Intent', { digest: B, trigger: { type: 'spec', generation: 2 } })),
+        undefined,
+      )
+    })
+  })
+
   test('the highest promotion of each channel counts, with the digest that had it first', () => {
     const promoted = (channel: string, sequence: number) => ({ promotion: { channel, sequence } })
     const { promotions } = summaryOf(

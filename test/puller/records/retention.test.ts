@@ -12,6 +12,10 @@ const keys = newKeys()
 const PULLER = 'waybill-system'
 const OLD = '2025-01-01T00:00:00Z'
 const NOW = '2026-11-21T10:00:00Z'
+const CHOSEN = {
+  source: { repository: 'registry.example.com/acme/shop' },
+  release: { version: '1.9.0', range: '^1' },
+}
 
 const open = (cluster: FakeCluster, at = NOW) =>
   openLedger(cluster, keys, DELIVERY, { pullerNamespace: PULLER, clock: clockAt(at) })
@@ -35,7 +39,7 @@ async function audit(cluster: FakeCluster) {
 
 describe('old records', () => {
   test('are dropped behind a Checkpoint that still says what they said', async () => {
-    const cluster = await withHistory(260)
+    const cluster = await withHistory(260, OLD, CHOSEN)
     const head = await (await open(cluster)).append(facts('Applied', { digest: B, startedAt: NOW }))
     const report = await audit(cluster)
     assert.deepEqual(report.faults, [])
@@ -49,10 +53,11 @@ describe('old records', () => {
     assert.equal(summary.versions.get('1.0.0'), A)
     assert.deepEqual(summary.promotions.get('production'), { sequence: 7, digest: A })
     assert.equal(summary.applied?.digest, B)
+    assert.equal(summary.release?.version, '1.9.0')
   })
 
   test('go on being remembered when the Checkpoint itself is dropped', async () => {
-    const cluster = await withHistory(260)
+    const cluster = await withHistory(260, OLD, CHOSEN)
     await (await open(cluster)).append(facts('Applied', { digest: B, startedAt: OLD }))
     const later = await open(cluster, OLD)
     for (let i = 0; i < 300; i++) await later.append(facts('Applied', { digest: B, startedAt: OLD }))
@@ -63,6 +68,7 @@ describe('old records', () => {
     const { summary } = await open(cluster)
     assert.deepEqual(summary.promotions.get('production'), { sequence: 7, digest: A })
     assert.equal(summary.versions.get('1.0.0'), A)
+    assert.equal(summary.release?.version, '1.9.0')
   })
 
   test('stay while they are younger than a year, or among the newest 200, or too few to bother', async () => {

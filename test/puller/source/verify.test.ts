@@ -47,6 +47,17 @@ test('a version that was seen at another digest is refused', () => {
   check(bundles, { versions: { '1.0.0': packed.digest } }, {})
 })
 
+test('a version in range must be released, and be no lower than one that the range led to before', () => {
+  const bundles = bundlesFor(packed, key, { version: '1.9.0' })
+  const asked = { version: '1.9.0', range: '^1' }
+  const seen = (version: string) => ({ versions: {}, release: { version, digest: other } })
+  assert.deepEqual(check(bundles, undefined, asked).release, asked)
+  check(bundles, seen('1.8.9'), asked)
+  check(bundles, seen('1.9.0-rc.1'), asked)
+  assert.throws(() => check(bundles, seen('1.10.0'), asked), { code: 'VERSION_REPLAYED' })
+  assert.throws(() => check(bundles, undefined, { ...asked, version: '1.9.1' }), { code: 'RELEASE_MISSING' })
+})
+
 test('a version that a stranger claims for another digest moves nothing', () => {
   const stranger = newSigningKey()
   const claim = attested(stranger, packed.digest, 'release', { purl: 'pkg:oci/shop', releaseId: '1.0.0' })
