@@ -43,9 +43,9 @@ export const verb: Verb = {
 
 const FORMS = `
 What is compared is named by
-  host/path:tag, host/path@sha256:…   a release in a registry; it is read, and not verified
+  host/path:tag, host/path@sha256:…     a release in a registry; it is read, and not verified
   ./folder, /folder, ./folder@sha256:…  a release in the folder that \`waybill pack\` wrote
-  anything else                       a commit of --repo: a branch, tag or hash, rendered as \`waybill render\` does
+  anything else                         a commit of --repo: a branch, tag or hash, rendered as \`waybill render\` does
 Commits are compared as they were committed; the working tree is never read. Values of Secrets are never shown.`
 
 function printed(report: DiffReport, form: string | undefined, colour: boolean): string {
