@@ -34,6 +34,7 @@ function convert(schema: JsonObject, mode: Mode): JsonObject {
       out[name] = keyword(name, value, mode)
   if (typeof out.pattern === 'string' && !isPortable(out.pattern)) delete out.pattern
   excludeBounds(out)
+  keepListType(schema, out)
   if (schema['x-kubernetes-int-or-string'] === true) {
     delete out.type
     if (out.anyOf === undefined && out.oneOf === undefined) out.anyOf = [{ type: 'integer' }, { type: 'string' }]
@@ -64,6 +65,13 @@ function keyword(name: string, value: Json, mode: Mode): Json {
     default:
       return value
   }
+}
+
+/** Server-side apply takes no list in which two items have the same key (`listMapKeys`, a keyword of validate.ts), or are the same. */
+function keepListType(schema: JsonObject, out: Record<string, Json>): void {
+  const keys = schema['x-kubernetes-list-map-keys']
+  if (schema['x-kubernetes-list-type'] === 'map' && Array.isArray(keys)) out.listMapKeys = keys
+  if (schema['x-kubernetes-list-type'] === 'set') out.uniqueItems = true
 }
 
 /** Kubernetes says `exclusiveMaximum: true` beside `maximum`, as JSON Schema did up to draft 4. */

@@ -47,12 +47,23 @@ export function validatorsOf(definitions: Definitions): (name: string) => Valida
       'int-or-string': { type: 'number', validate: isInt32 },
     },
   })
+  ajv.addKeyword({ keyword: 'listMapKeys', type: 'array', validate: haveOwnKeys, errors: false })
   ajv.addSchema({ $defs: definitions }, 'k')
   const found = new Map<string, Validate | undefined>()
   return (name) => {
     if (!found.has(name)) found.set(name, Object.hasOwn(definitions, name) ? compiled(ajv, name) : undefined)
     return found.get(name)
   }
+}
+
+/** Whether no two items have the same keys; what has none of them is no item to compare. */
+function haveOwnKeys(keys: readonly string[], items: readonly Json[]): boolean {
+  const all = items.flatMap((item) =>
+    isJsonObject(item) && keys.some((key) => item[key] !== undefined)
+      ? [JSON.stringify(keys.map((key) => item[key] ?? null))]
+      : [],
+  )
+  return new Set(all).size === all.length
 }
 
 function compiled(ajv: Ajv, name: string): Validate | undefined {
@@ -111,6 +122,10 @@ function faultOf({ instancePath, keyword, params, message, parentSchema }: Error
       return { path, message: `must be one of ${params.allowedValues.map(String).join(', ')}` }
     case 'format':
       return { path, message: `must be ${FORMATS[String(params.format)] ?? params.format}` }
+    case 'uniqueItems':
+      return { path, message: 'must not hold the same item twice' }
+    case 'listMapKeys':
+      return { path, message: `must not hold two items of the same ${parentSchema?.listMapKeys.join(' and ')}` }
     case 'not':
     case 'anyOf':
     case 'oneOf':

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import { groupOf } from '../../contract/artifact/objects.ts'
 import type { JsonObject } from '../../contract/canonical-json.ts'
 import type { Fault } from '../../contract/errors.ts'
@@ -107,8 +108,8 @@ function builtinFindings(rendered: RenderedObject, kubernetes: Kubernetes, valid
   return [...warnings, ...fieldFaults(rendered, validators.builtin(kind.definition))]
 }
 
-function fieldFaults(rendered: RenderedObject, validate: Validate | undefined): readonly Finding[] {
-  return (validate?.(rendered.object) ?? []).map((one) => {
+function fieldFaults(rendered: RenderedObject, validate: Validate): readonly Finding[] {
+  return validate(rendered.object).map((one) => {
     const code = one.known === undefined ? 'FIELD_INVALID' : 'FIELD_UNKNOWN'
     return fault(faultAt(rendered, code, sayFault(rendered, one), one.path))
   })
@@ -153,7 +154,7 @@ function isBuiltin(apiVersion: string, { builtins, lifecycles }: Kubernetes): bo
 }
 
 type Validators = {
-  readonly builtin: (definition: string) => Validate | undefined
+  readonly builtin: (definition: string) => Validate
   readonly custom: (schema: JsonObject) => Validate | undefined
 }
 
@@ -161,9 +162,14 @@ const META = 'io.k8s.apimachinery.pkg.apis.meta.v1.'
 
 function createValidators({ builtins: { definitions } }: Kubernetes): Validators {
   const meta = Object.fromEntries(Object.entries(definitions).filter(([name]) => name.startsWith(META)))
+  const builtin = validatorsOf(definitions)
   const custom = new Map<JsonObject, Validate | undefined>()
   return {
-    builtin: validatorsOf(definitions),
+    builtin: (definition) => {
+      const validate = builtin(definition)
+      assert.ok(validate !== undefined, definition)
+      return validate
+    },
     custom: (schema) => {
       const own = crdSchema(schema, { $ref: `#/$defs/${META}ObjectMeta` })
       if (!custom.has(schema)) custom.set(schema, validatorsOf({ ...meta, own })('own'))

@@ -110,6 +110,17 @@ test('a field of the wrong type, outside of its values, or missing is refused', 
   )
 })
 
+test('what server-side apply takes for the same item twice is refused, as two variables of one name', async () => {
+  const objects = DEPLOYMENT.replace(
+    '          image',
+    '          env: [{name: A, value: x}, {name: A}]\n          image',
+  )
+  await assertFaults(
+    { objects },
+    'deploy/a.yaml:13 FIELD_INVALID spec.template.spec.containers[0].env: must not hold two items of the same name',
+  )
+})
+
 test('a struct that is left out is as good as empty: what is missing in it is told', async () => {
   const objects = object('apps/v1', 'Deployment', 'spec: {selector: {matchLabels: {a: b}}}\n')
   await assertFaults({ objects }, 'deploy/a.yaml:4 FIELD_INVALID spec.template.spec.containers: required')

@@ -36,6 +36,13 @@ const SPEC: JsonObject = {
       anyOf: [{ type: 'integer' }, { type: 'string' }],
       pattern: '^(\\+|-)?(([0-9]+(\\.[0-9]*)?)|(\\.[0-9]+))(([KMGTPE]i)|[numkMGTPE])?$',
     },
+    set: { type: 'array', items: text, 'x-kubernetes-list-type': 'set' },
+    byKey: {
+      type: 'array',
+      items: { type: 'object', required: ['k'], properties: { k: text, v: text } },
+      'x-kubernetes-list-type': 'map',
+      'x-kubernetes-list-map-keys': ['k'],
+    },
     nullable: { type: 'string', nullable: true },
     defaulted: { type: 'object', default: {}, properties: { a: { type: 'string', default: 'x' } } },
     list: {
@@ -91,6 +98,14 @@ test('of a custom object check says what the API server says', async () => {
     any: [1, 'x', { a: 1 }],
     port: [80, 'http', 1.5, true],
     size: [1, '1Gi', '1x'],
+    set: [
+      ['a', 'b'],
+      ['a', 'a'],
+    ],
+    byKey: [
+      [{ k: 'a' }, { k: 'b' }],
+      [{ k: 'a' }, { k: 'a', v: 'x' }],
+    ],
     nullable: ['a', null],
     defaulted: [{}, { a: 'b' }, { b: 1 }, null],
     list: [[{ a: 'x' }], [], [{}], [{ a: 'x' }, { a: 'y' }, { a: 'z' }], [{ a: 'x', b: 1 }], {}],
