@@ -21,9 +21,15 @@ export function findSources(files: Files, from: readonly string[], name: string)
   const chartFolders = charts.map(({ path }) => path)
   const taken = [...overlays.folders, ...chartFolders]
   const free = new Map([...within].filter(([path]) => !overlays.used.has(path) && !isUnder(path, taken)))
-  const roots = overlays.roots.filter((folder) => isWithin(`${folder}/`, from) && !isUnder(`${folder}/`, chartFolders))
+  const isAsked = (folder: string) => isWithin(inside(folder), from) && !isUnder(inside(folder), chartFolders)
+  const roots = overlays.roots.filter(isAsked)
   const found = [...groupFolders(roots), ...charts, ...findPlain(free)]
   return found.toSorted((a, b) => (a.path < b.path ? -1 : 1))
+}
+
+/** How the path of a file in a folder begins. */
+function inside(folder: string): string {
+  return folder === '.' ? '' : `${folder}/`
 }
 
 function isWithin(path: string, from: readonly string[]): boolean {

@@ -69,6 +69,16 @@ test('a chart without values files, and a folder of plain manifests, are one env
   assert.deepEqual(tools, {})
 })
 
+test('what stands at the root itself is found there', async () => {
+  const { 'k8s/a.yaml': settings } = SHAPES.plain
+  const built = await made({ 'kustomization.yaml': 'resources: [a.yaml]\n', 'a.yaml': settings, 'b.yaml': settings })
+  assert.deepEqual(summary(built.environments), { production: { kind: 'kustomize', path: '.' } })
+  const chart = await made({ 'Chart.yaml': 'name: shop\n', 'values-prod.yaml': '', 'templates/a.yaml': settings })
+  assert.deepEqual(summary(chart.environments).prod?.values, ['values-prod.yaml'])
+  const plain = await made({ 'a.yaml': settings, 'package.json': '{}', 'src/tsconfig.json': '{}' })
+  assert.deepEqual(summary(plain.environments), { production: { kind: 'manifests', paths: ['a.yaml'] } })
+})
+
 test('folders named like environments are environments, with what stands beside them in each', async () => {
   const { environments } = await made(SHAPES.environments)
   assert.deepEqual(summary(environments), {
