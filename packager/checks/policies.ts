@@ -18,7 +18,8 @@ export function checkPolicies(rendered: Rendered, { policiesLine }: PackageFile,
   if (rendered.policies === undefined) return { faults: [], warnings: [] }
   const policies = readPolicies(rendered.policies)
   const faults: Fault[] = [...policies.faults]
-  if (faults.length === 0 && policies.policies.length === 0)
+  // Where its files are at fault, that is why there is none.
+  if (rendered.faults.length + faults.length === 0 && policies.policies.length === 0)
     faults.push({
       code: 'ADMISSION_INVALID',
       message: 'spec.policies names no ValidatingAdmissionPolicy',

@@ -68,6 +68,12 @@ export class CelMap {
     return [...this.entries.keys(), ...this.hidden.keys()]
   }
 
+  /** Keys that are there for sure. */
+  get certainKeys(): readonly MapKey[] {
+    const hidden = [...(this.hidden ?? [])].flatMap(([key, { present }]) => (present ? [key] : []))
+    return [...this.entries.keys(), ...hidden]
+  }
+
   /** Something in it that is not known. */
   get unknown(): Unknown | undefined {
     for (const { unknown } of this.hidden?.values() ?? []) return unknown
@@ -153,7 +159,7 @@ function equalMaps(a: CelMap, b: CelMap): boolean | Unknown {
     [a, b],
     [b, a],
   ] as const)
-    for (const key of one.entries.keys()) if (other.has(key) === false) return false
+    for (const key of one.certainKeys) if (other.has(key) === false) return false
   const known = [...a.entries].flatMap(([key, value]) => {
     const other = b.entries.get(key)
     return other === undefined ? [] : [[value, other] as const]
