@@ -1,4 +1,4 @@
-import { compare, Range, satisfies, valid } from 'semver'
+import { compare, Range, satisfies } from 'semver'
 import { isVersion } from '../../contract/reference.ts'
 
 /** What a range may be written with, and how long it may be; the CRD holds both as well. */
@@ -21,7 +21,7 @@ export function isVersionRange(text: string): boolean {
  */
 export function highestVersion(tags: readonly string[], range: string): string | undefined {
   return tags
-    .filter((tag) => isVersion(tag) && valid(tag) === tag && satisfies(tag, range))
+    .filter((tag) => isVersion(tag) && satisfies(tag, range))
     .reduce<string | undefined>((highest, tag) => (isLower(highest, tag) ? tag : highest), undefined)
 }
 

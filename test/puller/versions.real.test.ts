@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { pino } from 'pino'
 import type { Packed } from '../../packager/pack.ts'
+import { runPuller } from '../../puller/puller.ts'
 import { field } from '../real/control-plane.ts'
-import { bundlesFor, configMap, newSigningKey } from './release-fixture.ts'
+import { bundlesFor, configMap, deployment, newSigningKey } from './release-fixture.ts'
 import { startWorld, type Tenant, type World, writesToUsersObjects } from './world.ts'
 
 let world: World
@@ -122,6 +124,43 @@ test('a range that no tag satisfies is refused, and a repository that is not the
   const empty = await world.tenant()
   await follow(empty, '^1')
   assert.equal((await empty.run()).reason, 'REGISTRY_NOT_FOUND')
+})
+
+test('an idle look costs two requests, and a higher version takes the place of one that does not become healthy', async () => {
+  const { tenant } = await following('^1', '1.0.0')
+  await follow(tenant, '^1', { interval: '1s', prune: { maxPercent: 100 } })
+  const end = new AbortController()
+  const over = runPuller({
+    kubeconfig: world.kubeconfig,
+    cacheDir: tenant.cacheDir,
+    plainHttp: true,
+    onlyNamespaces: [tenant.namespace],
+    log: pino({ level: 'silent' }),
+    signal: end.signal,
+  })
+  try {
+    await world.plane.eventually(
+      'it is looked at',
+      async () => field(await tenant.delivery(), 'status', 'observedGeneration') === 2,
+    )
+    const before = world.registry.requests.length
+    await world.plane.eventually('polls', async () => world.registry.requests.length >= before + 6)
+    const [list, head] = [
+      `GET /v2/${tenant.namespace}/shop/tags/list?n=1000`,
+      `HEAD /v2/${tenant.namespace}/shop/manifests/1.0.0`,
+    ]
+    const polls = world.registry.requests.slice(before, before + 6)
+    assert.deepEqual(polls.sort(), [list, list, list, head, head, head])
+    const stuck = tenant.release('1.1.0', [greeting('stuck'), deployment('api')])
+    tenant.publish(stuck, { version: '1.1.0', tag: '1.1.0' })
+    await world.plane.eventually('it is stuck', async () => (await hello(tenant)) === 'stuck')
+    publish(tenant, '1.2.0')
+    await world.plane.eventually('it is superseded', async () => (await hello(tenant)) === '1.2.0')
+    assert.match(await tenant.kinds(), /Intent Failed Intent/)
+  } finally {
+    end.abort()
+    await over
+  }
 })
 
 test('prereleases are delivered where the range names one', async () => {
