@@ -1,7 +1,7 @@
 import type { ReleaseConfig } from '../contract/artifact/artifact.ts'
 import type { Digest } from '../contract/digest.ts'
 import { WaybillError } from '../contract/errors.ts'
-import { packCommit } from '../packager/pack-commit.ts'
+import { packArtifacts } from '../packager/pack-commit.ts'
 import { commitOptions } from './commit.ts'
 import type { Flags } from './flags.ts'
 import type { Context } from './verb.ts'
@@ -12,8 +12,12 @@ import type { Context } from './verb.ts'
  */
 export async function rebuildCheck(config: ReleaseConfig, expected: Digest, flags: Flags, context: Context) {
   const { revision } = config.source
-  const { digest } = await packCommit(commitOptions(flags, context, revision.slice(revision.indexOf(':') + 1)))
+  const packed = await packArtifacts(commitOptions(flags, context, revision.slice(revision.indexOf(':') + 1)))
+  const digest = packed.find(({ release }) => release.package.repository === config.package.repository)?.digest
   if (digest !== expected)
-    throw new WaybillError('REBUILD_DIFFERS', `packing ${revision} again gives ${digest}, not ${expected}`)
+    throw new WaybillError(
+      'REBUILD_DIFFERS',
+      `packing ${revision} again gives ${digest ?? `nothing for ${config.package.repository}`}, not ${expected}`,
+    )
   return { check: 'rebuild', ok: true, detail: `packing ${revision} again gives the same digest` }
 }

@@ -60,12 +60,18 @@ export function proxyOf(env: Context['env']) {
 }
 
 /** What is read from, and written to by name: a registry, or the folder of a layout. */
-export type OpenStore = AsyncDisposable & { readonly reader: RegistryReader; readonly writer: RegistryWriter }
+export type Store = { readonly reader: RegistryReader; readonly writer: RegistryWriter }
 
-/** The registry that --plain-http and its like describe, written through oras; or, with a folder, a layout that needs neither. */
-export async function openStore(folder: string | undefined, flags: Flags, context: Context): Promise<OpenStore> {
-  if (folder === undefined)
-    return { ...(await openReader(flags, context)), writer: createOras(orasOptions(flags, context)) }
-  const store = openLayout(pathFrom(context.cwd, folder))
-  return { reader: store, writer: store, [Symbol.asyncDispose]: async () => {} }
+/** The registry that --plain-http and its like describe, written through oras; or, by its folder, a layout that needs neither. */
+export async function openStores(
+  flags: Flags,
+  context: Context,
+): Promise<AsyncDisposable & { readonly at: (folder: string | undefined) => Store }> {
+  const { reader, ...opened } = await openReader(flags, context)
+  const registry: Store = { reader, writer: createOras(orasOptions(flags, context)) }
+  const layout = (folder: string): Store => {
+    const store = openLayout(pathFrom(context.cwd, folder))
+    return { reader: store, writer: store }
+  }
+  return { ...opened, at: (folder) => (folder === undefined ? registry : layout(folder)) }
 }

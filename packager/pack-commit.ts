@@ -1,5 +1,7 @@
+import assert from 'node:assert/strict'
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { compareBytes } from '../contract/artifact/artifact.ts'
 import type { Digest } from '../contract/digest.ts'
 import { type Fault, WaybillError } from '../contract/errors.ts'
 import { assertFaultless, check } from './check.ts'
@@ -107,16 +109,45 @@ export async function checkCommit(options: CommitOptions): Promise<CheckedCommit
   return { commit, packageFile, ...check(rendered, packageFile, kubernetes) }
 }
 
-/** Renders, checks and packs a commit: the same commit, the same bytes. @throws WaybillError as checkCommit; LIMIT_EXCEEDED */
-export async function packCommit(options: Omit<CommitOptions, 'environments'>): Promise<PackedCommit> {
+/**
+ * Renders, checks and packs a commit: the same commit, the same bytes. An artifact for each repository that `waybill.yaml` declares, with the
+ * environments that belong there and no other: the package's own first, then by name. @throws WaybillError as checkCommit; LIMIT_EXCEEDED
+ */
+export async function packArtifacts(
+  options: Omit<CommitOptions, 'environments'>,
+): Promise<readonly [PackedCommit, ...PackedCommit[]]> {
   const { commit, packageFile, environments, tools, warnings } = await checkCommit(options)
-  const packed = packRelease({
-    package: { name: packageFile.name, repository: packageFile.repository },
-    source: { repository: packageFile.source, revision: commit.revision, committedAt: commit.committedAt },
-    kubernetes: { version: packageFile.kubernetesVersion },
-    environments,
-  })
-  return { ...packed, commit, packageFile, tools, warnings, environments: summaryOf(packed) }
+  const pack = (repository: string): PackedCommit => {
+    const belongs = ([name]: readonly [string, unknown]) => repositoryOf(packageFile, name) === repository
+    const packed = packRelease({
+      package: { name: packageFile.name, repository },
+      source: { repository: packageFile.source, revision: commit.revision, committedAt: commit.committedAt },
+      kubernetes: { version: packageFile.kubernetesVersion },
+      environments: Object.fromEntries(Object.entries(environments).filter(belongs)),
+    })
+    return { ...packed, commit, packageFile, tools, warnings, environments: summaryOf(packed) }
+  }
+  const [first, ...others] = repositoriesOf(packageFile)
+  return [pack(first), ...others.map(pack)]
+}
+
+/** As packArtifacts, where all environments share the package's repository. */
+export async function packCommit(options: Omit<CommitOptions, 'environments'>): Promise<PackedCommit> {
+  const [packed, ...others] = await packArtifacts(options)
+  assert.equal(others.length, 0, 'a package of one repository')
+  return packed
+}
+
+function repositoryOf({ repository, repositories }: PackageFile, environment: string): string {
+  return repositories[environment] ?? repository
+}
+
+function repositoriesOf(packageFile: PackageFile): readonly [string, ...string[]] {
+  const all = new Set(Object.keys(packageFile.environments).map((name) => repositoryOf(packageFile, name)))
+  const own = all.delete(packageFile.repository)
+  const [first, ...others] = [...all].sort(compareBytes)
+  // There is at least one environment, so nothing but its own is left where there is no other.
+  return own || first === undefined ? [packageFile.repository, ...[...all].sort(compareBytes)] : [first, ...others]
 }
 
 function summaryOf({ release }: Packed): PackedCommit['environments'] {

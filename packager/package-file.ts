@@ -48,6 +48,8 @@ export type PackageFile = {
   readonly apiVersions: readonly string[]
   readonly tools: Readonly<Partial<Record<ToolName, string>>>
   readonly environments: Readonly<Record<string, Rendering>>
+  /** The repository that an environment declares for itself. */
+  readonly repositories: Readonly<Record<string, string>>
   /** The line that names each environment. */
   readonly lines: Readonly<Record<string, number>>
   /** The line that pins each tool. */
@@ -94,7 +96,7 @@ const environmentSchema = z
     manifests: z.array(pathSchema).min(1).max(256).optional(),
     kustomize: pathSchema.optional(),
     helm: helmSchema.optional(),
-    repository: z.unknown().optional(),
+    repository: repositorySchema.optional(),
   })
   .refine(
     ({ manifests, kustomize, helm }) => [manifests, kustomize, helm].filter((one) => one !== undefined).length === 1,
@@ -138,7 +140,7 @@ type Parsed = z.infer<typeof packageFileSchema>
 
 /**
  * Reads `waybill.yaml`.
- * @throws WaybillError PACKAGE_FILE_INVALID with every fault and its line; FIELD_UNSUPPORTED where that is all that is wrong
+ * @throws WaybillError PACKAGE_FILE_INVALID with every fault and its line
  */
 export function parsePackageFile(bytes: Uint8Array): PackageFile {
   if (bytes.length > LIMITS.packageFileBytesMax)
@@ -152,7 +154,7 @@ export function parsePackageFile(bytes: Uint8Array): PackageFile {
     ])
   const parsed = packageFileSchema.safeParse(document.value)
   const fieldFaults = parsed.success
-    ? [...unsupported(parsed.data, document), ...undeclared(parsed.data, document)]
+    ? undeclared(parsed.data, document)
     : parsed.error.issues.flatMap((issue) => faultsOf(issue, document))
   if (!parsed.success || fieldFaults.length > 0) throw invalid(fieldFaults)
   return packageFileOf(parsed.data, document)
@@ -172,6 +174,9 @@ function packageFileOf({ metadata, spec }: Parsed, document: YamlDocument): Pack
     apiVersions: spec.kubernetes?.apiVersions ?? [],
     tools: toolsOf(spec),
     environments: Object.fromEntries(environments.map(([name, environment]) => [name, renderingOf(environment)])),
+    repositories: Object.fromEntries(
+      environments.flatMap(([name, { repository }]) => (repository === undefined ? [] : [[name, repository]])),
+    ),
     lines: Object.fromEntries(environments.map(([name]) => [name, lineAt(document, ['spec', 'environments', name])])),
     toolLines: {
       kustomize: lineAt(document, ['spec', 'tools', 'kustomize']),
@@ -190,18 +195,6 @@ function renderingOf({ manifests, kustomize, helm }: Parsed['spec']['environment
   if (kustomize !== undefined) return { kind: 'kustomize', path: kustomize }
   if (helm !== undefined) return { kind: 'helm', ...helm, values: helm.values ?? [] }
   return { kind: 'manifests', paths: manifests ?? [] }
-}
-
-function unsupported({ spec }: Parsed, document: YamlDocument): readonly Fault[] {
-  return Object.entries(spec.environments)
-    .filter(([, { repository }]) => repository !== undefined)
-    .map(([name]) => ({
-      code: 'FIELD_UNSUPPORTED' as const,
-      message: `spec.environments.${name}.repository is not built yet`,
-      file: PACKAGE_FILE,
-      line: lineAt(document, ['spec', 'environments', name, 'repository']),
-      environment: name,
-    }))
 }
 
 function undeclared({ spec }: Parsed, document: YamlDocument): readonly Fault[] {
@@ -235,12 +228,11 @@ function faultsOf(issue: z.core.$ZodIssue, document: YamlDocument): readonly Fau
 }
 
 function invalid(faults: readonly Fault[]): WaybillError {
-  const code = faults.every((fault) => fault.code === 'FIELD_UNSUPPORTED')
-    ? 'FIELD_UNSUPPORTED'
-    : 'PACKAGE_FILE_INVALID'
   const count = faults.length === 1 ? 'one fault' : `${faults.length} faults`
   const first = faults[0]
-  return new WaybillError(code, `${PACKAGE_FILE}: ${count}; line ${first?.line}: ${first?.message}`, { faults })
+  return new WaybillError('PACKAGE_FILE_INVALID', `${PACKAGE_FILE}: ${count}; line ${first?.line}: ${first?.message}`, {
+    faults,
+  })
 }
 
 function isInside(path: string): boolean {

@@ -1,5 +1,5 @@
 import { writeLayout } from '../../packager/layout.ts'
-import { packCommit } from '../../packager/pack-commit.ts'
+import { packArtifacts } from '../../packager/pack-commit.ts'
 import { commitOptions } from '../commit.ts'
 import { commitFlags, examples, pathFrom } from '../flags.ts'
 import { environmentLines, warningLines } from '../output.ts'
@@ -12,21 +12,21 @@ export const verb: Verb = {
   },
   run: async (_args, flags, context) => {
     const out = flags.need('out')
-    const packed = await packCommit(commitOptions(flags, context))
-    for (const line of warningLines(packed.warnings)) context.progress(line)
-    await writeLayout(pathFrom(context.cwd, out), packed)
-    const { digest, commit, environments, release, tools } = packed
+    const artifacts = await packArtifacts(commitOptions(flags, context))
+    const [{ warnings }] = artifacts
+    for (const line of warningLines(warnings)) context.progress(line)
+    for (const packed of artifacts) await writeLayout(pathFrom(context.cwd, out), packed)
+    const [first, ...others] = artifacts.map(({ digest, commit, environments, release, tools }) => ({
+      reference: `${out}@${digest}`,
+      digest,
+      package: release.package,
+      revision: commit.revision,
+      environments,
+      tools,
+    }))
     return {
-      data: {
-        reference: `${out}@${digest}`,
-        digest,
-        package: release.package,
-        revision: commit.revision,
-        environments,
-        tools,
-        warnings: packed.warnings,
-      },
-      text: [digest, ...environmentLines(environments)].join('\n'),
+      data: others.length === 0 ? { ...first, warnings } : { artifacts: [first, ...others], warnings },
+      text: artifacts.flatMap(({ digest, environments }) => [digest, ...environmentLines(environments)]).join('\n'),
     }
   },
 }

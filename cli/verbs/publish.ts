@@ -1,15 +1,15 @@
 import type { RegistryReader } from '../../contract/registry/registry.ts'
-import { type PackedCommit, packCommit } from '../../packager/pack-commit.ts'
+import { type PackedCommit, packArtifacts } from '../../packager/pack-commit.ts'
 import { gatherFacts } from '../../packager/publish/build-facts.ts'
 import { readCiRun } from '../../packager/publish/ci.ts'
 import type { SigningKey } from '../../packager/publish/keys.ts'
 import { type BuildFacts, LOCAL_BUILDER_ID } from '../../packager/publish/provenance.ts'
-import { publish, versionOf } from '../../packager/publish/publish.ts'
+import { type Published, type PublishOptions, publishAll, versionOf } from '../../packager/publish/publish.ts'
 import { type Standing, sameInChannel } from '../../packager/publish/standing.ts'
 import { commitOptions } from '../commit.ts'
 import { commitFlags, examples, type Flags, registryFlags } from '../flags.ts'
 import { environmentLines, warningLines } from '../output.ts'
-import { openStore } from '../registry.ts'
+import { openStores } from '../registry.ts'
 import { readSigningKey } from '../signing.ts'
 import type { Context, Outcome, Verb } from '../verb.ts'
 
@@ -49,40 +49,64 @@ export const verb: Verb = {
     if (flags.on('ifChanged')) flags.need('channel')
     const key = await readSigningKey(flags, context)
     context.progress('packing')
-    const packed = await packCommit(commitOptions(flags, context))
-    for (const line of warningLines(packed.warnings)) context.progress(line)
-    const version = flags.text('version')
-    const channel = flags.text('channel')
-    const reason = flags.text('reason')
-    const build = buildFacts(flags, context, packed)
-    const layout = flags.text('toLayout')
-    await using opened = await openStore(layout, flags, context)
-    const { reader, writer } = opened
-    const standing = await standingFor(packed, flags, { reader, key })
-    if (standing !== undefined) return nothingToPublish(standing, packed)
-    const published = await publish(packed, {
-      writer,
-      reader,
-      key,
-      gitTags: packed.commit.tags,
-      build,
-      now: context.now,
-      onStep: context.progress,
-      ...(version === undefined ? {} : { version }),
-      ...(channel === undefined ? {} : { channel }),
-      ...(reason === undefined ? {} : { reason }),
-    })
-    const reference = layout === undefined ? published.reference : `${layout}@${published.digest}`
-    const did = published.changed ? 'published' : 'was there already'
-    const named = [published.version, published.channel?.name].filter((name) => name !== undefined)
+    const artifacts = await packArtifacts(commitOptions(flags, context))
+    const [{ warnings }] = artifacts
+    for (const line of warningLines(warnings)) context.progress(line)
+    const build = buildFacts(flags, context, artifacts[0])
+    await using stores = await openStores(flags, context)
+    const wanted: { packed: PackedCommit; options: PublishOptions; layout: string | undefined }[] = []
+    const outcomes = new Map<PackedCommit, Outcome>()
+    for (const packed of artifacts) {
+      const layout = layoutFor(packed, artifacts.length, flags)
+      const store = stores.at(layout)
+      const standing = await standingFor(packed, flags, { ...store, key })
+      if (standing !== undefined) outcomes.set(packed, nothingToPublish(standing, packed))
+      else wanted.push({ packed, layout, options: { ...store, key, build, ...namesFor(packed, flags, context) } })
+    }
+    const published = await publishAll(wanted)
+    for (const [at, { packed, layout }] of wanted.entries()) {
+      const one = published[at]
+      if (one !== undefined) outcomes.set(packed, printPublished(one, layout))
+    }
+    const all = artifacts.flatMap((packed) => outcomes.get(packed) ?? [])
+    const [only, ...others] = all.map(({ data }) => data)
     return {
-      data: { ...published, reference, warnings: packed.warnings },
-      text: [
-        `${reference} ${did}${named.length === 0 ? '' : `, as ${named.join(' and ')}`}`,
-        ...environmentLines(published.environments),
-      ].join('\n'),
+      data: others.length === 0 ? { ...only, warnings } : { artifacts: all.map(({ data }) => data), warnings },
+      text: all.map(({ text }) => text).join('\n'),
     }
   },
+}
+
+/** Two repositories may give a version to two artifacts, which one layout cannot: each gets one of its own. */
+function layoutFor({ release }: PackedCommit, count: number, flags: Flags): string | undefined {
+  const folder = flags.text('toLayout')
+  if (folder === undefined || count === 1) return folder
+  return `${folder}/${release.package.repository.replaceAll(':', '_')}`
+}
+
+function namesFor({ commit }: PackedCommit, flags: Flags, { now, progress }: Context) {
+  const [version, channel, reason] = [flags.text('version'), flags.text('channel'), flags.text('reason')]
+  return {
+    gitTags: commit.tags,
+    now,
+    onStep: progress,
+    ...(version === undefined ? {} : { version }),
+    ...(channel === undefined ? {} : { channel }),
+    ...(reason === undefined ? {} : { reason }),
+  }
+}
+
+function printPublished(published: Published, layout: string | undefined): Outcome {
+  const reference = layout === undefined ? published.reference : `${layout}@${published.digest}`
+  const did = published.changed ? 'published' : 'was there already'
+  const named = [published.version, published.channel?.name].filter((name) => name !== undefined)
+  return {
+    data: { ...published, reference },
+    text: [
+      `${reference} ${did}${named.length === 0 ? '' : `, as ${named.join(' and ')}`}`,
+      ...environmentLines(published.environments),
+    ].join('\n'),
+  }
 }
 
 /** What no clone can say of itself: who builds, and what for. */
@@ -122,7 +146,7 @@ async function standingFor(
 
 /** As what publishing prints, of the release that is there. */
 function nothingToPublish({ reference, digest, channel, release }: Standing, packed: PackedCommit): Outcome {
-  const { commit, environments, warnings } = packed
+  const { commit, environments } = packed
   const { revision } = release.source
   return {
     data: {
@@ -134,7 +158,6 @@ function nothingToPublish({ reference, digest, channel, release }: Standing, pac
       attestations: [],
       changed: false,
       unchangedAt: commit.revision,
-      warnings,
     },
     text: [
       `${channel} is ${reference} of ${revision}, with the same objects: nothing to publish for ${commit.revision}`,

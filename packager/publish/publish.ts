@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import type { ReleaseConfig } from '../../contract/artifact/artifact.ts'
 import { type Digest, digestOf } from '../../contract/digest.ts'
 import { hasCode, WaybillError } from '../../contract/errors.ts'
@@ -19,7 +20,7 @@ import { type Attestation, attest } from './attest.ts'
 import type { SigningKey } from './keys.ts'
 import { promote } from './promote.ts'
 import { type BuildFacts, provenancePredicate, sameBuild } from './provenance.ts'
-import { push } from './push.ts'
+import { type Pushed, push } from './push.ts'
 import type { RegistryWriter } from './registry-writer.ts'
 import { type Claim, ownPolicy } from './sign.ts'
 
@@ -66,24 +67,63 @@ export type Published = {
  * @throws WaybillError VERSION_TAKEN, VERSION_AMBIGUOUS, VERSION_INVALID, CHANNEL_INVALID, READ_BACK_FAILED, REGISTRY_*, TOOL_*
  */
 export async function publish(packed: Publishable, options: PublishOptions): Promise<Published> {
-  const { release, digest } = packed
-  const { reader, writer, onStep = () => {} } = options
-  const repository = parseRepository(release.package.repository)
-  const version = versionOf(options)
-  const channel = options.channel === undefined ? undefined : parseChannel(options.channel)
-  if (version !== undefined) await taken(reader, repository, version, digest)
+  const [published] = await publishAll([{ packed, options }])
+  assert.ok(published)
+  return published
+}
 
-  onStep(`pushing ${byDigest(repository, digest)}`)
+/**
+ * Publishes artifacts of one commit, each into the repository that it names: all are pushed, signed and read back before any gets a name.
+ * Results are in the order given. @throws WaybillError as publish
+ */
+export async function publishAll(
+  artifacts: readonly { readonly packed: Publishable; readonly options: PublishOptions }[],
+): Promise<readonly Published[]> {
+  const planned = artifacts.map(plan)
+  for (const { repository, version, packed, options } of planned)
+    if (version !== undefined) await taken(options.reader, repository, version, packed.digest)
+  const signed: Signed[] = []
+  for (const one of planned) signed.push(await pushAndSign(one))
+  const published: Published[] = []
+  for (const one of signed) published.push(await giveNames(one))
+  return published
+}
+
+type Planned = {
+  readonly packed: Publishable
+  readonly options: PublishOptions
+  readonly repository: Reference
+  readonly version: string | undefined
+  readonly channel: string | undefined
+}
+type Signed = Planned & { readonly pushed: Pushed; readonly attestations: readonly Attestation[] }
+
+function plan({ packed, options }: Pick<Planned, 'packed' | 'options'>): Planned {
+  return {
+    packed,
+    options,
+    repository: parseRepository(packed.release.package.repository),
+    version: versionOf(options),
+    channel: options.channel === undefined ? undefined : parseChannel(options.channel),
+  }
+}
+
+async function pushAndSign(planned: Planned): Promise<Signed> {
+  const { packed, options, repository, version } = planned
+  const { reader, writer, build, onStep = () => {} } = options
+  onStep(`pushing ${byDigest(repository, packed.digest)}`)
   const pushed = await push(packed, repository, { reader, writer })
-  const attestations = await attest(claimsOf(packed, options.build, version), pushed, options)
-
+  const attestations = await attest(claimsOf(packed, build, version), pushed, options)
   onStep('reading back')
   await readBack(packed, repository, options, version)
+  return { ...planned, pushed, attestations }
+}
+
+async function giveNames(signed: Signed): Promise<Published> {
+  const { packed, options, repository, version, channel, pushed, attestations } = signed
+  const { release, digest } = packed
   const named = version !== undefined && (await nameVersion(repository, version, digest, options))
-  const promoted =
-    channel === undefined
-      ? undefined
-      : await promote({ ...repository, digest }, { ...options, channel, key: options.key })
+  const promoted = channel === undefined ? undefined : await promote({ ...repository, digest }, { ...options, channel })
   return {
     reference: byDigest(repository, digest),
     digest,

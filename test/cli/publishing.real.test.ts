@@ -241,3 +241,49 @@ function pushIndex(repository: string, manifests: readonly Pushed[]): string {
   execFileSync(oras, ['manifest', 'push', '--plain-http', '--media-type', mediaType, `${repository}:1.0`, file])
   return digestOf(readFileSync(file))
 }
+
+test('a repository for each environment gets an artifact with that environment alone, and none gets a name before all are signed', async () => {
+  const { canonical, git, verify, name } = settle()
+  const [mirror] = mirrors
+  assert.ok(mirror)
+  const apart = `${mirror.host}/production/${name}`
+  const file = shopFiles(canonical)['waybill.yaml'] ?? ''
+  const environments = `environments:
+    staging: { manifests: [deploy] }
+    production: { manifests: [deploy], repository: ${apart} }`
+  git.commit({ 'waybill.yaml': file.replace(/environments:\n.*/, environments) })
+  const commit = ['--repo', git.folder]
+  const packed = await done('pack', ...commit, '--out', `packed-${count}`)
+  const said = (data: { artifacts: { reference: string; environments: object }[] }) =>
+    data.artifacts.map(({ reference, environments }) => [reference.split('@')[0], Object.keys(environments)])
+  assert.deepEqual(
+    said(packed),
+    [canonical, apart].map((_, i) => [`packed-${count}`, [['staging'], ['production']][i]]),
+  )
+
+  const args = ['publish', ...commit, '--key', keyFile, '--plain-http', '--version', '1.0.0', '--channel', 'production']
+  await mirror.stop()
+  assertFails(await run(args), 1, 'REGISTRY_UNREACHABLE')
+  await mirror.start()
+  assertFails(await run(['show', `${canonical}:1.0.0`, '--plain-http']), 1, 'REGISTRY_NOT_FOUND')
+  const published = await done(...args)
+  assert.deepEqual(said(published), [
+    [canonical, ['staging']],
+    [apart, ['production']],
+  ])
+  assert.deepEqual(
+    published.artifacts.map(({ digest }: { digest: string }) => digest),
+    packed.artifacts.map(({ digest }: { digest: string }) => digest),
+  )
+  assert.equal((await verify(`${canonical}:1.0.0`)).ok, true)
+  const shown = await done('show', `${apart}:production`, '--plain-http')
+  assert.deepEqual([shown.package.repository, Object.keys(shown.environments)], [apart, ['production']])
+  assert.deepEqual(
+    (await done(...args)).artifacts.map(({ changed }: { changed: boolean }) => changed),
+    [false, false],
+  )
+
+  const layout = `./apart-${count}`
+  const into = await done('publish', ...commit, '--key', keyFile, '--version', '1.0.0', '--to-layout', layout)
+  for (const { reference } of into.artifacts) assert.equal((await run(['show', reference])).status, 0)
+})

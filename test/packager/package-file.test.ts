@@ -134,9 +134,14 @@ test('a chart needs a release, a namespace, and pinned versions of helm and of K
   assert.equal(parse(helm.replace('{version: "1.36"}', cluster)).apiVersions.length, 3)
 })
 
-test('what is not built yet is refused as that', () => {
-  const repository = 'dev: {manifests: [a], repository: registry.example.com/acme/dev}'
-  assert.match(refused(packageFile({ environments: repository }), 'FIELD_UNSUPPORTED').join(), /repository/)
+test('an environment may have a repository of its own, without a tag', () => {
+  const environments = 'dev: {manifests: [a], repository: registry.example.com/acme/dev}, production: {manifests: [b]}'
+  assert.deepEqual(parse(packageFile({ environments })).repositories, { dev: 'registry.example.com/acme/dev' })
+  for (const wrong of ['registry.example.com/acme/dev:1', 'acme/dev', '3'])
+    assert.match(
+      refused(packageFile({ environments: environments.replace(/registry[^}]*/, wrong) })).join(),
+      /repository/,
+    )
 })
 
 test('no environments, too many, and names that are none are refused', () => {

@@ -4,11 +4,12 @@ import { digestOf } from '../../../contract/digest.ts'
 import { createRegistryReader } from '../../../contract/registry/registry-client.ts'
 import { parseTrustPolicy } from '../../../contract/trust/trust-policy.ts'
 import { promote } from '../../../packager/publish/promote.ts'
-import { publish, versionOf } from '../../../packager/publish/publish.ts'
+import { publish, publishAll, versionOf } from '../../../packager/publish/publish.ts'
 import type { RegistryWriter } from '../../../packager/publish/registry-writer.ts'
 import { httpWriter } from '../../fakes/http-writer.ts'
 import { makeKey } from '../../fakes/keys.ts'
 import { type FakeRegistry, startFakeRegistry } from '../../fakes/registry.ts'
+import { makeRelease } from '../../fakes/release.ts'
 import { fails, type OpenPlace, publishSuite, settle } from './publish-suite.ts'
 
 const registries = new Map<string, FakeRegistry>()
@@ -211,4 +212,28 @@ test('what is not the artifact of its digest is not pushed', async (t) => {
   const { release, options, host } = await settle(t, openFake)
   await fails(publish({ ...release('one'), digest: release('two').digest }, options()), 'DIGEST_MISMATCH')
   assert.deepEqual(registries.get(host)?.requests, [])
+})
+
+test('of several artifacts none gets a name while one of them is not signed', async (t) => {
+  const { options, host, repository, resolve } = await settle(t, openFake)
+  const [here, there] = [makeRelease(repository.repository), makeRelease(`${repository.repository}-production`)]
+  const wanted = { version: '1.0.0', channel: 'production' }
+  const both = () => publishAll([here, there].map((packed) => ({ packed, options: options(wanted) })))
+  registries
+    .get(host)
+    ?.when('PUT', /-production\/manifests/)
+    .status(500)
+  await fails(both(), 'REGISTRY_FAILED')
+  assert.deepEqual([await resolve('1.0.0'), await resolve('production')], [undefined, undefined])
+  registries.get(host)?.behave()
+  assert.deepEqual(
+    (await both()).map(({ digest, version }) => [digest, version]),
+    [here, there].map(({ digest }) => [digest, '1.0.0']),
+  )
+  registries.get(host)?.untag(`${repository.path}`, '1.0.0')
+  const other = makeRelease(there.release.package.repository, 'other')
+  await publish(other, options())
+  registries.get(host)?.tag(`${repository.path}-production`, other.digest, '1.0.0')
+  await fails(both(), 'VERSION_TAKEN')
+  assert.equal(await resolve('1.0.0'), undefined)
 })
