@@ -27,6 +27,7 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
   entry('rollback', 'go back to an earlier release, and hold there', () => import('./verbs/rollback.ts')),
   entry('unhold', 'lift a hold', () => import('./verbs/unhold.ts')),
   entry('puller', 'run the puller', () => import('./verbs/puller.ts')),
+  entry('completion', 'print what completes waybill in your shell', () => import('./verbs/completion.ts')),
 ]
 
 function entry(name: string, summary: string, load: () => Promise<{ readonly verb: Verb }>): CatalogueEntry {
