@@ -1,15 +1,13 @@
-import assert from 'node:assert/strict'
 import { groupOf } from '../../contract/artifact/objects.ts'
-import type { JsonObject } from '../../contract/canonical-json.ts'
 import type { Fault } from '../../contract/errors.ts'
-import { crdSchema } from '../../contract/schema/json-schema.ts'
-import { fieldText, type SchemaFault, type Validate, validatorsOf } from '../../contract/schema/validate.ts'
+import { fieldText, type SchemaFault, type Validate } from '../../contract/schema/validate.ts'
 import { PACKAGE_FILE, type PackageFile } from '../package-file.ts'
 import { faultAt, type Rendered, type RenderedObject } from '../render/rendered.ts'
 import { deprecation, missingKind, preview } from '../schemas/api-versions.ts'
 import { type Kubernetes, kindKey } from '../schemas/builtins.ts'
 import { type CustomKind, type CustomKinds, crdFaults, customKey, customKindsOf, isCrd } from '../schemas/crds.ts'
 import { nearest } from '../schemas/suggest.ts'
+import { createValidators, type Validators } from '../schemas/validators.ts'
 
 /** What is wrong, and what people should see though it passes. */
 export type Findings = { readonly faults: readonly Fault[]; readonly warnings: readonly Fault[] }
@@ -148,32 +146,6 @@ function unknownKinds(
   })
 }
 
-function isBuiltin(apiVersion: string, { builtins, lifecycles }: Kubernetes): boolean {
-  const group = groupOf(apiVersion)
-  return builtins.groups.has(group) || [...lifecycles.values()].some((one) => groupOf(one.apiVersion) === group)
-}
-
-type Validators = {
-  readonly builtin: (definition: string) => Validate
-  readonly custom: (schema: JsonObject) => Validate | undefined
-}
-
-const META = 'io.k8s.apimachinery.pkg.apis.meta.v1.'
-
-function createValidators({ builtins: { definitions } }: Kubernetes): Validators {
-  const meta = Object.fromEntries(Object.entries(definitions).filter(([name]) => name.startsWith(META)))
-  const builtin = validatorsOf(definitions)
-  const custom = new Map<JsonObject, Validate | undefined>()
-  return {
-    builtin: (definition) => {
-      const validate = builtin(definition)
-      assert.ok(validate !== undefined, definition)
-      return validate
-    },
-    custom: (schema) => {
-      const own = crdSchema(schema, { $ref: `#/$defs/${META}ObjectMeta` })
-      if (!custom.has(schema)) custom.set(schema, validatorsOf({ ...meta, own })('own'))
-      return custom.get(schema)
-    },
-  }
+function isBuiltin(apiVersion: string, { builtins }: Kubernetes): boolean {
+  return builtins.groups.has(groupOf(apiVersion))
 }

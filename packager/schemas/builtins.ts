@@ -13,6 +13,7 @@ export type Builtins = {
   readonly release: string
   /** By `apps/v1 Deployment`. */
   readonly kinds: ReadonlyMap<string, BuiltinKind>
+  /** API groups that are Kubernetes' own, now or once. */
   readonly groups: ReadonlySet<string>
   /** As JSON Schema, by the names that kinds say. */
   readonly definitions: Definitions
@@ -58,7 +59,7 @@ export function kindKey({ apiVersion, kind }: { readonly apiVersion: string; rea
 }
 
 /** Reads a release's data, as `npm run schemas` writes it: one JSON value a line. */
-export function parseBuiltins(text: string): Builtins {
+export function parseBuiltins(text: string, lifecycles: ReadonlyMap<string, Lifecycle>): Builtins {
   const kinds = new Map<string, BuiltinKind>()
   const definitions: Record<string, JsonObject> = {}
   const [first, ...rest] = linesOf(text)
@@ -70,7 +71,7 @@ export function parseBuiltins(text: string): Builtins {
       const { name, schema } = definitionSchema.parse(line)
       definitions[name] = toJsonSchema(name === QUANTITY ? { ...schema, format: 'quantity' } : schema)
     }
-  const groups = new Set([...kinds.values()].map(({ apiVersion }) => groupOf(apiVersion)))
+  const groups = new Set([...kinds.values(), ...lifecycles.values()].map(({ apiVersion }) => groupOf(apiVersion)))
   return { release: releaseSchema.parse(first).release, kinds, groups, definitions }
 }
 

@@ -56,6 +56,10 @@ export function crdFaults(crd: RenderedObject): readonly Fault[] {
   const { metadata } = crd.object
   if (isJsonObject(metadata) && metadata.name !== `${plural}.${spec.group}`)
     faults.push(invalid(['metadata', 'name'], `must be spec.names.plural.spec.group: ${plural}.${spec.group}`))
+  if (spec.preserveUnknownFields === true)
+    faults.push(
+      invalid(['spec', 'preserveUnknownFields'], 'must not be true; x-kubernetes-preserve-unknown-fields says where'),
+    )
   for (const { value, path } of versions) {
     const schema = schemaOf(value)
     const at = [...path, 'schema', 'openAPIV3Schema']

@@ -12,8 +12,8 @@ export async function readKubernetes(version: string): Promise<Kubernetes> {
     .sort(compareMinors)
   const pinned = /^\d+\.\d+/.exec(version)?.[0]
   const minor = known.find((one) => one === pinned) ?? known.at(-1)
-  const builtins = parseBuiltins(await inData(`${minor}.jsonl`, readText))
   const lifecycles = parseLifecycles(await inData('lifecycle.jsonl', readText))
+  const builtins = parseBuiltins(await inData(`${minor}.jsonl`, readText), lifecycles)
   return { ...(pinned === undefined ? {} : { pinned }), known, builtins, lifecycles }
 }
 

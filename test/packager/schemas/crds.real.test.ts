@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Json, JsonObject } from '../../../contract/canonical-json.ts'
+import { isJsonObject, type Json, type JsonObject } from '../../../contract/canonical-json.ts'
 import { checkSchemas } from '../../../packager/checks/schemas.ts'
 import { parsePackageFile } from '../../../packager/package-file.ts'
 import { readKubernetes } from '../../../packager/schemas/disk.ts'
@@ -169,10 +169,13 @@ test('of a CRD check says what the API server says', async () => {
     {},
     { type: 'object', additionalProperties: text },
   ]
+  const { spec } = crd('Other', inSpec(text))
+  assert.ok(isJsonObject(spec))
   const flawed = [
     ...[...bad, ...good].map((schema) => crd('Other', inSpec(schema))),
     ...roots.map((schema) => crd('Other', schema)),
     crd('Other', inSpec(text), { storage: false }),
+    { ...crd('Other', inSpec(text)), spec: { ...spec, preserveUnknownFields: true } },
     crd('Other', inSpec(text), { schema: null }),
     { ...crd('Other', inSpec(text)), metadata: { name: `another.${GROUP}` } },
   ]
