@@ -9,7 +9,7 @@ import { openBundle } from '../contract/trust/bundle.ts'
 import { PREDICATES, provenancePredicateSchema, releasePredicateSchema } from '../contract/trust/statements.ts'
 import type { DiffSide, Trees } from '../packager/diff/report.ts'
 import { renderedTrees } from '../packager/diff/tree.ts'
-import { openCommit, renderCommit } from '../packager/pack-commit.ts'
+import { openCommit, renderCommit, repositoryOf } from '../packager/pack-commit.ts'
 import { findWorkingTree, listUncommitted } from '../packager/working-tree/git.ts'
 import { commitOptions } from './commit.ts'
 import { isLayout } from './disk.ts'
@@ -38,22 +38,28 @@ export function kindOfName(text: string): 'layout' | 'reference' | 'revision' {
 }
 
 /**
- * Opens one side; of `only`, where it is not empty, the environments that it has. What is read of a release is closed before it resolves.
+ * Opens both sides; of `only`, where it is not empty, the environments that they have. A release holds the environments of its repository,
+ * so of a commit beside it those that belong there count. What is read of a release is closed before it resolves.
  * @throws WaybillError REFERENCE_INVALID, FILE_UNREADABLE, REGISTRY_*, ARTIFACT_INVALID; GIT_*, PACKAGE_FILE_*, and those of rendering
  */
-export async function openSide(
-  text: string,
+export async function openSides(
+  names: readonly [string, string],
   only: readonly string[],
   flags: Flags,
   context: Context,
-): Promise<OpenSide> {
-  const kind = kindOfName(text)
-  if (kind === 'revision') return openRevision(text, only, flags, context)
-  if (kind === 'layout' && !(await isLayout(pathFrom(context.cwd, text.split('@')[0] ?? ''))))
-    throw new WaybillError('FILE_UNREADABLE', `${text}: not the folder of an OCI layout`, {
-      hint: 'Name the folder that `waybill pack --out` wrote, a reference with its tag or digest, or a revision.',
-    })
-  return openReleaseSide(text, only, flags, context)
+): Promise<readonly [OpenSide, OpenSide]> {
+  const open = (text: string, home?: string) =>
+    kindOfName(text) === 'revision'
+      ? openRevision(text, { only, ...(home !== undefined && { home }) }, flags, context)
+      : openReleaseSide(text, only, flags, context)
+  const [before, after] = names
+  if (kindOfName(before) !== 'revision') {
+    const old = await open(before)
+    return [old, await open(after, old.side.repository)]
+  }
+  if (kindOfName(after) === 'revision') return [await open(before), await open(after)]
+  const now = await open(after)
+  return [await open(before, now.side.repository), now]
 }
 
 async function openReleaseSide(
@@ -62,6 +68,10 @@ async function openReleaseSide(
   flags: Flags,
   context: Context,
 ): Promise<OpenSide> {
+  if (kindOfName(text) === 'layout' && !(await isLayout(pathFrom(context.cwd, text.split('@')[0] ?? ''))))
+    throw new WaybillError('FILE_UNREADABLE', `${text}: not the folder of an OCI layout`, {
+      hint: 'Name the folder that `waybill pack --out` wrote, a reference with its tag or digest, or a revision.',
+    })
   await using opened = await openRelease(text, flags, context)
   const { source, reference, digest } = opened
   const manifest = parseManifest(await source.fetchManifest(reference, digest))
@@ -118,10 +128,15 @@ function readStatement(bytes: Uint8Array) {
   }
 }
 
-async function openRevision(rev: string, only: readonly string[], flags: Flags, context: Context): Promise<OpenSide> {
+/** `home`: the repository whose environments count, where the commit has any that belong there. */
+type Choice = { readonly only: readonly string[]; readonly home?: string }
+
+async function openRevision(rev: string, { only, home }: Choice, flags: Flags, context: Context): Promise<OpenSide> {
   const options = commitOptions(flags, context, rev)
   const { commit, packageFile } = await openCommit(options)
-  const names = Object.keys(packageFile.environments).filter((name) => wanted(only, name))
+  const all = Object.keys(packageFile.environments)
+  const there = all.filter((name) => repositoryOf(packageFile, name) === home)
+  const names = (there.length === 0 ? all : there).filter((name) => wanted(only, name))
   context.progress(`rendering ${rev}`)
   const rendered =
     names.length === 0 ? undefined : await renderCommit({ ...options, rev: commit.sha, environments: names })
@@ -132,7 +147,7 @@ async function openRevision(rev: string, only: readonly string[], flags: Flags, 
       name: rev,
       kind: 'commit',
       package: packageFile.name,
-      repository: packageFile.repository,
+      repository: there.length === 0 || home === undefined ? packageFile.repository : home,
       source: packageFile.source,
       revision: commit.revision,
       committedAt: commit.committedAt,

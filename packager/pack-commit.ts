@@ -138,8 +138,9 @@ export async function packCommit(options: Omit<CommitOptions, 'environments'>): 
   return packed
 }
 
-function repositoryOf({ repository, repositories }: PackageFile, environment: string): string {
-  return repositories[environment] ?? repository
+/** Where an environment's artifact belongs: its own repository, or the package's. */
+export function repositoryOf({ repository, repositories }: PackageFile, environment: string): string {
+  return Object.hasOwn(repositories, environment) ? (repositories[environment] ?? repository) : repository
 }
 
 function repositoriesOf(packageFile: PackageFile): readonly [string, ...string[]] {

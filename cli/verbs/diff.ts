@@ -2,7 +2,7 @@ import { WaybillError } from '../../contract/errors.ts'
 import { diffMarkdown } from '../../packager/diff/markdown.ts'
 import { compareSides, type DiffReport, type Trees } from '../../packager/diff/report.ts'
 import { diffText } from '../../packager/diff/text.ts'
-import { type OpenSide, openSide } from '../diff-side.ts'
+import { type OpenSide, openSides } from '../diff-side.ts'
 import { EXIT } from '../exit.ts'
 import { collect, examples, registryFlags } from '../flags.ts'
 import type { Verb } from '../verb.ts'
@@ -28,7 +28,7 @@ export const verb: Verb = {
   },
   run: async ([before = '', after = 'HEAD'], flags, context) => {
     const only = flags.list('env')
-    const [old, now] = [await openSide(before, only, flags, context), await openSide(after, only, flags, context)]
+    const [old, now] = await openSides([before, after], only, flags, context)
     assertKnown(only, old, now)
     for (const { name, uncommitted } of [old.side, now.side])
       if (uncommitted) context.progress(`${name}: changes that are not committed are not compared; commit them first`)

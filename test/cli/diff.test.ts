@@ -6,7 +6,8 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { kindOfName } from '../../cli/diff-side.ts'
 import { createRegistryReader } from '../../contract/registry/registry-client.ts'
-import { packCommit } from '../../packager/pack-commit.ts'
+import { writeLayout } from '../../packager/layout.ts'
+import { packArtifacts, packCommit } from '../../packager/pack-commit.ts'
 import { publish } from '../../packager/publish/publish.ts'
 import { httpWriter } from '../fakes/http-writer.ts'
 import { makeKey } from '../fakes/keys.ts'
@@ -132,6 +133,34 @@ test('a release says which version it is and which tools its provenance claims, 
     await reader.close()
     await registry.close()
   }
+})
+
+test('a release of one environment’s repository is compared with that environment alone', async () => {
+  const own = makeRepository(join(folder, 'homes'))
+  const files = shopFiles('registry.example.com/acme/shop')
+  const staging = '    staging: { manifests: [deploy], repository: registry.example.com/acme/shop-staging }\n'
+  const text = String(files['waybill.yaml']).replace('environments:\n', `environments:\n${staging}`)
+  own.commit({ ...files, 'waybill.yaml': text })
+  const released = (await packArtifacts(optionsFor(own.folder))).map((packed) => ({
+    packed,
+    layout: join(folder, `home-${packed.release.package.repository.split('/').at(-1)}`),
+  }))
+  for (const { layout, packed } of released) await writeLayout(layout, packed)
+  own.commit({ 'deploy/settings.yaml': settings('Bonjour') })
+  for (const [layout, environment] of [
+    ['home-shop-staging', 'staging'],
+    ['home-shop', 'production'],
+  ] as const)
+    for (const names of [
+      [join(folder, layout), 'HEAD'],
+      ['HEAD', join(folder, layout)],
+    ]) {
+      const ran = await waybillHere(['diff', ...names, '--repo', own.folder, '--output', 'json'])
+      const { environments, before, after } = JSON.parse(ran.stdout)
+      assert.deepEqual(Object.keys(environments), [environment])
+      assert.equal(environments[environment].status, 'changed')
+      assert.equal(before.repository, after.repository)
+    }
 })
 
 test('an environment that only one commit has is new, and --env asks for one alone', async () => {
