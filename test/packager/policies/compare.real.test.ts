@@ -1,10 +1,15 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { isJsonObject, type JsonObject } from '../../../contract/canonical-json.ts'
 import { checkPolicies } from '../../../packager/checks/policies.ts'
 import { parsePackageFile } from '../../../packager/package-file.ts'
+import { objectsOf } from '../../../packager/render/objects.ts'
 import type { RenderedObject } from '../../../packager/render/rendered.ts'
 import { readKubernetes } from '../../../packager/schemas/disk.ts'
+import { readYaml } from '../../../packager/yaml/yaml.ts'
 import { field, useControlPlane } from '../../real/control-plane.ts'
 import { packageFile } from '../repository.ts'
 import { CASES, type CaseGroup } from './cases.ts'
@@ -165,4 +170,39 @@ test('what the API server does not take as an expression, CI does not take', asy
       if (!codes.includes('ADMISSION_INVALID')) taken.push(`CI: ${expression} ${codes}`)
     }
   assert.deepEqual(taken, [])
+})
+
+test('the API server takes the policies of examples/policies, and the shop of examples/shop passes them', async () => {
+  const folder = fileURLToPath(new URL('../../../examples', import.meta.url))
+  const read = (path: string, environment: string) => {
+    const { documents } = readYaml(path, readFileSync(join(folder, path)))
+    return objectsOf(environment, path, documents).objects
+  }
+  const policies = ['images.yaml', 'workloads.yaml'].flatMap((file) => read(`policies/${file}`, ''))
+  for (const { object } of policies)
+    if (String(object.apiVersion).startsWith('admissionregistration')) {
+      const resource = `${String(object.kind).toLowerCase()}s`.replace(/policys$/, 'policies')
+      const answer = await cluster.api('POST', `${API}/${resource}?dryRun=All`, { body: object })
+      assert.equal(answer.status, 201, JSON.stringify(answer.body))
+    }
+  const shop = ['api', 'web', 'config', 'service-account'].flatMap((name) =>
+    read(`shop/deploy/base/${name}.yaml`, 'dev'),
+  )
+  const judged = checkPolicies({ environments: { dev: shop }, policies, faults: [], tools: {} }, settings, kubernetes)
+  assert.deepEqual(judged.faults, [])
+  const elsewhere = shop.map((one) => {
+    const object: JsonObject = JSON.parse(
+      JSON.stringify(one.object).replaceAll('registry.k8s.io/', 'other.example.com/'),
+    )
+    return { ...one, object }
+  })
+  const denied = checkPolicies(
+    { environments: { dev: elsewhere }, policies, faults: [], tools: {} },
+    settings,
+    kubernetes,
+  )
+  assert.match(
+    String(denied.faults[0]?.message),
+    /^policy images, binding images .*: images from elsewhere than registry\.k8s\.io\/: other/,
+  )
 })
