@@ -3,7 +3,7 @@ import { type FieldPath, faultAt, type RenderedObject } from '../render/rendered
 import { compile, type Node } from './cel/compile.ts'
 import { parseExpression } from './cel/parser.ts'
 import { ExpressionFault } from './cel/syntax.ts'
-import { typeText } from './cel/types.ts'
+import { typeText } from './cel/typing.ts'
 import { PolicyEnvironment } from './environment.ts'
 import type { BindingSpec, MatchResources, PolicySpec } from './policy-schema.ts'
 

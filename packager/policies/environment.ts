@@ -1,5 +1,5 @@
 import type { Declaration, Environment, Frame, Node } from './cel/compile.ts'
-import { BOOL, type CelType, DYN, INT, listOf, mapOf, NULL, STRING, typeOf } from './cel/types.ts'
+import { BOOL, type CelType, DYN, INT, listOf, mapOf, NULL, STRING, typeOf } from './cel/typing.ts'
 import type { Result } from './cel/values.ts'
 
 /** Where a frame holds what the API server gives to every expression. */

@@ -19,7 +19,7 @@ import {
   Substitutions,
   typeOf,
   typeText,
-} from './types.ts'
+} from './typing.ts'
 import {
   CelMap,
   EvaluationError,

@@ -2,7 +2,7 @@ import { LIST_FUNCTIONS } from './functions-lists.ts'
 import { STANDARD_FUNCTIONS } from './functions-standard.ts'
 import { STRING_FUNCTIONS } from './functions-strings.ts'
 import { QUANTITY_FUNCTIONS } from './quantity.ts'
-import { parseSignature, type Signature } from './types.ts'
+import { parseSignature, type Signature } from './typing.ts'
 import type { Result, Value } from './values.ts'
 
 /** Called with as many values as the signature has parameters, each of its type. */

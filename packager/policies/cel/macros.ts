@@ -1,6 +1,6 @@
 import type { Compiler, Frame, Node } from './compile.ts'
 import { invalid, type Macro } from './syntax.ts'
-import { BOOL, type CelType, DYN, INT, listOf, mapOf, optionalOf, typeText } from './types.ts'
+import { BOOL, type CelType, DYN, INT, listOf, mapOf, optionalOf, typeText } from './typing.ts'
 import {
   CelMap,
   compare,

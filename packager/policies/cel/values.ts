@@ -1,4 +1,4 @@
-import type { CelType } from './types.ts'
+import type { CelType } from './typing.ts'
 
 /** A value of CEL: integers are bigint, doubles number. Values of Kubernetes' own types are Opaque. */
 export type Value =

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { compile, type Declaration } from '../../../packager/policies/cel/compile.ts'
 import { parseExpression } from '../../../packager/policies/cel/parser.ts'
-import { DYN } from '../../../packager/policies/cel/types.ts'
+import { DYN } from '../../../packager/policies/cel/typing.ts'
 import { CelMap, EvaluationError, Unknown } from '../../../packager/policies/cel/values.ts'
 
 /** `x.there` is unknown, `x.maybe` may not even be there, `x.a` is 1, and `x.no` is not there. */
