@@ -238,6 +238,7 @@ test('--key makes a pair that signs, for its owner alone and outside the reposit
 test('a private key where Git would take it is refused, and one that Git ignores is not', async () => {
   const folder = workingTree({ ...SHAPES.plain, '.gitignore': '*.key\n' })
   assertFails(await init(folder, { args: ['--key', 'release.pem'] }), 3, 'KEY_EXPOSED')
+  assertFails(await init(folder, { args: ['--key', '..release.pem'] }), 3, 'KEY_EXPOSED')
   writeFiles(folder, { 'inner/x': '' })
   const link = join(tempFolder(), 'link')
   writeFiles(join(link, '..'), { link: { link: join(folder, 'inner') } })
