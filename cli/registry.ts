@@ -23,6 +23,7 @@ export async function openReader(
   const registryConfig = flags.text('registryConfig')
   const reader = createRegistryReader({
     plainHttp,
+    remember: true,
     ...(caFile === undefined ? {} : { ca: await readText(cwd, caFile) }),
     credentials: loginCredentials({
       dockerConfigDir: env.DOCKER_CONFIG ?? join(env.HOME ?? homedir(), '.docker'),

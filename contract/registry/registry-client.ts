@@ -7,11 +7,15 @@ import { readBundles } from './bundles.ts'
 import { type Answer, dropBody, readBody, where } from './http.ts'
 import { listReferrers } from './referrers.ts'
 import type { BlobSource, ManifestSource, RegistryReader, TagLister, TagResolver } from './registry.ts'
+import { remembering } from './remember.ts'
 import { createSession, type RegistrySession, type SessionOptions } from './session.ts'
 import { listTags } from './tags.ts'
 
 /** `plainHttp`, `ca`, `credentials`, `proxy` and, for tests, shorter times. */
-export type RegistryReaderOptions = SessionOptions
+export type RegistryReaderOptions = SessionOptions & {
+  /** Ask for nothing twice that a digest names; for short lives. */
+  readonly remember?: boolean
+}
 
 export type RegistryConnection = RegistryReader &
   TagLister & {
@@ -34,28 +38,27 @@ const acceptManifests = [
 export function createRegistryReader(options: RegistryReaderOptions = {}): RegistryConnection {
   const session = createSession(options)
   return {
-    ...readerOver(session),
-    until: (signal) => readerOver({ ...session, request: (request) => session.request({ ...request, signal }) }),
+    ...readerOver(session, options),
+    until: (signal) =>
+      readerOver({ ...session, request: (request) => session.request({ ...request, signal }) }, options),
     close: () => session.close(),
   }
 }
 
-function readerOver(session: RegistrySession): RegistryReader & TagLister {
-  const blobs: BlobSource['fetchBlob'] = (repository, descriptor, bytesMax) =>
-    fetchBlob(session, repository, descriptor, bytesMax)
-  const fetchManifest: ManifestSource['fetchManifest'] = (repository, digest) =>
-    fetchManifestBytes(session, repository, digest)
+function readerOver(
+  session: RegistrySession,
+  { remember = false }: Pick<RegistryReaderOptions, 'remember'>,
+): RegistryReader & TagLister {
+  const asking: Pick<ManifestSource, 'fetchManifest'> & BlobSource = {
+    fetchBlob: (repository, descriptor, bytesMax) => fetchBlob(session, repository, descriptor, bytesMax),
+    fetchManifest: (repository, digest) => fetchManifestBytes(session, repository, digest),
+  }
+  const source = remember ? remembering(asking) : asking
   return {
+    ...source,
     resolveTag: (repository, tag) => resolveTag(session, repository, tag),
-    fetchManifest,
-    fetchBlob: blobs,
     fetchBundles: async (repository, digest) =>
-      readBundles(
-        { fetchManifest, fetchBlob: blobs },
-        repository,
-        digest,
-        await listReferrers(session, repository, digest),
-      ),
+      readBundles(source, repository, digest, await listReferrers(session, repository, digest)),
     listTags: (repository) => listTags(session, repository),
   }
 }

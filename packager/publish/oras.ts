@@ -62,11 +62,15 @@ export function createOras(options: OrasOptions = {}): RegistryWriter {
   const call = openOras(options)
   const run = (repository: Reference, target: string, args: readonly string[], stdin?: Uint8Array) =>
     call({ repositories: [repository], target, args, ...(stdin === undefined ? {} : { stdin }) })
+  const pushed = new Set<string>()
   return {
     pushBlob: async (repository, bytes, mediaType) => {
       const { digest, target } = named(repository, bytes)
+      // The empty config goes with every statement.
+      if (pushed.has(target)) return digest
       const size = String(bytes.length)
       await run(repository, target, ['blob', 'push', '--size', size, '--media-type', mediaType, target, '-'], bytes)
+      pushed.add(target)
       return digest
     },
     pushManifest: async (repository, bytes, mediaType) => {

@@ -56,6 +56,10 @@ export function findManifest(store: Store, name: string): (StoredManifest & { re
   return found === undefined || digest === undefined ? undefined : { ...found, digest }
 }
 
+export function subjectOf(bytes: Uint8Array): Digest | undefined {
+  return readJson(bytes).subject
+}
+
 function readJson(bytes: Uint8Array): { readonly subject?: Digest; readonly artifactType?: string } {
   try {
     const value: unknown = JSON.parse(Buffer.from(bytes).toString('utf8'))

@@ -12,6 +12,7 @@ import {
   type Store,
   storeBlob,
   storeManifest,
+  subjectOf,
 } from './registry-store.ts'
 
 export type FakeRegistryOptions = {
@@ -133,7 +134,7 @@ function answer(request: IncomingMessage, body: Buffer, context: Context): GoodA
   if (parts === null) return json(404, { errors: [{ code: 'NOT_FOUND' }] })
   const [, repository = '', kind = '', name = ''] = parts
   if (kind === 'blobs') return blobs(request, body, url, context.storeOf(repository), repository)
-  if (kind === 'manifests') return manifests(request, body, name, context.storeOf(repository))
+  if (kind === 'manifests') return manifests(request, body, name, context, repository)
   const store = context.stores.get(repository)
   if (kind === 'tags')
     return store === undefined
@@ -163,10 +164,20 @@ function blobs(request: IncomingMessage, body: Buffer, url: URL, store: Store, r
   }
 }
 
-function manifests(request: IncomingMessage, body: Buffer, name: string, store: Store): GoodAnswer {
+function manifests(
+  request: IncomingMessage,
+  body: Buffer,
+  name: string,
+  { storeOf, options }: Context,
+  repository: string,
+): GoodAnswer {
+  const store = storeOf(repository)
   if (request.method === 'PUT') {
     const digest = storeManifest(store, body, request.headers['content-type'] ?? MEDIA.manifest, name)
-    return { ...json(201, {}), headers: { 'docker-content-digest': digest } }
+    // distribution-spec 1.1.1, "Pushing Manifests with Subject": who keeps the list says so.
+    const subject = options.referrersApi === false ? undefined : subjectOf(body)
+    const said = { 'docker-content-digest': digest, ...(subject === undefined ? {} : { 'oci-subject': subject }) }
+    return { ...json(201, {}), headers: said }
   }
   const found = findManifest(store, name)
   if (found === undefined) return json(404, { errors: [{ code: 'MANIFEST_UNKNOWN' }] })

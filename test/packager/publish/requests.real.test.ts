@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { createRegistryReader } from '../../../contract/registry/registry-client.ts'
+import { createOras } from '../../../packager/publish/oras.ts'
+import { publish } from '../../../packager/publish/publish.ts'
+import { ensureTools } from '../../../tools/build.ts'
+import { makeKey } from '../../fakes/keys.ts'
+import { startFakeRegistry } from '../../fakes/registry.ts'
+import { makeRelease } from '../../fakes/release.ts'
+
+const { oras } = await ensureTools(['oras'])
+const now = new Date('2026-11-21T10:00:00Z')
+
+for (const referrersApi of [true, false])
+  test(`publishing uploads nothing twice, and asks little, ${referrersApi ? 'with' : 'without'} the referrers API`, async (t) => {
+    const registry = await startFakeRegistry({ referrersApi })
+    const home = mkdtempSync(join(tmpdir(), 'waybill-requests-'))
+    const reader = createRegistryReader({ plainHttp: true, remember: true })
+    t.after(async () => {
+      await reader.close()
+      await registry.close()
+      rmSync(home, { recursive: true })
+    })
+    const writer = createOras({ program: oras, env: { HOME: home, PATH: process.env.PATH }, plainHttp: true })
+    const packed = makeRelease(`${registry.host}/acme/shop`)
+    const options = { reader, writer, key: makeKey(), now, build: { builderId: 'https://ci.example.com' } }
+    await publish(packed, { ...options, version: '1.0.0', channel: 'production' })
+    const sent = (method: string, path: RegExp) =>
+      registry.requests.filter((request) => request.startsWith(`${method} `) && path.test(request))
+
+    // The config, the layer, the empty config, and four statements.
+    const blobs = sent('PUT', /blobs/).map((request) => /sha256(?::|%3A)\w+/.exec(request)?.[0])
+    assert.equal(blobs.length, 7)
+    assert.equal(new Set(blobs).size, 7)
+    // oras looks, begins and ends; we read back.
+    for (const method of ['HEAD', 'POST', 'GET']) assert.ok(sent(method, /blobs/).length <= blobs.length, method)
+
+    const manifests = sent('PUT', /manifests\/sha256:/)
+    assert.equal(manifests.length, 5)
+    assert.equal(new Set(manifests).size, 5)
+    const lists = sent('PUT', /manifests\/sha256-/)
+    assert.equal(lists.length, referrersApi ? 0 : 4)
+    // Names, lists of referrers, and each version of the list that oras keeps under a tag count with the manifests.
+    const others = registry.requests.filter((request) => !/\/blobs\//.test(request) && !request.endsWith(' /v2/'))
+    t.diagnostic(`${registry.requests.length} requests, ${others.length} of them for manifests, names and lists`)
+    assert.ok(others.length <= 7 * (manifests.length + lists.length), others.join('\n'))
+  })
