@@ -3,7 +3,7 @@ import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { enumsOf } from './schemas/enums.ts'
-import { groupNameOf, type Lifecycle, lifecyclesOf } from './schemas/lifecycle.ts'
+import { groupNameOf, IN_WORDS, type Lifecycle, lifecyclesOf } from './schemas/lifecycle.ts'
 import { minorData, parseOpenApi } from './schemas/openapi.ts'
 
 /**
@@ -34,7 +34,7 @@ async function writeAll(): Promise<void> {
     const lines = minorData(release, await openApiOf(module), enumsOf(await goOpenApi(module)))
     await write(`${major}.${minor}.jsonl`, lines)
   }
-  const found = new Map<string, Lifecycle>()
+  const found = new Map(IN_WORDS.map((one): [string, Lifecycle] => [`${one.apiVersion} ${one.kind}`, one]))
   for (const name of LIFECYCLES)
     for (const one of await lifecyclesIn(await moduleFolder(name))) found.set(`${one.apiVersion} ${one.kind}`, one)
   await write(

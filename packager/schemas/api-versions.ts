@@ -1,6 +1,6 @@
 import { groupOf } from '../../contract/artifact/objects.ts'
 import type { ErrorCode } from '../../contract/errors.ts'
-import { compareMinors, type Kubernetes, kindKey } from './builtins.ts'
+import { type Builtins, compareMinors, type Kubernetes, kindKey } from './builtins.ts'
 import { nearest } from './suggest.ts'
 
 /** A type as an object names it. */
@@ -16,9 +16,9 @@ export function missingKind(type: TypeName, pinned: string, { builtins, lifecycl
   const inGroup = same.filter(({ apiVersion }) => groupOf(apiVersion) === groupOf(type.apiVersion))
   const removed = removedIn(type, pinned, lifecycles)
   if (removed !== undefined) {
-    const [next] = [livingSuccessor(type, pinned, lifecycles) ?? inGroup].flat()
-    const use = next === undefined ? 'it has no successor' : `use ${next.apiVersion} ${next.kind}`
-    return ['API_REMOVED', `${name} is gone since Kubernetes ${removed}; ${use}`]
+    const use = successorOf(type, builtins, lifecycles)
+    const next = use === undefined ? 'it has no successor' : `use ${use.apiVersion} ${use.kind}`
+    return ['API_REMOVED', `${name} is gone since Kubernetes ${removed}; ${next}`]
   }
   const served = (inGroup.length > 0 ? inGroup : same).map(({ apiVersion }) => apiVersion)
   if (served.length > 0) return ['API_UNKNOWN', `Kubernetes ${pinned} has no ${name}; use ${served.join(' or ')}`]
@@ -37,24 +37,36 @@ function removedIn(type: TypeName, pinned: string, lifecycles: Lifecycles): stri
   return removed !== undefined && compareMinors(removed, pinned) <= 0 ? removed : undefined
 }
 
-/** The first successor, or successor's successor, that is not gone itself. */
-function livingSuccessor(type: TypeName, pinned: string, lifecycles: Lifecycles): TypeName | undefined {
-  const next = lifecycles.get(kindKey(type))?.successor
-  if (next === undefined || removedIn(next, pinned, lifecycles) === undefined) return next
-  return livingSuccessor(next, pinned, lifecycles)
+/**
+ * What the pinned Kubernetes serves in place of a type: the named successor, or its successor, where that is served; else the most stable
+ * version of the same kind.
+ */
+function successorOf(type: TypeName, builtins: Builtins, lifecycles: Lifecycles): TypeName | undefined {
+  const named = lifecycles.get(kindKey(type))?.successor
+  if (named !== undefined && builtins.kinds.has(kindKey(named))) return named
+  const others = [...builtins.kinds.values()].filter(
+    (one) =>
+      one.kind === type.kind &&
+      groupOf(one.apiVersion) === groupOf(type.apiVersion) &&
+      stability(one) > stability(type),
+  )
+  const [best] = others.toSorted((a, b) => stability(b) - stability(a))
+  return best ?? (named === undefined ? undefined : successorOf(named, builtins, lifecycles))
+}
+
+/** Grows from v1alpha1 over v1beta1 and v1beta2 to v1 and v2. */
+function stability({ apiVersion }: TypeName): number {
+  const [, major, stage, minor] = /v(\d+)(?:(alpha|beta)(\d+))?$/.exec(apiVersion) ?? []
+  return (stage === undefined ? 2 : stage === 'beta' ? 1 : 0) * 10_000 + Number(major) * 100 + Number(minor ?? 0)
 }
 
 /** What to say of a version that is served, and is deprecated. */
 export function deprecation(type: TypeName, pinned: string, { builtins, lifecycles }: Kubernetes): Said | undefined {
   const lifecycle = lifecycles.get(kindKey(type))
   if (lifecycle === undefined || compareMinors(lifecycle.deprecated, pinned) > 0) return undefined
-  const { deprecated, removed, successor } = lifecycle
+  const { deprecated, removed } = lifecycle
   const goes = removed === undefined ? '' : ` and goes in ${removed}`
-  const stable = [...builtins.kinds.values()].find(
-    (one) =>
-      one.kind === type.kind && groupOf(one.apiVersion) === groupOf(type.apiVersion) && /\bv\d+$/.test(one.apiVersion),
-  )
-  const use = successor ?? (stable?.apiVersion === type.apiVersion ? undefined : stable)
+  const use = successorOf(type, builtins, lifecycles)
   const next = use === undefined ? '' : `; use ${use.apiVersion} ${use.kind}`
   return [
     'API_DEPRECATED',

@@ -7,6 +7,16 @@ export type Lifecycle = {
   readonly successor?: { readonly apiVersion: string; readonly kind: string }
 }
 
+/** What is deprecated in the words of k8s.io/api alone. */
+export const IN_WORDS: readonly Lifecycle[] = [
+  {
+    apiVersion: 'v1',
+    kind: 'Endpoints',
+    deprecated: '1.33',
+    successor: { apiVersion: 'discovery.k8s.io/v1', kind: 'EndpointSlice' },
+  },
+]
+
 /** The deprecations of one package's `zz_generated.prerelease-lifecycle.go`; lists are left out. */
 export function lifecyclesOf(group: string, version: string, go: string): readonly Lifecycle[] {
   const apiVersion = apiVersionOf(group, version)

@@ -179,6 +179,31 @@ test('a deprecated API version passes with a warning that says when it goes, and
   )
 })
 
+test('what Kubernetes calls deprecated without a date passes with a warning too', async () => {
+  const said =
+    'deploy/a.yaml:1 API_DEPRECATED v1 Endpoints is deprecated since Kubernetes 1.33; use discovery.k8s.io/v1 EndpointSlice'
+  await assertWarnings({ objects: object('v1', 'Endpoints') }, said)
+  await assertWarnings({ objects: object('v1', 'Endpoints'), settings: pinning('1.32') })
+})
+
+test('the successor that is named is one that the pinned Kubernetes serves, the most stable there is', async () => {
+  const uses = async (minor: string, apiVersion: string, kind: string, rest = 'spec: {}\n') => {
+    const { warnings } = await find({ objects: object(apiVersion, kind, rest), settings: pinning(minor) })
+    return warnings
+      .map((warning) => /API_DEPRECATED.*; use (.*)$/.exec(warning)?.[1])
+      .filter((use) => use !== undefined)
+  }
+  const attributes = 'driverName: a\n'
+  const [alpha, kind] = ['storage.k8s.io/v1alpha1', 'VolumeAttributesClass']
+  assert.deepEqual(await uses('1.33', alpha, kind, attributes), ['storage.k8s.io/v1beta1 VolumeAttributesClass'])
+  assert.deepEqual(await uses('1.34', alpha, kind, attributes), ['storage.k8s.io/v1 VolumeAttributesClass'])
+  const bundle = 'spec: {trustBundle: a}\n'
+  assert.deepEqual(await uses('1.36', 'certificates.k8s.io/v1alpha1', 'ClusterTrustBundle', bundle), [
+    'certificates.k8s.io/v1beta1 ClusterTrustBundle',
+  ])
+  assert.deepEqual(await uses('1.36', 'resource.k8s.io/v1beta2', 'DeviceClass'), ['resource.k8s.io/v1 DeviceClass'])
+})
+
 test('a version or kind that the pinned Kubernetes does not have is refused with the one that it has', async () => {
   await assertFaults(
     { objects: object('v1', 'Deployment') },
