@@ -78,6 +78,7 @@ export function outputFlag(command: Command, forms: readonly string[] = []): Com
 export function commitFlags(command: Command): Command {
   return command
     .option('--repo <dir>', 'the Git repository (default: the one around the current folder)')
+    .option('--path <folder>', 'the folder of waybill.yaml in the repository (default: its root)')
     .option('--rev <revision>', 'the commit: a branch, tag or hash', 'HEAD')
 }
 

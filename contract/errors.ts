@@ -42,7 +42,7 @@ export const ERRORS = {
   GIT_REVISION: usage('Name a commit, branch or tag that this clone has; a shallow clone may have to fetch it.'),
   GIT_FAILED: failed('never', 'Run the same git command by hand to see more.'),
   PACKAGE_FILE_MISSING: usage(
-    'Put a waybill.yaml at the root of the repository and commit it; `waybill init` writes a first one.',
+    'Put a waybill.yaml at the root of the repository and commit it (`waybill init` writes a first one), or name its folder with --path.',
   ),
   PACKAGE_FILE_INVALID: usage('Correct the lines named above; docs/FORMAT.md has every field.'),
   ENVIRONMENT_MISSING: usage('Name an environment that waybill.yaml declares.'),

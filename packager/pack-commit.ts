@@ -22,6 +22,8 @@ export type CommitOptions = {
   readonly repo: string
   /** Default HEAD. */
   readonly rev?: string
+  /** The folder whose `waybill.yaml` counts, relative to the repository's root. Default: the root. */
+  readonly path?: string
   /** Render these environments only (`render --env`); an artifact always holds all. */
   readonly environments?: readonly string[]
   /** The environment of the entry point: PATH, HOME, WAYBILL_KUSTOMIZE, WAYBILL_HELM, and what Git needs to reach its objects. */
@@ -56,20 +58,36 @@ export type PackedCommit = Packed & {
 export async function openCommit(options: CommitOptions): Promise<OpenedCommit> {
   const commit = await resolveCommit(options.repo, options.rev, options.env)
   const tree = await listTree(commit, options.env)
-  const packageBytes = await readEntry(commit, tree, PACKAGE_FILE, options.env)
-  if (packageBytes === undefined)
-    throw new WaybillError(
-      'PACKAGE_FILE_MISSING',
-      `commit ${commit.sha.slice(0, 12)} has no ${PACKAGE_FILE} at its root`,
-    )
-  const packageFile = parsePackageFile(packageBytes)
-  return { commit, packageFile, lock: await readCommittedLock(commit, tree, options.env) }
+  const folder = folderOf(options.path)
+  const packageBytes = await readEntry(commit, tree, `${folder}${PACKAGE_FILE}`, options.env)
+  if (packageBytes === undefined) throw noPackageFile(commit, tree, folder)
+  const packageFile = parsePackageFile(packageBytes, `${folder}${PACKAGE_FILE}`)
+  return { commit, packageFile, lock: await readCommittedLock(commit, tree, `${folder}${LOCK_FILE}`, options.env) }
 }
 
-async function readCommittedLock(commit: Commit, tree: readonly TreeEntry[], env: Env): Promise<Lock> {
-  const bytes = await readEntry(commit, tree, LOCK_FILE, env)
-  if (bytes !== undefined) return readLock(bytes)
-  return tree.some(({ path }) => path === LOCK_FILE) ? brokenLock('it is no file, but a link or a submodule') : NO_LOCK
+/** `packages/api/`, or nothing for the root. */
+export function folderOf(path = ''): string {
+  const plain = path.replace(/^(?:\.?\/)+/, '').replace(/\/+$/, '')
+  return plain === '' || plain === '.' ? '' : `${plain}/`
+}
+
+function noPackageFile({ sha }: Commit, tree: readonly TreeEntry[], folder: string): WaybillError {
+  const others = tree.flatMap(({ path }) =>
+    path.endsWith(`/${PACKAGE_FILE}`) ? [path.slice(0, -PACKAGE_FILE.length - 1)] : [],
+  )
+  const some = `${others.slice(0, 5).join(', ')}${others.length > 5 ? ', …' : ''}`
+  const hint = `There is one in ${some}: name the folder with --path, relative to the root.`
+  const message = `commit ${sha.slice(0, 12)} has no ${PACKAGE_FILE} ${folder === '' ? 'at its root' : `in ${folder}`}`
+  return new WaybillError('PACKAGE_FILE_MISSING', message, others.length === 0 ? {} : { hint })
+}
+
+async function readCommittedLock(commit: Commit, tree: readonly TreeEntry[], file: string, env: Env): Promise<Lock> {
+  const bytes = await readEntry(commit, tree, file, env)
+  const there = tree.some(({ path }) => path === file)
+  if (bytes === undefined && !there) return NO_LOCK
+  const { images, faults } =
+    bytes === undefined ? brokenLock('it is no file, but a link or a submodule') : readLock(bytes)
+  return { images, faults: faults.map((fault) => ({ ...fault, file })) }
 }
 
 async function readEntry(

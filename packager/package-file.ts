@@ -5,7 +5,7 @@ import { LIMITS } from '../contract/limits.ts'
 import { parseRepository } from '../contract/reference.ts'
 import { lineAt, readYaml, type YamlDocument } from './yaml/yaml.ts'
 
-/** The file's name, at the root of the repository. */
+/** The file's name, at the root of the repository, or of the folder that is asked for. */
 export const PACKAGE_FILE = 'waybill.yaml'
 
 /** How an environment's objects come about. */
@@ -31,6 +31,8 @@ export type Checks = { readonly secrets: 'refuse' | 'allow'; readonly images: 'p
 
 /** `waybill.yaml` (docs/FORMAT.md), as the rest of the packager needs it. */
 export type PackageFile = {
+  /** Where it stands in the repository, as all paths below: `waybill.yaml`, `packages/api/waybill.yaml`. */
+  readonly file: string
   readonly name: string
   readonly repository: string
   readonly source: string
@@ -139,10 +141,46 @@ const packageFileSchema = z.strictObject({
 type Parsed = z.infer<typeof packageFileSchema>
 
 /**
- * Reads `waybill.yaml`.
+ * Reads `waybill.yaml`, which stands at `file` in the repository; paths in it are relative to its folder.
  * @throws WaybillError PACKAGE_FILE_INVALID with every fault and its line
  */
-export function parsePackageFile(bytes: Uint8Array): PackageFile {
+export function parsePackageFile(bytes: Uint8Array, file = PACKAGE_FILE): PackageFile {
+  const folder = file.slice(0, -PACKAGE_FILE.length)
+  const parsed = atRoot(file, () => parseAtRoot(bytes))
+  const inside = (path: string) => (path === '.' && folder !== '' ? folder.slice(0, -1) : `${folder}${path}`)
+  const environments = Object.entries(parsed.environments).map(([name, one]) => [name, moved(one, inside)] as const)
+  return {
+    ...parsed,
+    file,
+    schemas: parsed.schemas.map(inside),
+    policies: parsed.policies.map(inside),
+    environments: Object.fromEntries(environments),
+  }
+}
+
+function moved(rendering: Rendering, inside: (path: string) => string): Rendering {
+  switch (rendering.kind) {
+    case 'manifests':
+      return { ...rendering, paths: rendering.paths.map(inside) }
+    case 'kustomize':
+      return { ...rendering, path: inside(rendering.path) }
+    case 'helm':
+      return { ...rendering, chart: inside(rendering.chart), values: rendering.values.map(inside) }
+  }
+}
+
+/** Names the file as the repository has it in what `parse` finds wrong. */
+function atRoot<T>(file: string, parse: () => T): T {
+  try {
+    return parse()
+  } catch (error) {
+    if (!(error instanceof WaybillError) || file === PACKAGE_FILE) throw error
+    const faults = error.faults.map((fault) => ({ ...fault, file }))
+    throw new WaybillError(error.code, error.message.replace(PACKAGE_FILE, file), { faults })
+  }
+}
+
+function parseAtRoot(bytes: Uint8Array): PackageFile {
   if (bytes.length > LIMITS.packageFileBytesMax)
     throw new WaybillError('PACKAGE_FILE_INVALID', `${PACKAGE_FILE}: over ${LIMITS.packageFileBytesMax} bytes`)
   const { documents, faults } = readYaml(PACKAGE_FILE, bytes)
@@ -163,6 +201,7 @@ export function parsePackageFile(bytes: Uint8Array): PackageFile {
 function packageFileOf({ metadata, spec }: Parsed, document: YamlDocument): PackageFile {
   const environments = Object.entries(spec.environments)
   return {
+    file: PACKAGE_FILE,
     name: metadata.name,
     repository: spec.repository,
     source: spec.source,

@@ -14,6 +14,7 @@ export const verb: Verb = {
       .argument('<before>', 'a release or a commit, see below')
       .argument('[after]', 'likewise; without it the commit that is checked out', 'HEAD')
       .option('--repo <dir>', 'the Git repository of revisions (default: the one around the current folder)')
+      .option('--path <folder>', 'the folder of waybill.yaml in the repository (default: its root)')
       .option('--env <name>', 'only this environment; may be given again', collect)
       .option('--exit-code', 'exit with status 5 when they differ')
     registryFlags(command)

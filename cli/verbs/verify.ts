@@ -33,6 +33,7 @@ export const verb: Verb = {
       .option('--mirror-of <repository>', 'the canonical repository, where this one is a mirror or a layout')
       .option('--rebuild', 'render and pack the commit again, and compare digests')
       .option('--repo <dir>', 'for --rebuild: a clone that has the commit')
+      .option('--path <folder>', 'for --rebuild: the folder of waybill.yaml in the repository (default: its root)')
     registryFlags(command)
     examples(
       command,

@@ -1,6 +1,6 @@
 import { isKubeObject, type KubeObject } from '../../contract/artifact/objects.ts'
 import type { Fault } from '../../contract/errors.ts'
-import { PACKAGE_FILE, type PackageFile } from '../package-file.ts'
+import type { PackageFile } from '../package-file.ts'
 import { judge } from '../policies/judge.ts'
 import { type Policies, readPolicies } from '../policies/read-policies.ts'
 import { type Resource, resourceOf } from '../policies/resources.ts'
@@ -14,7 +14,11 @@ import type { Findings } from './schemas.ts'
  * The team's admission policies against every object, as the API server would judge its create. A denial is a fault, and so is what
  * cannot be told without a cluster; where a binding only warns or audits, a warning.
  */
-export function checkPolicies(rendered: Rendered, { policiesLine }: PackageFile, kubernetes: Kubernetes): Findings {
+export function checkPolicies(
+  rendered: Rendered,
+  { file, policiesLine }: PackageFile,
+  kubernetes: Kubernetes,
+): Findings {
   if (rendered.policies === undefined) return { faults: [], warnings: [] }
   const policies = readPolicies(rendered.policies)
   const faults: Fault[] = [...policies.faults]
@@ -23,7 +27,7 @@ export function checkPolicies(rendered: Rendered, { policiesLine }: PackageFile,
     faults.push({
       code: 'ADMISSION_INVALID',
       message: 'spec.policies names no ValidatingAdmissionPolicy',
-      file: PACKAGE_FILE,
+      file,
       line: policiesLine,
     })
   const warnings: Fault[] = []

@@ -1,7 +1,7 @@
 import { groupOf } from '../../contract/artifact/objects.ts'
 import type { Fault } from '../../contract/errors.ts'
 import { fieldText, type SchemaFault, type Validate } from '../../contract/schema/validate.ts'
-import { PACKAGE_FILE, type PackageFile } from '../package-file.ts'
+import type { PackageFile } from '../package-file.ts'
 import { faultAt, type Rendered, type RenderedObject } from '../render/rendered.ts'
 import { deprecation, missingKind, preview } from '../schemas/api-versions.ts'
 import { type Kubernetes, kindKey } from '../schemas/builtins.ts'
@@ -37,8 +37,8 @@ type Finding = { readonly severity: 'fault' | 'warning'; readonly fault: Fault }
 const fault = (one: Fault): Finding => ({ severity: 'fault', fault: one })
 const warning = (one: Fault): Finding => ({ severity: 'warning', fault: one })
 
-function pinFindings({ kubernetesLine }: PackageFile, { pinned, known }: Kubernetes): readonly Finding[] {
-  const place = { file: PACKAGE_FILE, line: kubernetesLine }
+function pinFindings({ file, kubernetesLine }: PackageFile, { pinned, known }: Kubernetes): readonly Finding[] {
+  const place = { file, line: kubernetesLine }
   const range = `${known[0]} to ${known.at(-1)}`
   if (pinned === undefined) {
     const message = `spec.kubernetes.version pins no version, so fields of Kubernetes' own kinds are not checked; ${range} are known`

@@ -3,7 +3,7 @@ import { WaybillError } from '../../contract/errors.ts'
 import { LIMITS } from '../../contract/limits.ts'
 import type { TagResolver } from '../../contract/registry/registry.ts'
 import { look, readBounded, writeAtomic } from '../disk.ts'
-import { type CommitOptions, renderUnlocked } from '../pack-commit.ts'
+import { type CommitOptions, folderOf, renderUnlocked } from '../pack-commit.ts'
 import { findWorkingTree, listUncommitted, type WorkingTree } from '../working-tree/git.ts'
 import { LOCK_FILE, type LockedImages, readLock, writeLock } from './lock-file.ts'
 import { changesOf, type LockChange, planLock, taggedImages, type Update } from './plan-lock.ts'
@@ -35,33 +35,34 @@ export type Locked = {
 export async function lock(options: LockOptions): Promise<Locked> {
   const tree = await findWorkingTree(options.repo, options.env)
   const { commit, packageFile, rendered } = await renderUnlocked(options)
-  const file = join(tree.root, LOCK_FILE)
-  const before = await readWorkingLock(file)
+  const name = `${folderOf(options.path)}${LOCK_FILE}`
+  const file = join(tree.root, name)
+  const before = await readWorkingLock(file, name)
   const plan = planLock(taggedImages(rendered, packageFile.checks.images), before, options.update)
   if (options.checkOnly === true && options.update.names.length === 0 && options.update.all !== true)
-    refuseStale([...plan.wanted.map(({ name }) => `${name}: not locked`), ...plan.unused.map(notUsed)])
+    refuseStale(name, [...plan.wanted.map((image) => `${image.name}: not locked`), ...plan.unused.map(notUsed)])
   const resolved = await resolveImages(plan.wanted, options.registry)
   const after = new Map([...plan.kept, ...resolved])
   const images = changesOf(before, after)
   const changed = images.some(({ change }) => change !== 'kept')
-  if (options.checkOnly === true) refuseStale(images.flatMap(saysOf))
+  if (options.checkOnly === true) refuseStale(name, images.flatMap(saysOf))
   else if (changed) await writeAtomic([{ path: file, bytes: Buffer.from(writeLock(after)) }])
-  const uncommitted = await uncommittedIn(tree, commit.sha, options)
+  const uncommitted = (await uncommittedIn(tree, commit.sha, options)).filter((other) => other !== name)
   return { file, revision: commit.revision, changed, images, uncommitted }
 }
 
 /** What stands in the working tree, committed or not: it is what would be written over. */
-async function readWorkingLock(file: string): Promise<LockedImages> {
+async function readWorkingLock(file: string, name: string): Promise<LockedImages> {
   const found = await look(file)
   if (found === undefined) return new Map()
-  if (found.kind === 'folder') throw new WaybillError('LOCK_INVALID', `${LOCK_FILE} is a folder`)
+  if (found.kind === 'folder') throw new WaybillError('LOCK_INVALID', `${name} is a folder`)
   const { images, faults } = readLock(await readBounded(file, LIMITS.lockFileBytesMax))
   if (faults.length === 0) return images
-  throw new WaybillError('LOCK_INVALID', `${LOCK_FILE}: line ${faults[0]?.line}: ${faults[0]?.message}`, { faults })
+  throw new WaybillError('LOCK_INVALID', `${name}: line ${faults[0]?.line}: ${faults[0]?.message}`, { faults })
 }
 
 async function uncommittedIn(tree: WorkingTree, sha: string, { env }: LockOptions): Promise<readonly string[]> {
-  return (await listUncommitted(tree, sha, env)).filter((file) => file !== LOCK_FILE)
+  return listUncommitted(tree, sha, env)
 }
 
 function saysOf({ name, change, digest }: LockChange): readonly string[] {
@@ -74,8 +75,8 @@ function notUsed(name: string): string {
   return `${name}: nothing uses it any more`
 }
 
-function refuseStale(reasons: readonly string[]): void {
+function refuseStale(file: string, reasons: readonly string[]): void {
   if (reasons.length === 0) return
-  const faults = reasons.map((message) => ({ code: 'LOCK_STALE' as const, message, file: LOCK_FILE }))
-  throw new WaybillError('LOCK_STALE', `${LOCK_FILE} would change: ${reasons[0]}`, { faults })
+  const faults = reasons.map((message) => ({ code: 'LOCK_STALE' as const, message, file }))
+  throw new WaybillError('LOCK_STALE', `${file} would change: ${reasons[0]}`, { faults })
 }

@@ -4,7 +4,6 @@ import type { Fault } from '../../contract/errors.ts'
 import { LIMITS } from '../../contract/limits.ts'
 import type { Checkout } from '../checkout.ts'
 import { listFiles, look, readBounded } from '../disk.ts'
-import { PACKAGE_FILE } from '../package-file.ts'
 import { readYaml, type YamlFile, type YamlReader } from '../yaml/yaml.ts'
 import { objectsOf } from './objects.ts'
 import type { RenderedObject } from './rendered.ts'
@@ -23,11 +22,12 @@ export async function renderManifests(
   checkout: Checkout,
   environment: string,
   paths: readonly string[],
+  packageFile: string,
 ): Promise<RenderedPart> {
   const faults: Fault[] = []
   const files = new Set<string>()
   for (const path of paths) {
-    const found = await filesUnder(checkout, environment, path)
+    const found = await filesUnder(checkout, environment, path, packageFile)
     for (const file of found.files) files.add(file)
     faults.push(...found.faults)
   }
@@ -45,6 +45,7 @@ async function filesUnder(
   checkout: Checkout,
   environment: string,
   path: string,
+  packageFile: string,
 ): Promise<{ readonly files: readonly string[]; readonly faults: readonly Fault[] }> {
   const fault = (code: Fault['code'], file: string, message: string): Fault => ({ code, message, file, environment })
   const inFolder = path === '' || path === '.' ? '' : `${path}/`
@@ -73,7 +74,7 @@ async function filesUnder(
           'a kustomization in a plain folder; declare the environment as kustomize, or move it',
         ),
       )
-    else if (file !== PACKAGE_FILE) files.push(file)
+    else if (file !== packageFile) files.push(file)
   }
   return { files, faults }
 }

@@ -1,7 +1,7 @@
 import { canonicalJson } from '../../contract/canonical-json.ts'
 import { type Fault, WaybillError } from '../../contract/errors.ts'
 import type { Checkout } from '../checkout.ts'
-import { PACKAGE_FILE, type PackageFile, type Rendering, TOOLS, type ToolName } from '../package-file.ts'
+import { type PackageFile, type Rendering, TOOLS, type ToolName } from '../package-file.ts'
 import type { Env } from '../process.ts'
 import { helmVersion, renderHelm } from './helm/render-helm.ts'
 import { findRenderer, type Renderer } from './isolated.ts'
@@ -44,7 +44,7 @@ export async function examineTools(packageFile: PackageFile, found: Partial<Rend
     if (version === pinned) renderers[tool] = renderer
     else {
       const message = `waybill.yaml pins ${tool} ${pinned}, and this machine has ${version}`
-      faults.push({ code: 'TOOL_VERSION', message, file: PACKAGE_FILE, line: packageFile.toolLines[tool] })
+      faults.push({ code: 'TOOL_VERSION', message, file: packageFile.file, line: packageFile.toolLines[tool] })
     }
   }
   return { renderers, versions, faults }
@@ -60,9 +60,9 @@ export async function renderOnce(checkout: Checkout, packageFile: PackageFile, t
     environments[name] = part.objects
     faults.push(...part.faults)
   }
-  const schemas = await renderManifests(checkout, '', packageFile.schemas)
+  const schemas = await renderManifests(checkout, '', packageFile.schemas, packageFile.file)
   faults.push(...schemas.faults.map(({ environment: _none, ...fault }) => fault))
-  const policies = await renderManifests(checkout, '', packageFile.policies)
+  const policies = await renderManifests(checkout, '', packageFile.policies, packageFile.file)
   faults.push(...policies.faults.map(({ environment: _none, ...fault }) => fault))
   const declared = packageFile.policies.length === 0 ? {} : { policies: policies.objects }
   return { environments, faults, schemas: schemas.objects, ...declared, tools: tools.versions }
@@ -77,7 +77,7 @@ async function renderEnvironment(
 ): Promise<RenderedPart | undefined> {
   switch (rendering.kind) {
     case 'manifests':
-      return renderManifests(checkout, name, rendering.paths)
+      return renderManifests(checkout, name, rendering.paths, packageFile.file)
     case 'kustomize':
       return kustomize === undefined ? undefined : renderKustomize(checkout, name, rendering.path, kustomize)
     case 'helm': {
