@@ -1,4 +1,4 @@
-import { join, sep } from 'node:path'
+import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { Parser } from 'tar'
 import type { Fault } from '../../../contract/errors.ts'
@@ -15,7 +15,8 @@ export type FoundChart = { readonly files: ChartFiles; readonly packed: boolean;
 
 /**
  * Reads a chart out of the commit. A path that the commit has not, a submodule, a link out of the repository and a Git LFS pointer
- * are faults: what stands there is not part of the commit. Links inside the repository are followed, as helm follows them.
+ * are faults: what stands there is not part of the commit. Links inside the repository are followed, as helm follows them; a checkout has
+ * no others.
  */
 export async function readChart(
   checkout: Checkout,
@@ -29,8 +30,6 @@ export async function readChart(
   if (unusable.length > 0) return { faults: unusable.map(([name, why]) => fault('INPUT_UNSUPPORTED', name, why)) }
   const found = await look(join(checkout.root, path))
   if (found === undefined) return { faults: [fault('INPUT_MISSING', path, 'the commit has no such chart')] }
-  const inside = found.real === checkout.root || found.real.startsWith(checkout.root + sep)
-  if (!inside) return { faults: [fault('INPUT_UNSUPPORTED', path, 'it leads out of the repository')] }
   if (found.kind === 'file') {
     const bytes = await readBounded(found.real, LIMITS.manifestFileBytesMax)
     const files = isPointer(bytes) ? undefined : await unpack(bytes)

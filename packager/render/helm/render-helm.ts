@@ -1,4 +1,4 @@
-import { join, sep } from 'node:path'
+import { join } from 'node:path'
 import type { Fault } from '../../../contract/errors.ts'
 import { LIMITS } from '../../../contract/limits.ts'
 import type { Checkout } from '../../checkout.ts'
@@ -90,7 +90,7 @@ async function gather(checkout: Checkout, environment: string, release: HelmRele
     const read = await readInput(checkout, environment, file, 'helm')
     faults.push(...read.faults)
     const at = await look(join(checkout.root, file))
-    if (read.faults.length > 0 || at?.kind !== 'file' || !at.real.startsWith(checkout.root + sep)) continue
+    if (read.faults.length > 0 || at === undefined) continue
     values.set(file, await readBounded(at.real, LIMITS.manifestFileBytesMax))
     paths.push(at.real)
   }

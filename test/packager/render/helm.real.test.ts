@@ -100,6 +100,14 @@ const subchart = (folder: string, extra: Files = {}): Files =>
       ([name, content]) => [`${folder}/${name}`, content],
     ),
   )
+const hooked = (types: string) => `apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: hook
+  annotations:
+    "helm.sh/hook": ${types}
+`
+
 const depends = (fields: string) => `${CHART}dependencies:\n  - {name: cache, ${fields}}\n`
 const names = (objects: readonly Record<string, unknown>[]) =>
   objects.map(({ kind, metadata }) => {
@@ -171,6 +179,28 @@ test('what helm vendors and locks is taken; a lock of another Chart.yaml and ano
   assert.deepEqual(other, ['charts/shop/Chart.lock CHART_DEPENDENCY', 'charts/shop/Chart.yaml:5 CHART_DEPENDENCY'])
 })
 
+test('what is wrong in a dependency under another name is placed at its own template', async () => {
+  const files = subchart('charts/shop/charts/cache', { 'templates/config.yaml': hooked('pre-install') })
+  const metadata = { 'charts/shop/Chart.yaml': depends('version: 0.2.1, alias: store') }
+  assert.deepEqual(brief(await faultsOf(chart(undefined, { ...files, ...metadata }))), [
+    'charts/shop/charts/cache/templates/config.yaml:6 HOOK_UNSUPPORTED',
+  ])
+})
+
+test('a chart in an archive is taken as it was published, its old lock too; where it fails, the place inside is said', async () => {
+  const folder = tempFolder()
+  const lock = 'dependencies: []\ndigest: sha256:0\n'
+  const packed = async (template: string) => {
+    writeFiles(folder, subchart('cache', { 'Chart.lock': lock, 'templates/config.yaml': template }))
+    execFileSync('tar', ['-czf', 'cache.tgz', 'cache'], { cwd: folder })
+    return faultsOf(chart(undefined, { 'charts/shop/charts/cache-0.2.1.tgz': readFileSync(join(folder, 'cache.tgz')) }))
+  }
+  assert.deepEqual(await packed(CONFIG.replace('-config', '-cache')), [])
+  const faults = await packed('{{ fail "no way" }}')
+  assert.deepEqual(brief(faults), ['charts/shop/charts/cache-0.2.1.tgz RENDER_FAILED'])
+  assert.equal(faults[0]?.message, 'shop/charts/cache/templates/config.yaml:1: no way')
+})
+
 test('what a vendored chart depends on must be vendored too, and what is wrong in an archive is placed at the archive', async () => {
   const folder = tempFolder()
   writeFiles(
@@ -183,14 +213,6 @@ test('what a vendored chart depends on must be vendored too, and what is wrong i
     'charts/shop/charts/cache-0.2.1.tgz CHART_DEPENDENCY',
   ])
 })
-
-const hooked = (types: string) => `apiVersion: v1
-kind: ConfigMap
-metadata:
-  name: hook
-  annotations:
-    "helm.sh/hook": ${types}
-`
 
 test('test hooks are left out, and every other hook is refused, also those that helm would drop without a word', async () => {
   const tests = ['test', 'test-success', 'test-failure', '"test, TEST-success"'].map((types, i) => [
@@ -311,6 +333,8 @@ test('a schema of values is enforced, by field and type only, and one that leads
       brief(await faultsOf(chart(undefined, { 'charts/shop/values.schema.json': REMOTE.replace('REF', ref) }))),
       ['charts/shop/values.schema.json INPUT_REMOTE'],
     )
+  const meta = { 'charts/shop/values.schema.json': '{"$schema": "https://example.com/a.json"}' }
+  assert.deepEqual(brief(await faultsOf(chart(undefined, meta))), ['charts/shop/values.schema.json INPUT_REMOTE'])
   const broken = await faultsOf(chart(undefined, { 'charts/shop/values.schema.json': '{"a": }' }))
   assert.deepEqual(brief(broken), ['charts/shop/values.schema.json YAML_INVALID'])
   const own =
