@@ -118,6 +118,15 @@ test('what cannot be resolved is told all at once, and the file stays as it was'
   assert.equal(lockOf(repo), before)
 })
 
+test('a registry that counts requests says when to come back', async (t) => {
+  const { image, run, when } = await settle(t)
+  when('HEAD', /acme/).status(429, { 'retry-after': '7' })
+  await assert.rejects(run(repositoryOf(filesWith(image('acme/api:1')))), (error) => {
+    assert.ok(hasCode(error, 'REGISTRY_RATE_LIMITED'))
+    return error.retryAfterSeconds === 7
+  })
+})
+
 test('a lock that is broken is refused by check beside all else that is wrong, and lock does not write over it', async (t) => {
   const { push, image, run } = await settle(t)
   const digest = push('acme/api', '1.4', 'a')
