@@ -1,5 +1,6 @@
 import { homedir } from 'node:os'
 import { join } from 'node:path'
+import { WaybillError } from '../contract/errors.ts'
 import { loginCredentials } from '../contract/registry/login.ts'
 import type { RegistryReader } from '../contract/registry/registry.ts'
 import { createRegistryReader, type RegistryConnection } from '../contract/registry/registry-client.ts'
@@ -48,16 +49,22 @@ export function orasOptions(flags: Flags, { env, cwd }: Context) {
   }
 }
 
-/** As curl and Go read them: lower case first; HTTP_PROXY in upper case is a CGI request's header, but everyone honours it. */
+/**
+ * As Go reads them, and so oras: lower case first, a proxy without a scheme is one of HTTP, and this machine is never asked through a proxy.
+ * @throws WaybillError USAGE, without the value: it may hold a password
+ */
 export function proxyOf(env: Context['env']) {
-  const http = env.http_proxy ?? env.HTTP_PROXY
-  const https = env.https_proxy ?? env.HTTPS_PROXY
-  const no = env.no_proxy ?? env.NO_PROXY
-  return {
-    ...(http === undefined ? {} : { http }),
-    ...(https === undefined ? {} : { https }),
-    ...(no === undefined ? {} : { no }),
-  }
+  const http = proxyAt('HTTP_PROXY', env.http_proxy || env.HTTP_PROXY)
+  const https = proxyAt('HTTPS_PROXY', env.https_proxy || env.HTTPS_PROXY)
+  const no = [env.no_proxy || env.NO_PROXY, 'localhost,127.0.0.0/8,::1'].filter(Boolean).join(',')
+  return { ...(http === undefined ? {} : { http }), ...(https === undefined ? {} : { https }), no }
+}
+
+function proxyAt(name: string, value: string | undefined): string | undefined {
+  if (!value) return undefined
+  const url = /^[a-z0-9+.-]+:\/\//i.test(value) ? value : `http://${value}`
+  if (URL.canParse(url) && /^https?:$/.test(new URL(url).protocol)) return url
+  throw new WaybillError('USAGE', `${name} is not the address of an HTTP proxy`)
 }
 
 /** What is read from, and written to by name: a registry, or the folder of a layout. */

@@ -30,6 +30,7 @@ const ADAPTER_PARTS: Readonly<Record<string, string>> = {
   'contract/registry/login.ts': 'login files and credential helpers',
   'contract/registry/address.ts': 'what a host name is, for the pool of connections',
   'contract/registry/connections.ts': 'the pool of connections to a registry',
+  'contract/registry/no-proxy.ts': 'what an address is, for the pool of connections',
   'packager/checkout.ts': 'the folder that a commit is laid out in',
   'packager/pack-commit.ts': 'the temporary folder around it all',
   'puller/cluster/cluster-access.ts': 'kubeconfig, tokens and the pool of connections to an API server',

@@ -1,15 +1,16 @@
 import { type LookupAddress, type LookupOptions, lookup } from 'node:dns'
 import { rootCertificates } from 'node:tls'
-import { Agent, type Dispatcher, EnvHttpProxyAgent } from 'undici'
+import { Agent, type Dispatcher, ProxyAgent } from 'undici'
 import { WaybillError } from '../errors.ts'
 import { LIMITS } from '../limits.ts'
 import { nearnessOfAddress, nearnessOfHost } from './address.ts'
 import { where } from './http.ts'
+import { bypassesProxy } from './no-proxy.ts'
 
 export type ConnectionOptions = {
   /** PEM certificates that are trusted in addition to Node's own. */
   readonly ca?: string
-  /** Values of HTTP_PROXY, HTTPS_PROXY and NO_PROXY. */
+  /** Values of HTTP_PROXY, HTTPS_PROXY and NO_PROXY; the environment itself is not read. */
   readonly proxy?: { readonly http?: string; readonly https?: string; readonly no?: string }
   readonly idleMs?: number
 }
@@ -29,6 +30,7 @@ export type Connections = {
 /** Nothing connects before the first request. */
 export function createConnections({ ca, proxy, idleMs = LIMITS.registryIdleMs }: ConnectionOptions): Connections {
   const tls = ca === undefined ? {} : { ca: [...rootCertificates, ca] }
+  const opened: Dispatcher[] = []
   const pool = (connect: object): Dispatcher => {
     const options = {
       headersTimeout: idleMs,
@@ -36,14 +38,22 @@ export function createConnections({ ca, proxy, idleMs = LIMITS.registryIdleMs }:
       connect: { timeout: idleMs, ...tls, ...connect },
       maxHeaderSize: 64 * 1024,
     }
-    if (proxy?.http === undefined && proxy?.https === undefined) return new Agent(options)
-    return new EnvHttpProxyAgent({
-      ...options,
-      requestTls: tls,
-      // An empty string keeps undici from reading the process's own environment.
-      httpProxy: proxy.http ?? '',
-      httpsProxy: proxy.https ?? '',
-      noProxy: proxy.no ?? '',
+    const direct = new Agent(options)
+    opened.push(direct)
+    // Who goes through a proxy connects to it alone; names are looked up there.
+    const through = (uri: string | undefined) => {
+      if (uri === undefined) return undefined
+      const agent = new ProxyAgent({ ...options, connect: { timeout: idleMs }, uri, requestTls: tls, proxyTls: tls })
+      opened.push(agent)
+      return agent
+    }
+    const agents = { http: through(proxy?.http), https: through(proxy?.https) }
+    if (agents.http === undefined && agents.https === undefined) return direct
+    return direct.compose((dispatch) => (request, handler) => {
+      const url = new URL(String(request.origin))
+      const agent = url.protocol === 'https:' ? agents.https : agents.http
+      if (agent === undefined || bypassesProxy(proxy?.no ?? '', url)) return dispatch(request, handler)
+      return agent.dispatch(request, handler)
     })
   }
   const registry = pool({})
@@ -63,7 +73,7 @@ export function createConnections({ ca, proxy, idleMs = LIMITS.registryIdleMs }:
       return near === 'loopback' ? refuse('which is this machine') : outward
     },
     close: async () => {
-      await Promise.all([registry.destroy(), outward.destroy()])
+      await Promise.all(opened.map((dispatcher) => dispatcher.destroy()))
     },
   }
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
-import { createServer } from 'node:http'
+import { request as ask, createServer } from 'node:http'
 import { connect } from 'node:net'
 import { after, test } from 'node:test'
 import { digestOf } from '../../../contract/digest.ts'
@@ -14,8 +14,18 @@ const cert = fixture('loopback.crt')
 const secure = await startFakeRegistry({ tls: { cert, key: fixture('loopback.key') } })
 const plain = await startFakeRegistry()
 const tunnels: string[] = []
-const proxy = createServer().on('connect', (request, socket) => {
+const logins: (string | undefined)[] = []
+const proxy = createServer((request, response) => {
+  // Plain HTTP is not tunnelled: the proxy is asked for the whole address.
   tunnels.push(request.url ?? '')
+  const onward = ask(request.url ?? '', { method: request.method ?? '', headers: request.headers }, (answer) => {
+    response.writeHead(answer.statusCode ?? 502, answer.headers)
+    answer.pipe(response)
+  })
+  request.pipe(onward)
+}).on('connect', (request, socket) => {
+  tunnels.push(request.url ?? '')
+  logins.push(request.headers['proxy-authorization'])
   const [host = '', port = ''] = (request.url ?? '').split(':')
   const onward = connect(Number(port), host, () => {
     socket.write('HTTP/1.1 200 OK\r\n\r\n')
@@ -77,4 +87,28 @@ test('a proxy is used when given, and not for what NO_PROXY names', async () => 
   assert.equal(await around.resolveTag(repository, 'x'), digest)
   assert.deepEqual(tunnels, [secure.host])
   await around.close()
+})
+
+test('what stands behind a proxy is asked with the proxy’s login, and plain HTTP by its whole address', async () => {
+  tunnels.length = 0
+  const login = proxyUrl.replace('http://', 'http://ada:p%40ss@')
+  const through = createRegistryReader({ ca: cert, proxy: { https: login } })
+  assert.equal(await through.resolveTag(repository, 'x'), digest)
+  assert.equal(logins.at(-1), `Basic ${Buffer.from('ada:p@ss').toString('base64')}`)
+  assert.equal(secure.seen.at(-1)?.headers['proxy-authorization'], undefined)
+  await through.close()
+  plain.putManifest('acme/shop', manifest, { tag: 'x' })
+  const other = createRegistryReader({ plainHttp: true, proxy: { http: proxyUrl } })
+  await other.resolveTag(parseRepository(`${plain.host}/acme/shop`), 'x')
+  assert.equal(tunnels.at(-1), `http://${plain.host}/v2/acme/shop/manifests/x`)
+  await other.close()
+})
+
+test('a proxy for HTTPS is not one for HTTP', async () => {
+  tunnels.length = 0
+  plain.putManifest('acme/shop', manifest, { tag: 'x' })
+  const reader = createRegistryReader({ plainHttp: true, proxy: { https: proxyUrl } })
+  await reader.resolveTag(parseRepository(`${plain.host}/acme/shop`), 'x')
+  assert.deepEqual(tunnels, [])
+  await reader.close()
 })
