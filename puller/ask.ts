@@ -1,5 +1,6 @@
 import { parseDigest } from '../contract/digest.ts'
 import { type ErrorCode, WaybillError } from '../contract/errors.ts'
+import type { TagLister, TagResolver } from '../contract/registry/registry.ts'
 import { durationMs, withJitter } from './clock.ts'
 import { seenOf } from './facts.ts'
 import type { Job } from './job.ts'
@@ -9,7 +10,9 @@ import { policiesFor } from './observe.ts'
 import type { Account } from './plan/plan-context.ts'
 import type { Turn } from './queue.ts'
 import type { Ledger } from './records/ledger.ts'
+import { nextTimeMs } from './schedule.ts'
 import type { Site } from './site.ts'
+import { dueSinceMs, rememberedTags, scheduleOf } from './source/due.ts'
 import { examine } from './source/examine.ts'
 import { cachedSource, type Fetched, fetchEnvironment, fetchRelease } from './source/fetch.ts'
 import { environmentOf, type Resolved, resolve, verifyTarget } from './source/resolve.ts'
@@ -40,11 +43,10 @@ export type Asked =
 
 /** Resolve → Verify → Fetch of what the Delivery asks for. What is refused, or cannot be had, is an answer; faults of ours are thrown. */
 export async function ask(observed: Observed): Promise<Asked> {
-  const { delivery, ledger, site, access, turn } = observed
+  const { delivery, ledger } = observed
   const found: { resolved?: Resolved; verified?: Verified } = {}
   try {
-    const sinceMs = Math.max(turn.askedAtMs, site.clock.nowMs() - durationMs(delivery.spec.interval) / 2)
-    const resolved = await resolve(delivery.spec, site.registries.polls(access, turn, sinceMs))
+    const resolved = await resolve(delivery.spec, tags(observed))
     found.resolved = resolved
     const target = verifyTarget(resolved, (digest) => ledger.summary.ran.has(parseDigest(digest)))
     const verified = await verifyHere(observed, target, { ordered: true })
@@ -61,6 +63,15 @@ function named(resolved: Resolved | undefined, said: Said): Said {
   if (resolved?.release === undefined) return said
   const { code, message } = said
   return { code, message: boundedMessage(`${resolved.repository.repository}:${resolved.release.version}: ${message}`) }
+}
+
+/** The registry's tags, or between the times of a schedule those of the last time. */
+function tags({ delivery, site, access, turn }: Observed): TagResolver & TagLister {
+  const nowMs = site.clock.nowMs()
+  const dueMs = dueSinceMs(delivery, nowMs)
+  if (dueMs === undefined) return rememberedTags(delivery)
+  const sinceMs = Math.max(dueMs, turn.askedAtMs, nowMs - durationMs(delivery.spec.interval) / 2)
+  return site.registries.polls(access, turn, sinceMs)
 }
 
 const OURS: ReadonlySet<ErrorCode> = new Set(['INTERNAL', 'RECORD_KEY'])
@@ -115,11 +126,15 @@ export async function watchForNewer(observed: Observed, resolved: Resolved): Pro
   const { signal } = turn
   if (resolved.via !== 'channel' && resolved.via !== 'version') return undefined
   const intervalMs = durationMs(delivery.spec.interval)
+  const schedule = scheduleOf(delivery)
+  let nextMs = schedule === undefined ? 0 : nextTimeMs(schedule, site.clock.nowMs())
   while (!signal.aborted) {
     await site.clock.sleep(withJitter(intervalMs, site.clock), signal)
     if (signal.aborted) return undefined
+    if (site.clock.nowMs() < nextMs) continue
     try {
-      const sinceMs = site.clock.nowMs() - intervalMs / 2
+      const sinceMs = Math.max(nextMs, site.clock.nowMs() - intervalMs / 2)
+      if (schedule !== undefined) nextMs = nextTimeMs(schedule, site.clock.nowMs())
       const newer = await resolve(delivery.spec, site.registries.polls(access, turn, sinceMs))
       if (newer.digest === resolved.digest) continue
       const target = verifyTarget(newer, (of) => ledger.summary.ran.has(parseDigest(of)))

@@ -4,17 +4,20 @@ import { setTimeout as delay } from 'node:timers/promises'
 export interface Clock {
   /** Milliseconds since 1970. */
   nowMs(): number
-  /** Ends early, without an error, when `signal` aborts. */
+  /** Ends early, without an error, when `signal` aborts; after 24 days at the latest. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>
   /** 0 ≤ x < 1, for jitter. */
   random(): number
 }
 
+/** Node takes a longer time for none at all. */
+const TIMER_MS_MAX = 2 ** 31 - 1
+
 export const systemClock: Clock = {
   nowMs: () => Date.now(),
   sleep: async (ms, signal) => {
     try {
-      await delay(ms, undefined, signal === undefined ? {} : { signal })
+      await delay(Math.min(ms, TIMER_MS_MAX), undefined, signal === undefined ? {} : { signal })
     } catch (error) {
       if (signal?.aborted !== true) throw error
     }

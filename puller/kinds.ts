@@ -3,6 +3,7 @@ import { digestSchema, environmentNameSchema, revisionSchema } from '../contract
 import { isErrorCode, WaybillError } from '../contract/errors.ts'
 import { LIMITS } from '../contract/limits.ts'
 import { isChannel, parseRepository } from '../contract/reference.ts'
+import { isSchedule, isTimeZone } from './schedule.ts'
 import { isVersionRange, RANGE_CHARS_MAX } from './source/version-range.ts'
 
 /**
@@ -69,7 +70,14 @@ export const deliverySpecSchema = z.strictObject({
   environment: environmentNameSchema.optional(),
   serviceAccountName: k8sNameSchema.default('waybill'),
   interval: durationSchema.default('1m'),
-  schedule: notBuilt,
+  /** With one, the source is asked at these times, and at once when the Delivery changes. */
+  schedule: z
+    .string()
+    .max(128)
+    .refine(isSchedule, 'a cron expression of five fields that has a next time, such as 0 6 * * 1-5')
+    .optional(),
+  /** Of the schedule; default UTC. */
+  timeZone: z.string().max(64).refine(isTimeZone, 'the IANA name of a time zone, such as Europe/Berlin').optional(),
   prune: z
     .strictObject({ enabled: z.boolean().default(true), maxPercent: z.int().min(0).max(100).default(30) })
     .default({ enabled: true, maxPercent: 30 }),
@@ -103,6 +111,10 @@ export const deliveryStatusSchema = z.object({
       version: z.string().optional(),
       at: z.string(),
     })
+    .optional(),
+  /** With a schedule: when the source was last asked, for which generation and which request of a person, and when it is asked again. */
+  schedule: z
+    .object({ askedAt: z.string(), nextAt: z.string(), generation: z.int(), request: digestSchema.optional() })
     .optional(),
   /** What the newest healthy outcome applied. */
   applied: z
@@ -150,7 +162,7 @@ export type Delivery = {
 }
 
 /** Fields of a Delivery that are declared, and refused until they are built. */
-export const UNBUILT_DELIVERY_FIELDS = ['schedule', 'suspend', 'hold.until'] as const
+export const UNBUILT_DELIVERY_FIELDS = ['suspend', 'hold.until'] as const
 
 /**
  * Parses a Delivery's spec.
@@ -165,7 +177,6 @@ export function parseDeliverySpec(name: string, spec: unknown): DeliverySpec {
     )
   const { data } = parsed
   const unbuilt = [
-    ...(data.schedule === undefined ? [] : ['spec.schedule']),
     ...(data.suspend === undefined ? [] : ['spec.suspend']),
     ...(data.hold?.until === undefined ? [] : ['spec.hold.until']),
     ...(data.deletion === 'delete' ? ['spec.deletion: delete'] : []),
@@ -183,6 +194,10 @@ export function parseDeliverySpec(name: string, spec: unknown): DeliverySpec {
       'DELIVERY_INVALID',
       `Delivery ${name}: spec.environment is required with a version or a digest`,
     )
+  if (data.schedule !== undefined && digest !== undefined)
+    throw new WaybillError('DELIVERY_INVALID', `Delivery ${name}: spec.schedule goes with a channel or a version`)
+  if (data.timeZone !== undefined && data.schedule === undefined)
+    throw new WaybillError('DELIVERY_INVALID', `Delivery ${name}: spec.timeZone goes with a schedule`)
   return data
 }
 

@@ -41,7 +41,7 @@ export async function look(site: Site, key: DeliveryKey, turn: Turn): Promise<Lo
     if (turn.signal.aborted) return { next: { kind: 'after', ms: 0 } }
     const said = await report(findingOf(delivery, ledger.summary, ending))
     log(site, key, ending, said)
-    return { next: nextRunOf(delivery, ending), said }
+    return { next: nextRunOf(delivery, ending, site.clock.nowMs()), said }
   } catch (error) {
     if (turn.signal.aborted) return { next: { kind: 'after', ms: 0 } }
     return concludeError(site, header, ledger, error, report)

@@ -4,6 +4,8 @@ import { type Clock, withJitter } from './clock.ts'
 export type NextRun =
   /** Look again after this time, give or take a tenth. */
   | { readonly kind: 'after'; readonly ms: number }
+  /** Look again after this time, and not before it. */
+  | { readonly kind: 'at'; readonly ms: number }
   /** It failed: look again soon, then less and less often, but at least every `maxMs`; and not before `ms`, where the other side asked for that. */
   | { readonly kind: 'backoff'; readonly ms?: number; readonly maxMs?: number }
   /** Not again, unless asked. */
@@ -50,6 +52,9 @@ type Entry = {
   running?: AbortController | undefined
   timer?: AbortController | undefined
 }
+
+/** Timers may be this much early. */
+const TIMER_MS = 20
 
 /** One run per key at a time, at most `parallel` in all, first come first served; each key has its own pace after it failed. */
 export function createQueue(options: QueueOptions): Queue {
@@ -128,8 +133,8 @@ export function createQueue(options: QueueOptions): Queue {
     entry.failures = next.kind === 'backoff' ? entry.failures + 1 : 0
     if (entry.again) start(key, entry)
     else if (next.kind !== 'never') {
-      const ms = next.kind === 'after' ? next.ms : backoffMs(entry.failures, next)
-      schedule(key, entry, withJitter(ms, clock))
+      const ms = next.kind === 'backoff' ? backoffMs(entry.failures, next) : next.ms
+      schedule(key, entry, next.kind === 'at' ? ms + TIMER_MS : withJitter(ms, clock))
     }
   }
   const backoffMs = (failures: number, { ms = 0, maxMs = backoffMaxMs }: { ms?: number; maxMs?: number }) =>

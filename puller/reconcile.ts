@@ -10,6 +10,7 @@ import type { Said } from './message.ts'
 import type { Account } from './plan/plan-context.ts'
 import { recordDistrust, recordRefusal } from './record-refusal.ts'
 import type { Site } from './site.ts'
+import { dueSinceMs } from './source/due.ts'
 import type { Resolved } from './source/resolve.ts'
 import { type PullAccess, readPullAccess } from './source/secrets.ts'
 import type { Verified } from './source/verify.ts'
@@ -19,6 +20,8 @@ export type Ending = {
   /** What the source names; absent when it could not be asked. */
   readonly resolved?: Resolved
   readonly promotionSequence?: number
+  /** When the source was asked and answered, in milliseconds since 1970; absent when it did not, or was not to be asked. */
+  readonly askedAtMs?: number
   /** Why what is asked for is not carried out. */
   readonly refusal?: Said
   /** What became of what is asked for, or of what ran before in its place; absent when there was nothing to keep. */
@@ -33,18 +36,21 @@ export type Ending = {
 export async function reconcile(observed: Observed): Promise<Ending> {
   const { ledger } = observed
   if (ledger.summary.broken !== undefined) throw new WaybillError('RECORD_CHAIN_BROKEN', ledger.summary.broken)
+  const { site, delivery } = observed
+  const atMs = site.clock.nowMs()
   const asked = await ask(observed)
+  const answered = dueSinceMs(delivery, atMs) !== undefined && hasAnswered(delivery, asked) ? { askedAtMs: atMs } : {}
   // What was given up on the way says nothing of what was asked for.
   if (observed.turn.signal.aborted) return { result: { kind: 'interrupted' }, kept: false }
   if (asked.kind === 'fetched') {
     const result = await carryOut(askedJob(observed, asked))
-    const about = { resolved: asked.resolved, ...sequenceOf(asked.verified) }
+    const about = { resolved: asked.resolved, ...sequenceOf(asked.verified), ...answered }
     if (result.kind !== 'refused') return { ...about, result, kept: false }
     await recordRefusal(observed, { ...asked, said: result.said, objects: result.objects })
     return { ...about, refusal: result.said, ...(await keep(observed, asked.resolved.digest)) }
   }
   const { resolved, said } = asked
-  const about = { ...(resolved === undefined ? {} : { resolved }), ...patience(asked) }
+  const about = { ...(resolved === undefined ? {} : { resolved }), ...answered, ...patience(asked) }
   if (resolved !== undefined && isDistrust(said.code) && isWhatRuns(observed, resolved)) {
     await recordDistrust(observed, resolved.digest, said)
     return { ...about, refusal: said, kept: false }
@@ -52,6 +58,13 @@ export async function reconcile(observed: Observed): Promise<Ending> {
   await recordRefusal(observed, asked)
   const keepsSame = isOrder(said.code) || resolved?.release !== undefined
   return { ...about, refusal: said, ...(await keep(observed, keepsSame ? undefined : resolved?.digest)) }
+}
+
+/** That there is no such tag is an answer too, where an earlier one is remembered for this spec: it stands until the next time. */
+function hasAnswered({ status, generation }: Delivery, asked: Asked): boolean {
+  if (asked.kind === 'fetched' || asked.resolved !== undefined) return true
+  const { code } = asked.said
+  return (code === 'REGISTRY_NOT_FOUND' || code === 'VERSION_UNMATCHED') && status.schedule?.generation === generation
 }
 
 /** The digest that runs, under the name that it was chosen by: another version that nobody released may be at the same digest. */

@@ -6,6 +6,8 @@ import type { Said } from './message.ts'
 import type { NextRun } from './queue.ts'
 import type { Ending } from './reconcile.ts'
 import type { LedgerSummary } from './records/ledger.ts'
+import { nextTimeMs } from './schedule.ts'
+import { askedNow, scheduleOf } from './source/due.ts'
 import type { Finding } from './status.ts'
 
 /** Pure: what the ending of a reconcile means for the status, and when to look again. */
@@ -30,8 +32,15 @@ export function findingOf(delivery: Delivery, summary: LedgerSummary, ending: En
             ...(ending.promotionSequence === undefined ? {} : { sequence: ending.promotionSequence }),
           },
         }),
+    ...scheduleSays(delivery, ending),
     ...driftOf(ending),
   }
+}
+
+function scheduleSays(delivery: Delivery, { askedAtMs }: Ending): Pick<Finding, 'schedule'> {
+  const schedule = scheduleOf(delivery)
+  if (schedule === undefined) return { schedule: null }
+  return askedAtMs === undefined ? {} : { schedule: askedNow(delivery, schedule, askedAtMs) }
 }
 
 /** What the records say, for the status: it repeats them, and is never read back. */
@@ -175,8 +184,20 @@ export function findingOfError(generation: number, said: Said, summary: LedgerSu
   }
 }
 
-/** When to look again: at the interval, or sooner after a failure; not before the registry wants to be asked again. */
-export function nextRunOf(delivery: Delivery, { refusal, result, retryAfterMs = 0 }: Ending): NextRun {
+/** When to look again: at the interval or the next time of the schedule, or sooner after a failure; not before the registry wants to be asked again. */
+export function nextRunOf(delivery: Delivery, ending: Ending, nowMs: number): NextRun {
+  const next = nextByInterval(delivery, ending)
+  const schedule = scheduleOf(delivery)
+  if (schedule === undefined) return next
+  const untilMs = nextTimeMs(schedule, nowMs) - nowMs
+  const isSooner = next.kind === 'after' && untilMs < next.ms * SOONEST
+  return isSooner && (ending.retryAfterMs ?? 0) <= untilMs ? { kind: 'at', ms: untilMs } : next
+}
+
+/** `after` may be a tenth sooner than it says. */
+const SOONEST = 1.1
+
+function nextByInterval(delivery: Delivery, { refusal, result, retryAfterMs = 0 }: Ending): NextRun {
   const intervalMs = durationMs(delivery.spec.interval)
   const every: NextRun = { kind: 'after', ms: Math.max(intervalMs, retryAfterMs) }
   if (result?.kind === 'interrupted') return { kind: 'after', ms: 0 }

@@ -21,6 +21,8 @@ export type Finding = {
   readonly sourceReady?: Says & { readonly status: Condition['status'] }
   readonly resolved?: Omit<NonNullable<DeliveryStatus['resolved']>, 'at'>
   readonly applied?: DeliveryStatus['applied']
+  /** `null`: there is no schedule. */
+  readonly schedule?: NonNullable<DeliveryStatus['schedule']> | null
   readonly lastRecord?: DeliveryStatus['lastRecord']
   /** `null`: it was compared, and there is none. */
   readonly drift?: Omit<NonNullable<DeliveryStatus['drift']>, 'at'> | null
@@ -43,11 +45,13 @@ export function nextStatus(before: DeliveryStatus, finding: Finding, now: string
   const resolved = finding.resolved === undefined ? before.resolved : dated(before.resolved, finding.resolved, now)
   const applied = finding.applied ?? before.applied
   const lastRecord = finding.lastRecord ?? before.lastRecord
+  const schedule = finding.schedule === undefined ? before.schedule : (finding.schedule ?? undefined)
   const drift = finding.drift === undefined ? before.drift : nextDrift(before.drift, finding.drift, now)
   return {
     observedGeneration: finding.generation,
     conditions,
     ...(resolved === undefined ? {} : { resolved }),
+    ...(schedule === undefined ? {} : { schedule }),
     ...(applied === undefined ? {} : { applied }),
     ...(lastRecord === undefined ? {} : { lastRecord }),
     ...(drift === undefined ? {} : { drift }),

@@ -54,6 +54,7 @@ function oneOf(object: JsonObject): Outcome {
     ['Revision', status.applied?.revision],
     ['Since', status.applied?.at],
     ['Resolved', status.resolved?.digest],
+    ['Next look', status.schedule?.nextAt],
     ['Held at', row?.hold],
     [
       'Drift',

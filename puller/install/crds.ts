@@ -2,6 +2,7 @@ import type { KubeObject } from '../../contract/artifact/objects.ts'
 import type { JsonObject } from '../../contract/canonical-json.ts'
 import { trustPolicySpecSchema } from '../../contract/trust/trust-policy.ts'
 import { deliverySpecSchema, deliveryStatusSchema, GROUP, inventorySpecSchema, recordSpecSchema } from '../kinds.ts'
+import { SCHEDULE_PATTERN, TIME_ZONE_PATTERN } from '../schedule.ts'
 import { RANGE_PATTERN } from '../source/version-range.ts'
 import { type Amendments, structural } from './structural.ts'
 
@@ -24,7 +25,8 @@ const deliverySpecAmendments: Amendments = {
   spec: rules(
     rule('has(self.environment) || has(self.source.channel)', 'environment is required with a version or a digest'),
     rule("self.deletion != 'delete'", notBuilt('deletion: delete')),
-    rule('!has(self.schedule)', notBuilt('schedule')),
+    rule('!has(self.schedule) || !has(self.source.digest)', 'schedule goes with a channel or a version'),
+    rule('!has(self.timeZone) || has(self.schedule)', 'timeZone goes with a schedule'),
     rule('!has(self.suspend)', notBuilt('suspend')),
   ),
   'spec.source': rules(
@@ -62,8 +64,16 @@ const deliverySpecAmendments: Amendments = {
   },
   'spec.environment': { description: 'The environment of the artifact that is applied. Default: the channel’s name.' },
   'spec.serviceAccountName': { description: 'The account that everything is applied as.', pattern: OBJECT_NAME },
-  'spec.interval': { maxLength: DURATION_MAX, description: 'How often source and cluster are looked at: 30s, 5m, 1h.' },
-  'spec.schedule': { ...text(256), description: 'Not built yet.' },
+  'spec.interval': {
+    maxLength: DURATION_MAX,
+    description: 'How often source and cluster are looked at, with a schedule the cluster alone: 30s, 5m, 1h.',
+  },
+  'spec.schedule': {
+    description:
+      'A cron expression of five fields: new releases are looked for at these times, and at once when the Delivery changes.',
+    pattern: SCHEDULE_PATTERN,
+  },
+  'spec.timeZone': { description: 'IANA name of the schedule’s time zone. Default: UTC.', pattern: TIME_ZONE_PATTERN },
   'spec.prune': {
     description: 'Whether what left the artifact is deleted, and how much of it at most without a confirmation.',
   },

@@ -113,7 +113,14 @@ describe('a Delivery', () => {
       { source: { repository: source.repository, version: 'newest!' }, environment: 'x' },
       /spec.source.version/,
     ],
-    ['a schedule', { source, schedule: '* * * * *' }, /schedule is not built yet/],
+    ['a schedule of six fields', { source, schedule: '0 * * * * *' }, /spec.schedule/],
+    ['a schedule with its zone in it', { source, schedule: 'CRON_TZ=UTC 0 6 * * *' }, /spec.schedule/],
+    [
+      'a schedule for a digest',
+      { source: { repository: source.repository, digest: A }, environment: 'x', schedule: '0 6 * * *' },
+      /schedule goes with a channel or a version/,
+    ],
+    ['a time zone without a schedule', { source, timeZone: 'Europe/Berlin' }, /timeZone goes with a schedule/],
     ['suspend', { source, suspend: { reason: 'freeze' } }, /suspend is not built yet/],
     [
       'a hold with an end',
