@@ -52,6 +52,8 @@ export const LIMITS = {
   yamlValuesMax: 2_000_000,
   /** YAML aliases expanded in one document ("billion laughs"). */
   yamlAliasesMax: 1000,
+  /** Items that the macros of one policy walk over, for one object. Where it ends, the policy is undecided. */
+  policyStepsMax: 100_000,
   /** What a child process (kustomize, oras, git) may print. */
   childOutputBytesMax: 256 * 1024 * 1024,
   childMs: 300_000,

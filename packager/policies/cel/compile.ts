@@ -38,7 +38,10 @@ import {
 } from './values.ts'
 
 /** What variables hold while one object is looked at; undefined where nothing is known yet. */
-export type Frame = (Result | undefined)[]
+export type Frame = (Result | undefined)[] & {
+  /** How many items macros have walked over. */
+  steps?: number
+}
 
 /** An expression that was checked and can be evaluated, again and again. */
 export type Node = { readonly type: CelType; readonly run: (frame: Frame) => Result }

@@ -28,8 +28,8 @@ const isSorted: Implementation = (items) => {
     const before = values[i - 1]
     if (before === undefined) continue
     const order = compare(before, value)
-    if (order === undefined) return noSuchOverload
-    if (order > 0) return false
+    // What cannot be compared is not out of order, as Kubernetes has it.
+    if (order !== undefined && order > 0) return false
   }
   return true
 }
@@ -55,8 +55,7 @@ function extreme(name: string, wanted: 1 | -1): Implementation {
     let found = first
     for (const item of others) {
       const order = compare(item, found)
-      if (order === undefined) return noSuchOverload
-      if (Math.sign(order) === wanted) found = item
+      if (order !== undefined && Math.sign(order) === wanted) found = item
     }
     return found
   }

@@ -29,7 +29,8 @@ function quotient(a: bigint, b: bigint): Result {
 }
 
 function remainder(a: bigint, b: bigint): Result {
-  return b === 0n ? new EvaluationError('modulus by zero') : bounded(a % b)
+  if (b === 0n) return new EvaluationError('modulus by zero')
+  return b === -1n && a < -INT_MAX ? overflow : a % b
 }
 
 /** True, false or unknown, where a list holds a value. */

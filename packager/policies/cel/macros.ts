@@ -1,3 +1,4 @@
+import { LIMITS } from '../../../contract/limits.ts'
 import type { Compiler, Frame, Node } from './compile.ts'
 import { invalid, type Macro } from './syntax.ts'
 import { BOOL, type CelType, DYN, INT, listOf, mapOf, optionalOf, typeText } from './typing.ts'
@@ -82,6 +83,8 @@ function variableTypes(range: CelType, two: boolean, macro: Macro, compiler: Com
 function stepsOf({ range, two }: Loop, frame: Frame): readonly Step[] | EvaluationError | Unknown {
   const value = range(frame)
   if (isTrouble(value)) return value
+  frame.steps = (frame.steps ?? 0) + (isList(value) ? value.length : value instanceof CelMap ? value.entries.size : 0)
+  if (frame.steps > LIMITS.policyStepsMax) return new Unknown(`more than ${LIMITS.policyStepsMax} steps of macros`)
   if (isList(value)) return value.map((item, i): Step => (two ? [BigInt(i), item] : [item, undefined]))
   if (!(value instanceof CelMap)) return noSuchOverload
   const keys = value.keys()

@@ -25,8 +25,9 @@ const DECIMAL: Readonly<Record<string, number>> = { n: -9, u: -6, m: -3, '': 0, 
 
 /** apimachinery v0.36, api/resource/quantity.go: ParseQuantity. Finer than a billionth is rounded away from zero. */
 export function parseQuantity(source: string): Quantity | EvaluationError | Unknown {
-  const match = /^([-+]?)(\d+(?:\.\d*)?|\.\d+)(?:([eE][-+]?\d+)|([KMGTPE]i|[numkMGTPE]?))$/.exec(source)
-  if (match === null) return new EvaluationError('quantities must match the regular expression')
+  const match = /^([-+]?)(\d*(?:\.\d*)?)(?:([eE][-+]?\d+)|([KMGTPE]i|[numkMGTPE]?))$/.exec(source)
+  // Digits may be missing altogether: "m" is a quantity, and zero.
+  if (match === null || source === '') return new EvaluationError('quantities must match the regular expression')
   const [, sign, number = '', exponent, suffix = ''] = match
   if (exponent !== undefined && exponent.length > 5) return new Unknown('a quantity of that size')
   const [whole = '', fraction = ''] = number.split('.')

@@ -132,10 +132,16 @@ export function typeNameOf(value: Value): string {
   return value.type
 }
 
-/** True where a value may be given for a parameter of a signature; what lists and maps hold is not looked at, as in cel-go. */
-export function fits(value: Value, { name }: CelType): boolean {
+/** True where a value may be given for a parameter of a signature: of a list or a map, the first item is looked at, as in cel-go. */
+export function fits(value: Value, { name, of }: CelType): boolean {
   // A type parameter has a name of one letter.
-  return name.length === 1 || name === 'dyn' || typeNameOf(value) === name
+  if (name.length === 1 || name === 'dyn') return true
+  if (typeNameOf(value) !== name) return false
+  const [first, second] = of
+  if (isList(value)) return first === undefined || value[0] === undefined || fits(value[0], first)
+  if (!(value instanceof CelMap) || first === undefined || second === undefined) return true
+  for (const [key, item] of value.entries) return fits(key, first) && fits(item, second)
+  return true
 }
 
 /** Equality of CEL: numbers across their types, everything else within its own. Never an error. */

@@ -144,6 +144,8 @@ test('a field that is left out, and that the API server fills in, is undecided, 
   assert.match(String(fault?.message), /'object\.spec\.replicas <= 5' depends on spec\.replicas, which is not written/)
   assert.deepEqual(await says('object.spec.replicas <= 5 || true'), [])
   assert.equal((await says('object.spec.replicas <= 5 && false'))[0]?.code, 'ADMISSION_DENIED')
+  const much = await says('lists.range(1000).all(a, lists.range(1000).all(b, a + b >= 0))')
+  assert.match(String(much[0]?.message), /depends on more than 100000 steps of macros/)
   const written = { 'deploy/a.yaml': DEPLOYMENT.replace('spec:\n', 'spec:\n  replicas: 3\n') }
   assert.deepEqual((await found({ ...written, 'policies/a.yaml': policy('object.spec.replicas <= 5') })).faults, [])
 })
