@@ -4,6 +4,7 @@ import { isKubeObject } from '../../../contract/artifact/objects.ts'
 import { isJsonObject, type Json, type JsonObject } from '../../../contract/canonical-json.ts'
 import { CelMap, isList, Unknown, type Value } from '../../../packager/policies/cel/values.ts'
 import { objectValue, plainValue } from '../../../packager/policies/object-value.ts'
+import { admittedValue } from '../../../packager/policies/subject.ts'
 import { readKubernetes } from '../../../packager/schemas/disk.ts'
 import { readYaml } from '../../../packager/yaml/yaml.ts'
 import { field, useControlPlane } from '../../real/control-plane.ts'
@@ -190,6 +191,98 @@ test('what CI takes for known of an object is what the API server makes of it, f
   }
   assert.deepEqual(found, [])
 })
+
+const CRD: JsonObject = {
+  apiVersion: 'apiextensions.k8s.io/v1',
+  kind: 'CustomResourceDefinition',
+  metadata: { name: 'queues.policies.example.com' },
+  spec: {
+    group: 'policies.example.com',
+    scope: 'Namespaced',
+    names: { plural: 'queues', singular: 'queue', kind: 'Queue', listKind: 'QueueList' },
+    versions: [
+      {
+        name: 'v1',
+        served: true,
+        storage: true,
+        schema: {
+          openAPIV3Schema: {
+            type: 'object',
+            properties: {
+              spec: {
+                type: 'object',
+                default: {},
+                properties: {
+                  size: { type: 'integer', default: 5 },
+                  ratio: { type: 'number' },
+                  mode: { type: 'string', default: 'fast', nullable: true },
+                  kind: { type: 'string', default: 'plain' },
+                  empty: { type: 'string' },
+                  deep: { type: 'object', properties: { a: { type: 'string', default: 'b' } } },
+                  items: {
+                    type: 'array',
+                    items: { type: 'object', properties: { n: { type: 'integer', default: 1 } } },
+                  },
+                  map: {
+                    type: 'object',
+                    additionalProperties: { type: 'object', properties: { m: { type: 'boolean', default: true } } },
+                  },
+                },
+              },
+            },
+          },
+        },
+      },
+    ],
+  },
+}
+
+test('what CI takes for known of a custom object is what the API server makes of it, with the defaults of its CRD', async (t) => {
+  const namespace = await cluster.freshNamespace('policies')
+  const crds = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions'
+  await cluster.api('POST', crds, { body: CRD })
+  t.after(() => cluster.api('DELETE', `${crds}/queues.policies.example.com`))
+  const specs: readonly (JsonObject | undefined)[] = [
+    undefined,
+    {},
+    { size: 0, ratio: 1.5, empty: '', deep: {}, items: [{}, { n: 2 }], map: { x: {}, y: { m: false } } },
+    { mode: null, kind: null, ratio: 2, items: [], map: {}, deep: { a: '' } },
+  ]
+  const found: string[] = []
+  for (const spec of specs) {
+    const object = {
+      apiVersion: 'policies.example.com/v1',
+      kind: 'Queue',
+      metadata: { name: 'q', namespace },
+      ...(spec === undefined ? {} : { spec }),
+    }
+    const path = `/apis/policies.example.com/v1/namespaces/${namespace}/queues?dryRun=All`
+    const server = await cluster.eventually('the kind', async () => {
+      const answer = await cluster.api('POST', path, { body: object })
+      return answer.status === 201 ? parseBody(answer.body) : undefined
+    })
+    const around = {
+      resourceOf: () => ({
+        group: 'policies.example.com',
+        version: 'v1',
+        resource: 'queues',
+        namespaced: true,
+        builtin: false,
+        equivalents: [],
+      }),
+      schemaOf: () => schemaOf(CRD),
+      isBuiltin: () => false,
+      namespaces: new Map(),
+    }
+    found.push(...differences(admittedValue(object, around, false), plainValue(server), JSON.stringify(spec)))
+  }
+  assert.deepEqual(found, [])
+})
+
+function schemaOf(crd: JsonObject): JsonObject {
+  const schema = field(crd, 'spec', 'versions', 0, 'schema', 'openAPIV3Schema')
+  return parseBody(schema)
+}
 
 function parseBody(body: unknown): JsonObject {
   assert.ok(isJsonObject(body))
