@@ -58,7 +58,7 @@ export async function renderHelm(
     return { code: 'HOOK_UNSUPPORTED', message, file: fileOf(chart, 'Chart.yaml'), environment }
   })
   const output = Buffer.from(stdout).toString('utf8')
-  const chance = (await findChance(request, output, chart)).map((fault) => ({ ...fault, environment }))
+  const chance = await findChance(request, output, chart, environment)
   const parts = chunksOf(output).map((chunk) => readChunk(chunk, chart, environment))
   const { objects, faults } = withoutHooks(parts.flatMap((part) => part.objects))
   return {
@@ -68,11 +68,19 @@ export async function renderHelm(
 }
 
 /** Renders a few times more where chance could have a say, and finds the templates that it had one in. */
-async function findChance(request: ProcessRequest, before: string, chart: Chart): Promise<readonly Fault[]> {
+async function findChance(
+  request: ProcessRequest,
+  before: string,
+  chart: Chart,
+  environment: string,
+): Promise<readonly Fault[]> {
+  // Test hooks often have random names.
+  const isDelivered = (chunk: Chunk) => withoutHooks(readChunk(chunk, chart, environment).objects).objects.length > 0
   const faults = new Map<string, Fault>()
   for (let i = 0; i < RENDERINGS_MORE && leavesToChance(chart); i++) {
     const again = Buffer.from((await runProcess(request)).stdout).toString('utf8')
-    for (const fault of differences(before, again, chart)) faults.set(fault.message, fault)
+    for (const fault of differences(before, again, chart, isDelivered))
+      faults.set(fault.message, { ...fault, environment })
   }
   return [...faults.values()]
 }

@@ -42,13 +42,18 @@ export function leavesToChance(chart: Chart): boolean {
   return sourcesOf(chart).some(({ bytes }) => mentionsIn(bytes, CHANCE).length > 0)
 }
 
-/** The templates that did not render to the same twice. */
-export function differences(one: string, other: string, chart: Chart): readonly Fault[] {
+/** The templates that did not render to the same twice, of what is delivered at all. */
+export function differences(
+  one: string,
+  other: string,
+  chart: Chart,
+  isDelivered: (chunk: Chunk) => boolean,
+): readonly Fault[] {
   const [first, second] = [chunksOf(one), chunksOf(other)]
   const sameAt = (i: number) => first[i]?.source === second[i]?.source && first[i]?.text === second[i]?.text
   const found = first.filter((_, i) => !sameAt(i))
   const unlike = found.length > 0 ? found : second.filter((_, i) => !sameAt(i))
-  return [...new Set(unlike.map(({ source }: Chunk) => source))].map((source): Fault => {
+  return [...new Set(unlike.filter(isDelivered).map(({ source }) => source))].map((source): Fault => {
     const at = locate(chart, source)
     const line = at === undefined || at.chart.packed ? undefined : lineOfChance(at.chart, at.name)
     return {

@@ -431,7 +431,8 @@ test('what is random is refused where it is used, and placed at the line that le
     ...chances.map((_, i) => `charts/shop/templates/${i}.yaml:7 RENDER_UNSTABLE`),
   ])
   const unused = '{{- define "unused" -}}{{ randAlphaNum 5 }}{{- end -}}{{- if .Values.off }}{{ genCA "a" 1 }}{{ end }}'
-  assert.deepEqual(await faultsOf(chart({ 'config.yaml': CONFIG, '_helpers.tpl': unused })), [])
+  const tested = hooked('test').replace('name: hook', 'name: hook-{{ randAlphaNum 5 | lower }}')
+  assert.deepEqual(await faultsOf(chart({ 'config.yaml': CONFIG, '_helpers.tpl': unused, 'test.yaml': tested })), [])
 })
 
 test('where a template could leave something to chance, two renderings that are the same are not enough', async () => {
