@@ -17,9 +17,9 @@ export type Authorizer = {
 }
 
 const tokenSchema = z.object({
-  token: z.string().min(1).optional(),
-  access_token: z.string().min(1).optional(),
-  expires_in: z.number().optional(),
+  token: z.string().nullish(),
+  access_token: z.string().nullish(),
+  expires_in: z.number().nullish(),
 })
 
 /** Seconds that a token lives when its answer does not say (distribution token specification). */
@@ -117,9 +117,10 @@ function tokenError({ status, url: realm, headers }: Answer, { repository }: Ref
 function parseToken(realm: URL, bytes: Uint8Array): { readonly token: string; readonly seconds: number } {
   try {
     const { token, access_token, expires_in } = tokenSchema.parse(parseJson('the token answer', bytes))
-    const found = access_token ?? token
+    // Harbor leaves access_token empty.
+    const found = access_token || token || ''
     // A token goes into a header: no line ends, no spaces.
-    if (found !== undefined && /^[\x21-\x7e]+$/.test(found))
+    if (/^[\x21-\x7e]+$/.test(found))
       return { token: found, seconds: Math.max(0, Math.min(expires_in ?? LIFE_SECONDS, 3600) - MARGIN_SECONDS) }
   } catch (error) {
     if (!hasCode(error, 'ARTIFACT_INVALID') && !(error instanceof z.ZodError)) throw error

@@ -1,5 +1,5 @@
 import { type LookupAddress, type LookupOptions, lookup } from 'node:dns'
-import { rootCertificates } from 'node:tls'
+import { getCACertificates } from 'node:tls'
 import { Agent, type Dispatcher, ProxyAgent } from 'undici'
 import { WaybillError } from '../errors.ts'
 import { LIMITS } from '../limits.ts'
@@ -29,7 +29,7 @@ export type Connections = {
 
 /** Nothing connects before the first request. */
 export function createConnections({ ca, proxy, idleMs = LIMITS.registryIdleMs }: ConnectionOptions): Connections {
-  const tls = ca === undefined ? {} : { ca: [...rootCertificates, ca] }
+  const tls = ca === undefined ? {} : { ca: [...getCACertificates('default'), ca] }
   const opened: Dispatcher[] = []
   const pool = (connect: object): Dispatcher => {
     const options = {
