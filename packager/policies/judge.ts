@@ -52,7 +52,6 @@ function decisions(
     if (typeof one === 'object' && 'converted' in one)
       return [undecided(`it is judged as ${one.converted}, into which CI does not convert`)]
   const params = paramsOf(policy, binding, subject, source)
-  if (params.kind === 'none') return []
   if (params.kind === 'fault')
     return policy.spec.failurePolicy === 'Ignore' ? [] : [{ kind: 'denied', message: params.message, place: undefined }]
   if (params.kind === 'unknown') return [undecided(`it depends on ${params.what}`)]

@@ -6,10 +6,9 @@ import { admittedValue, type Subject, type Surroundings } from './subject.ts'
 /** Objects of the policies folder that may be parameters, and how they are looked at. */
 export type ParamSource = { readonly objects: readonly KubeObject[]; readonly around: Surroundings }
 
-/** What `params` is for one binding and object; `none` where the policy is not evaluated. */
+/** What `params` is for one binding and object. */
 export type Params =
   | { readonly kind: 'value'; readonly value: Result }
-  | { readonly kind: 'none' }
   | { readonly kind: 'unknown'; readonly what: string }
   | { readonly kind: 'fault'; readonly message: string }
 

@@ -1,5 +1,5 @@
+import { SPECIAL, selecting, strict } from './calls.ts'
 import { FUNCTIONS, type Implementation, overloadsOf, UNSUPPORTED_NAMES } from './functions.ts'
-import { index, optionalIndex } from './functions-standard.ts'
 import { macroNode } from './macros.ts'
 import { patternProblem } from './patterns.ts'
 import { type Expr, type Item, invalid, unsupported } from './syntax.ts'
@@ -23,12 +23,9 @@ import {
 import {
   CelMap,
   EvaluationError,
-  fits,
-  isList,
   isTrouble,
   keyOf,
   type MapKey,
-  NONE,
   noSuchOverload,
   Optional,
   type Result,
@@ -355,98 +352,7 @@ function presence(node: Node, mode: 'optional' | 'test'): Node {
   return { type: mode === 'test' ? BOOL : optionalOf(node.type), run }
 }
 
-function selecting(operand: Node['run'], field: string, mode: 'plain' | 'optional' | 'test'): Node['run'] {
-  return (frame) => {
-    const outer = operand(frame)
-    if (isTrouble(outer)) return outer
-    const isOptional = outer instanceof Optional
-    const inner = isOptional ? outer.value : outer
-    if (inner === undefined) return mode === 'test' ? false : NONE
-    if (isList(inner)) return new EvaluationError(`unsupported index type 'string' in list`)
-    if (mode === 'test') return inner instanceof CelMap ? inner.has(field) : false
-    const value = inner instanceof CelMap ? inner.get(field) : undefined
-    if (value instanceof Unknown) return value
-    if (mode === 'optional' || isOptional) return value === undefined ? NONE : new Optional(value)
-    return value === undefined ? new EvaluationError(`no such key: ${field}`) : value
-  }
-}
-
-/** A call whose arguments are all evaluated first. An error of one is the call's, whatever the unknown ones may be. */
-function strict(
-  nodes: readonly Node[],
-  candidates: readonly { readonly signature: Signature; readonly run: Implementation }[],
-): Node['run'] {
-  return (frame) => {
-    const args: Value[] = []
-    let unknown: Unknown | undefined
-    for (const node of nodes) {
-      const value = node.run(frame)
-      if (value instanceof EvaluationError) return value
-      if (value instanceof Unknown) unknown = value
-      else args.push(value)
-    }
-    if (unknown !== undefined) return unknown
-    const found = candidates.find(({ signature }) => args.every((arg, i) => fits(arg, signature.parameters[i] ?? DYN)))
-    return found === undefined ? noSuchOverload : found.run(...args)
-  }
-}
-
 const CONVERSIONS = new Set(['bool', 'int', 'double', 'string'])
-
-/** What does not look at all of its arguments. */
-const SPECIAL: Readonly<Record<string, (nodes: readonly Node[]) => Node['run']>> = {
-  '_&&_': (nodes) => logic(nodes, false),
-  '_||_': (nodes) => logic(nodes, true),
-  '_?_:_': ([condition, yes, no]) => {
-    return (frame) => {
-      const value = condition?.run(frame) ?? null
-      if (isTrouble(value)) return value
-      if (typeof value !== 'boolean') return noSuchOverload
-      return (value ? yes : no)?.run(frame) ?? null
-    }
-  },
-  '_[_]': (nodes) => indexing(nodes, index),
-  '_[?_]': (nodes) => indexing(nodes, optionalIndex),
-  or: (nodes) => alternative(nodes, (value) => value),
-  orValue: (nodes) => alternative(nodes, ({ value }) => value ?? null),
-}
-
-function logic(nodes: readonly Node[], decisive: boolean): Node['run'] {
-  return (frame) => {
-    let trouble: EvaluationError | Unknown | undefined
-    for (const node of nodes) {
-      const value = node.run(frame)
-      if (value === decisive) return value
-      if (value === !decisive) continue
-      const found = isTrouble(value) ? value : noSuchOverload
-      // What is unknown may turn out to decide, so it hides an error.
-      if (trouble === undefined || found instanceof Unknown) trouble = found
-    }
-    return trouble ?? !decisive
-  }
-}
-
-/** By whatever the key is: a whole double finds an integer. */
-function indexing(nodes: readonly Node[], find: (container: Value, key: Value) => Result): Node['run'] {
-  const [container, key] = nodes
-  return (frame) => {
-    const [outer, at] = [container?.run(frame) ?? null, key?.run(frame) ?? null]
-    const error = [outer, at].find((one) => one instanceof EvaluationError)
-    if (error !== undefined) return error
-    if (outer instanceof Unknown) return outer
-    return isTrouble(outer) || isTrouble(at) ? at : find(outer, at)
-  }
-}
-
-function alternative(nodes: readonly Node[], found: (optional: Optional) => Value): Node['run'] {
-  const [first, second] = nodes
-  return (frame) => {
-    const value = first?.run(frame) ?? null
-    if (isTrouble(value)) return value
-    if (!(value instanceof Optional)) return noSuchOverload
-    return value.value === undefined ? (second?.run(frame) ?? null) : found(value)
-  }
-}
 
 /** A pattern that stands in the expression is compiled now, and so is a format. */
 function checkLiterals(name: string, args: readonly Expr[]): void {
