@@ -2,27 +2,29 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { WaybillError } from '../contract/errors.ts'
 import { loginCredentials } from '../contract/registry/login.ts'
-import type { RegistryReader } from '../contract/registry/registry.ts'
-import { createRegistryReader, type RegistryConnection } from '../contract/registry/registry-client.ts'
+import type { RegistryReader, TagLister } from '../contract/registry/registry.ts'
+import { createRegistryReader } from '../contract/registry/registry-client.ts'
+import { wait } from '../packager/clock.ts'
 import { openLayout } from '../packager/layout-store.ts'
 import { createOras } from '../packager/publish/oras.ts'
+import { patient } from '../packager/publish/patience.ts'
 import type { RegistryWriter } from '../packager/publish/registry-writer.ts'
 import { readText } from './disk.ts'
 import { type Flags, pathFrom } from './flags.ts'
 import type { Context } from './verb.ts'
 
 /** A connection, closed at the end of its scope (`await using`). */
-export type OpenReader = AsyncDisposable & { readonly reader: RegistryConnection }
+export type OpenReader = AsyncDisposable & { readonly reader: RegistryReader & TagLister }
 
 /** A connection to read from, as the flags and the environment say; `plainHttp` goes before --plain-http. */
 export async function openReader(
   flags: Flags,
-  { env, cwd }: Context,
+  { env, cwd, progress }: Context,
   plainHttp = flags.on('plainHttp'),
 ): Promise<OpenReader> {
   const caFile = flags.text('caFile')
   const registryConfig = flags.text('registryConfig')
-  const reader = createRegistryReader({
+  const connection = createRegistryReader({
     plainHttp,
     remember: true,
     ...(caFile === undefined ? {} : { ca: await readText(cwd, caFile) }),
@@ -33,7 +35,8 @@ export async function openReader(
     }),
     proxy: proxyOf(env),
   })
-  return { reader, [Symbol.asyncDispose]: () => reader.close() }
+  const reader = patient(connection, { wait, onStep: progress })
+  return { reader, [Symbol.asyncDispose]: () => connection.close() }
 }
 
 /** Options of `createOras` that come from the flags and the environment. */

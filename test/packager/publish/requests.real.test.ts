@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { parseRepository } from '../../../contract/reference.ts'
 import { createRegistryReader } from '../../../contract/registry/registry-client.ts'
 import { createOras } from '../../../packager/publish/oras.ts'
 import { publish } from '../../../packager/publish/publish.ts'
@@ -48,3 +49,13 @@ for (const referrersApi of [true, false])
     t.diagnostic(`${registry.requests.length} requests, ${others.length} of them for manifests, names and lists`)
     assert.ok(others.length <= 7 * (manifests.length + lists.length), others.join('\n'))
   })
+
+test('oras comes back by itself when a registry asks it to', async (t) => {
+  const registry = await startFakeRegistry()
+  t.after(() => registry.close())
+  const writer = createOras({ program: oras, env: { HOME: tmpdir(), PATH: process.env.PATH }, plainHttp: true })
+  const { config } = makeRelease(`${registry.host}/acme/shop`)
+  registry.when('POST', /blobs/).times(1).status(429, { 'retry-after': '0' })
+  await writer.pushBlob(parseRepository(`${registry.host}/acme/shop`), config, 'application/json')
+  assert.equal(registry.requests.filter((request) => request.startsWith('POST ')).length, 2)
+})
