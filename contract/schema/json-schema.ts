@@ -40,6 +40,8 @@ function convert(schema: JsonObject, mode: Mode): JsonObject {
     if (out.anyOf === undefined && out.oneOf === undefined) out.anyOf = [{ type: 'integer' }, { type: 'string' }]
   }
   joinTypes(out)
+  if (schema.nullable === true && out.type !== undefined) out.type = [out.type, 'null'].flat()
+  delete out.nullable
   if (mode.structural && isClosed(schema, out, mode.source)) close(schema, out)
   return out
 }

@@ -1,5 +1,6 @@
 import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv'
 import { isJsonObject, type Json, type JsonObject } from '../canonical-json.ts'
+import { crdSchema } from './json-schema.ts'
 
 /** Keys and indices that lead to a value. */
 export type FieldPath = readonly (string | number)[]
@@ -13,7 +14,7 @@ export type SchemaFault = {
   readonly known?: readonly string[]
 }
 
-/** All faults of one object. A null is as good as nothing, and defaults count as given. */
+/** All faults of one object. Defaults count as given. */
 export type Validate = (object: Json) => readonly SchemaFault[]
 
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/
@@ -26,16 +27,44 @@ const isInt32 = (value: number) => value >= -(2 ** 31) && value < 2 ** 31
 export type Definitions = Readonly<Record<string, JsonObject>>
 
 /**
- * Finds the validator of a definition. Each is compiled when it is first asked for; what they share, once. Undefined where there is no such
- * definition, or JavaScript cannot follow it.
+ * Finds the validator of a definition, for which a null is as good as nothing. Each is compiled when it is first asked for; what they
+ * share, once. Undefined where there is no such definition, or JavaScript cannot follow it.
  */
 export function validatorsOf(definitions: Definitions): (name: string) => Validate | undefined {
+  const ajv = reading(definitions, true)
+  const found = new Map<string, Validate | undefined>()
+  return (name) => {
+    if (!found.has(name))
+      found.set(name, Object.hasOwn(definitions, name) ? compiled(ajv, name, withoutNulls) : undefined)
+    return found.get(name)
+  }
+}
+
+/**
+ * The validator of whole objects by the schema of a CRD's version, for which a null is a value, except in metadata: `metadata` is its schema, and may
+ * refer to `definitions`. Undefined where JavaScript cannot follow it.
+ */
+export function crdValidator(
+  schema: JsonObject,
+  metadata: JsonObject = {},
+  definitions: Definitions = {},
+): Validate | undefined {
+  // Defaults also take the place of a null.
+  const ajv = reading({ ...definitions, [OWN]: crdSchema(schema, metadata) }, 'empty')
+  return compiled(ajv, OWN, (object) =>
+    isJsonObject(object) ? structuredClone({ ...object, metadata: withoutNulls(object.metadata ?? {}) }) : object,
+  )
+}
+
+const OWN = 'own'
+
+function reading(definitions: Definitions, useDefaults: true | 'empty'): Ajv {
   const ajv = new Ajv({
     allErrors: true,
     strict: false,
     logger: false,
     verbose: true,
-    useDefaults: true,
+    useDefaults,
     validateSchema: false,
     unicodeRegExp: false,
     inlineRefs: false,
@@ -48,12 +77,7 @@ export function validatorsOf(definitions: Definitions): (name: string) => Valida
     },
   })
   ajv.addKeyword({ keyword: 'listMapKeys', type: 'array', validate: haveOwnKeys, errors: false })
-  ajv.addSchema({ $defs: definitions }, 'k')
-  const found = new Map<string, Validate | undefined>()
-  return (name) => {
-    if (!found.has(name)) found.set(name, Object.hasOwn(definitions, name) ? compiled(ajv, name) : undefined)
-    return found.get(name)
-  }
+  return ajv.addSchema({ $defs: definitions }, 'k')
 }
 
 /** Whether no two items have the same keys; what has none of them is no item to compare. */
@@ -66,14 +90,14 @@ function haveOwnKeys(keys: readonly string[], items: readonly Json[]): boolean {
   return new Set(all).size === all.length
 }
 
-function compiled(ajv: Ajv, name: string): Validate | undefined {
+/** `copy` makes what is validated, since defaults are filled in. */
+function compiled(ajv: Ajv, name: string, copy: (object: Json) => Json): Validate | undefined {
   const validate = compile(ajv, name)
   if (validate === undefined) return undefined
   return (object) => {
-    // A copy, since defaults are filled in.
-    const copy = withoutNulls(object)
-    if (validate(copy)) return []
-    return faultsOf(validate.errors ?? [], copy)
+    const filled = copy(object)
+    if (validate(filled)) return []
+    return faultsOf(validate.errors ?? [], filled)
   }
 }
 

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import type { JsonObject } from '../../contract/canonical-json.ts'
-import { crdSchema } from '../../contract/schema/json-schema.ts'
-import { type Validate, validatorsOf } from '../../contract/schema/validate.ts'
+import { crdValidator, type Validate, validatorsOf } from '../../contract/schema/validate.ts'
 import type { Kubernetes } from './builtins.ts'
 
 /** Validators of one check; each is compiled when its first object comes. */
@@ -26,8 +25,7 @@ export function createValidators({ builtins: { definitions } }: Kubernetes): Val
     },
     custom: (schema) => {
       if (custom.has(schema)) return custom.get(schema)
-      const own = crdSchema(schema, { $ref: `#/$defs/${META}ObjectMeta` })
-      const validate = validatorsOf({ ...meta, own })('own')
+      const validate = crdValidator(schema, { $ref: `#/$defs/${META}ObjectMeta` }, meta)
       custom.set(schema, validate)
       return validate
     },

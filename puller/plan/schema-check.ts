@@ -1,6 +1,6 @@
 import { isJsonObject, type JsonObject } from '../../contract/canonical-json.ts'
-import { crdSchema, toJsonSchema } from '../../contract/schema/json-schema.ts'
-import { fieldText, type Validate, validatorsOf } from '../../contract/schema/validate.ts'
+import { toJsonSchema } from '../../contract/schema/json-schema.ts'
+import { crdValidator, fieldText, type Validate, validatorsOf } from '../../contract/schema/validate.ts'
 import type { Cluster, Resource } from '../cluster/cluster-port.ts'
 import { groupVersionPath } from '../cluster/discovery.ts'
 import { apiVersionOf } from '../cluster/resources.ts'
@@ -27,12 +27,7 @@ export class SchemaCheck {
     if (resource === undefined) return undefined
     const type = `${apiVersionOf(resource)} ${resource.kind}`
     if (!this.#validators.has(type))
-      this.#validators.set(
-        type,
-        crd?.schema === undefined
-          ? await this.#published(resource)
-          : validatorsOf({ object: crdSchema(crd.schema) })('object'),
-      )
+      this.#validators.set(type, crd?.schema === undefined ? await this.#published(resource) : crdValidator(crd.schema))
     const faults = this.#validators.get(type)?.(desired.object)
     return faults?.slice(0, FAULTS_LISTED_MAX).map(({ path, message }) => `${fieldText(path)}: ${message}`)
   }

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Json, JsonObject } from '../../../contract/canonical-json.ts'
-import { crdSchema, toJsonSchema } from '../../../contract/schema/json-schema.ts'
-import { fieldText, validatorsOf } from '../../../contract/schema/validate.ts'
+import { toJsonSchema } from '../../../contract/schema/json-schema.ts'
+import { crdValidator, fieldText, validatorsOf } from '../../../contract/schema/validate.ts'
 
 /** What is wrong with a value, by the schema of a CRD or one that an API server publishes. */
 function faultsBy(schema: JsonObject, value: Json, source: 'crd' | 'published' = 'crd'): readonly string[] {
@@ -78,13 +78,23 @@ test('of a choice that nothing satisfies the choice is told, not every branch of
   assert.deepEqual(faultsBy(schema, {}), [': does not satisfy oneOf'])
 })
 
-test('a null is as good as nothing, and a default as good as a value', () => {
+test('a null is as good as nothing to a published schema, and a default as good as a value', () => {
   const schema = {
     type: 'object',
     required: ['a', 'b'],
     properties: { a: { type: 'string', default: 'x' }, b: { type: 'string' } },
   }
   assert.deepEqual(faultsBy(schema, { a: null, b: null }), ['b: required'])
+})
+
+test('to a CRD a null is a value: wrong unless it is nullable or has a default', () => {
+  const text = { type: 'string' }
+  const spec = { plain: text, nullable: { ...text, nullable: true }, filled: { ...text, default: 'x' } }
+  const validate = crdValidator({ type: 'object', properties: { spec: { type: 'object', properties: spec } } })
+  const nulls = { plain: null, nullable: null, filled: null }
+  assert.deepEqual(validate?.({ apiVersion: 'a/v1', kind: 'A', metadata: { labels: null }, spec: nulls }), [
+    { path: ['spec', 'plain'], message: 'must be string' },
+  ])
 })
 
 test('formats that the API server refuses are refused: base64, times, quantities, integers of 32 bits', () => {
@@ -114,8 +124,8 @@ test('no fault repeats a value', () => {
 })
 
 test('a custom object has its type and metadata, whatever its CRD says of them', () => {
-  const schema = crdSchema({ type: 'object', properties: { metadata: { type: 'object' }, spec: { type: 'object' } } })
-  const validate = validatorsOf({ schema })('schema')
+  const schema = { type: 'object', properties: { metadata: { type: 'object' }, spec: { type: 'object' } } }
+  const validate = crdValidator(schema)
   const object = { apiVersion: 'a/v1', kind: 'A', metadata: { name: 'x', labels: { a: 'b' } }, spec: {}, spek: {} }
   assert.deepEqual(validate?.(object), [
     { path: ['spek'], message: 'unknown field', known: ['spec', 'apiVersion', 'kind', 'metadata'] },

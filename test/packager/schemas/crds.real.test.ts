@@ -44,6 +44,8 @@ const SPEC: JsonObject = {
       'x-kubernetes-list-map-keys': ['k'],
     },
     nullable: { type: 'string', nullable: true },
+    choice: { type: 'string', nullable: true, enum: ['a'] },
+    loose: { 'x-kubernetes-preserve-unknown-fields': true, nullable: true },
     defaulted: { type: 'object', default: {}, properties: { a: { type: 'string', default: 'x' } } },
     list: {
       type: 'array',
@@ -92,7 +94,7 @@ test('of a custom object check says what the API server says', async () => {
     even: [2, 2.5, 3],
     on: [false, 'yes'],
     empty: [{}],
-    free: [{ b: { c: 1 } }, { a: 1 }],
+    free: [{ b: { c: 1 } }, { a: 1 }, null],
     map: [{ a: 1 }, { a: 'x' }, { a: 1, b: 2, c: 3 }],
     anything: [{ a: { b: [1] } }],
     any: [1, 'x', { a: 1 }],
@@ -107,13 +109,15 @@ test('of a custom object check says what the API server says', async () => {
       [{ k: 'a' }, { k: 'a', v: 'x' }],
     ],
     nullable: ['a', null],
+    choice: ['a', null],
+    loose: [null, 'a'],
     defaulted: [{}, { a: 'b' }, { b: 1 }, null],
     list: [[{ a: 'x' }], [], [{}], [{ a: 'x' }, { a: 'y' }, { a: 'z' }], [{ a: 'x', b: 1 }], {}],
     at: ['2026-01-02T03:04:05Z', '2026-01-02T03:04:05.123+02:00', '2026-01-02', 'now'],
     bytes: ['aGVsbG8=', 'a'],
     level: [1, 3],
     colour: ['red', 'blue'],
-    b: ['x'],
+    b: ['x', null],
     nowhere: [1],
     template: [
       { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'a' }, spec: {} },
@@ -123,8 +127,9 @@ test('of a custom object check says what the API server says', async () => {
   const specs = Object.entries(both).flatMap(([name, values]) => values.map((value) => ({ ...ok, [name]: value })))
   const more: readonly JsonObject[] = [{}, { ...ok, a: 'x', b: 'y' }, { ...ok, a: 'x', count: 1 }, { ...ok, count: 1 }]
   const objects = [...specs, ...more].map(thing)
+  const unlabelled = { metadata: { name: 'x', namespace, labels: null } }
   const known = { metadata: { name: 'x', namespace, lables: { a: 'b' } } }
-  await compare([...objects, { ...thing(ok), extra: 1 }, { ...thing(ok), ...known }])
+  await compare([...objects, { ...thing(ok), extra: 1 }, { ...thing(ok), ...known }, { ...thing(ok), ...unlabelled }])
 })
 
 test('a field that the API server takes and drops without a word is refused by check', async () => {
