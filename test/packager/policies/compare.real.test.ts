@@ -10,6 +10,7 @@ import { objectsOf } from '../../../packager/render/objects.ts'
 import type { RenderedObject } from '../../../packager/render/rendered.ts'
 import { readKubernetes } from '../../../packager/schemas/disk.ts'
 import { readYaml } from '../../../packager/yaml/yaml.ts'
+import { inParallel } from '../../../puller/cluster/in-parallel.ts'
 import { field, useControlPlane } from '../../real/control-plane.ts'
 import { packageFile } from '../repository.ts'
 import { CASES, type CaseGroup } from './cases.ts'
@@ -17,6 +18,7 @@ import { CASES, type CaseGroup } from './cases.ts'
 const cluster = await useControlPlane()
 const kubernetes = await readKubernetes('1.36')
 const settings = parsePackageFile(Buffer.from(packageFile()))
+const AT_ONCE = 16
 const API = '/apis/admissionregistration.k8s.io/v1'
 
 /** What one side says of one object under one policy. */
@@ -40,23 +42,24 @@ before(async () => {
     }),
   )
   const refused: string[] = []
-  for (const { name, expression, policy } of installed) {
+  await inParallel(installed, AT_ONCE, async ({ name, expression, policy }) => {
     const answer = await cluster.api('POST', `${API}/validatingadmissionpolicies`, { body: policy })
     if (answer.status !== 201) refused.push(`${expression}: ${field(answer.body, 'message')}`)
     await cluster.api('POST', `${API}/validatingadmissionpolicybindings`, { body: bindingOf(name) })
-  }
+  })
   assert.deepEqual(refused, [])
-  for (const { name, group, expression } of installed)
-    await cluster.eventually(`the policy of ${expression}`, async () => {
+  await inParallel(installed, AT_ONCE, ({ name, group, expression }) =>
+    cluster.eventually(`the policy of ${expression}`, async () => {
       const verdict = await serverVerdict(name, group, { ...group.objects[0], metadata: { name: 'probe' } })
       return verdict.message === 'probe'
-    })
+    }),
+  )
 })
 
 // Other tests have this cluster too.
 after(async () => {
   for (const path of ['validatingadmissionpolicybindings', 'validatingadmissionpolicies'])
-    for (const { name } of installed) await cluster.api('DELETE', `${API}/${path}/${name}`)
+    await inParallel(installed, AT_ONCE, ({ name }) => cluster.api('DELETE', `${API}/${path}/${name}`))
 })
 
 /** Applies to objects that carry the policy's name as their case. */
@@ -141,7 +144,7 @@ function ciVerdict({ name, policy }: Case, object: JsonObject): Verdict {
 test('CI says of every object under every policy what the API server says, with the same message', async () => {
   const differences: string[] = []
   let compared = 0
-  for (const one of installed) {
+  await inParallel(installed, AT_ONCE, async (one) => {
     const mayDiffer = one.group.undecided?.includes(one.expression) === true
     let undecided = 0
     for (const object of one.group.objects) {
@@ -154,7 +157,7 @@ test('CI says of every object under every policy what the API server says, with 
         differences.push(`${one.expression} of ${field(object, 'metadata', 'name')}: ${JSON.stringify({ ci, server })}`)
     }
     if (mayDiffer && undecided === 0) differences.push(`${one.expression}: decided for every object`)
-  }
+  })
   assert.deepEqual(differences, [])
   assert.ok(compared > 300, `${compared}`)
 })

@@ -5,12 +5,14 @@ import { checkPolicies } from '../../../packager/checks/policies.ts'
 import { parsePackageFile } from '../../../packager/package-file.ts'
 import type { RenderedObject } from '../../../packager/render/rendered.ts'
 import { readKubernetes } from '../../../packager/schemas/disk.ts'
+import { inParallel } from '../../../puller/cluster/in-parallel.ts'
 import { field, useControlPlane } from '../../real/control-plane.ts'
 import { packageFile } from '../repository.ts'
 
 const cluster = await useControlPlane()
 const kubernetes = await readKubernetes('1.36')
 const settings = parsePackageFile(Buffer.from(packageFile()))
+const AT_ONCE = 16
 const API = '/apis/admissionregistration.k8s.io/v1'
 const META = { apiVersion: 'admissionregistration.k8s.io/v1' }
 
@@ -247,7 +249,7 @@ test('CI and the API server agree where a policy applies, under which bindings, 
   // Other tests have this cluster too.
   t.after(async () => {
     for (const path of ['validatingadmissionpolicybindings', 'validatingadmissionpolicies'])
-      for (const { name } of [...cases, sentinel]) await cluster.api('DELETE', `${API}/${path}/${name}`)
+      await inParallel([...cases, sentinel], AT_ONCE, ({ name }) => cluster.api('DELETE', `${API}/${path}/${name}`))
   })
   for (const { documents } of [...cases, sentinel])
     for (const document of documents) {
@@ -266,7 +268,7 @@ test('CI and the API server agree where a policy applies, under which bindings, 
   const around = [named('default', {}), named(prod, { env: 'prod', zone: 'a' })]
   const differences: string[] = []
   let compared = 0
-  for (const one of cases) {
+  await inParallel(cases, AT_ONCE, async (one) => {
     let unsure = 0
     for (const [i, object] of objects.entries()) {
       const [ci, server] = [ciSays(object, one.name, one.documents, around), await serverSays(object, one.name)]
@@ -280,7 +282,7 @@ test('CI and the API server agree where a policy applies, under which bindings, 
         differences.push(`${JSON.stringify({ ...one, documents: 0 })} of ${i}: CI ${ci}; server ${server}`)
     }
     if (one.undecided === true && (unsure === 0 || unsure > 3)) differences.push(`${one.name}: undecided for ${unsure}`)
-  }
+  })
   assert.deepEqual(differences, [])
   assert.ok(compared > 500, `${compared}`)
 })
