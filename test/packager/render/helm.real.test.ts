@@ -51,6 +51,23 @@ async function faultsOf(files: Files): Promise<readonly Fault[]> {
   }
 }
 
+/** The faults of charts of one template each, in one commit; by template. */
+async function faultsOfEach(templates: readonly string[], values: string): Promise<readonly (readonly Fault[])[]> {
+  const environments = templates.map(
+    (_, i) => `e${i}: {helm: {chart: charts/e${i}, values: [values.yaml], release: shop, namespace: shop}}`,
+  )
+  const charts = templates.flatMap((template, i) => [
+    [`charts/e${i}/Chart.yaml`, CHART],
+    [`charts/e${i}/templates/a.yaml`, template],
+  ])
+  const faults = await faultsOf({
+    'waybill.yaml': PACKAGE.replace(ENVIRONMENT, environments.join(', ')),
+    'values.yaml': values,
+    ...Object.fromEntries(charts),
+  })
+  return templates.map((_, i) => faults.filter(({ environment }) => environment === `e${i}`))
+}
+
 const brief = (faults: readonly Fault[]) =>
   faults.map(({ code, file, line }) => `${file}${line === undefined ? '' : `:${line}`} ${code}`)
 
@@ -352,11 +369,14 @@ test('what a chart refuses is said in its own words, at the template’s line', 
     ['{{ if }}', /cannot be parsed: missing value for if/],
     ['{{ .Values.greeting.x }}', /can't evaluate field x in type interface \{\}/],
   ]
-  for (const [template, message] of cases) {
-    const faults = await faultsOf(chart({ 'a.yaml': `# first\na: ${template}\n` }))
-    assert.deepEqual(brief(faults), ['charts/shop/templates/a.yaml:2 RENDER_FAILED'], template)
-    assert.match(String(faults[0]?.message), message)
-  }
+  const found = await faultsOfEach(
+    cases.map(([template]) => `# first\na: ${template}\n`),
+    'greeting: Hello\n',
+  )
+  cases.forEach(([template, message], i) => {
+    assert.deepEqual(brief(found[i] ?? []), [`charts/e${i}/templates/a.yaml:2 RENDER_FAILED`], template)
+    assert.match(String(found[i]?.[0]?.message), message)
+  })
   const included = { '_h.tpl': '{{ define "h" }}\n{{ .Values.a.b }}{{ end }}', 'a.yaml': 'a: {{ include "h" . }}\n' }
   assert.deepEqual(brief(await faultsOf(chart(included))), ['charts/shop/templates/_h.tpl:2 RENDER_FAILED'])
 })
@@ -386,12 +406,14 @@ test('no value, and nothing that a template makes of one, is repeated when a cha
     '{{ .Values.password | b64enc | fail }}',
     'apiVersion: v1\nkind: Secret\nmetadata: {name: a}\nstringData: {a: {{ .Values.password }}}',
   ]
-  for (const template of templates) {
-    const files = { 'deploy/prod.yaml': 'password: hunter2-x\n' }
-    const faults = await faultsOf(chart({ 'a.yaml': `${template}\n` }, files))
-    assert.equal(faults.length > 0, true, template)
-    assert.doesNotMatch(JSON.stringify(faults), /hunter2|aHVudGVyMi|\\ufffd/, template)
-  }
+  const found = await faultsOfEach(
+    templates.map((template) => `${template}\n`),
+    'password: hunter2-x\n',
+  )
+  templates.forEach((template, i) => {
+    assert.equal(found[i]?.length, 1, template)
+    assert.doesNotMatch(JSON.stringify(found[i]), /hunter2|aHVudGVyMi|\\ufffd/, template)
+  })
   const broken = await faultsOf(chart(undefined, { 'deploy/prod.yaml': 'password: hunter2: x\n' }))
   assert.deepEqual(brief(broken), ['deploy/prod.yaml:1 YAML_INVALID'])
   assert.doesNotMatch(JSON.stringify(broken), /hunter2/)
