@@ -26,13 +26,15 @@ import { startWorld, type World } from './world.ts'
  * a run that nobody killed: the same objects, the same records, nothing lost, nothing foreign touched.
  */
 
+type By = 'channel' | 'version' | 'digest'
+
 /** What one Delivery goes through: what was there before, and what the killed puller is to do. */
 type Scenario = {
   readonly name: string
   /** Applied before, without a kill. */
   readonly before: readonly Packed[]
-  /** The killed puller's: a new release, in a channel or by its digest; a hold; or drift that it finds. */
-  readonly wish: { readonly release: Packed; readonly by: 'channel' | 'digest' } | { readonly hold: Packed } | 'drift'
+  /** The killed puller's: a new release, in a channel, by its version or by its digest; a hold; or drift that it finds. */
+  readonly wish: { readonly release: Packed; readonly by: By } | { readonly hold: Packed } | 'drift'
 }
 
 const service = (name: string, port: number): KubeObject => ({
@@ -58,6 +60,7 @@ before(async () => {
   scenarios = [
     { name: 'a first apply', before: [], wish: { release: first, by: 'digest' } },
     { name: 'an update with prune', before: [first], wish: { release: second, by: 'channel' } },
+    { name: 'an update to a higher version', before: [first], wish: { release: second, by: 'version' } },
     { name: 'a rollback', before: [first, second], wish: { hold: first } },
     { name: 'a repair of drift', before: [first], wish: 'drift' },
   ]
@@ -168,14 +171,21 @@ async function prepare(scenario: Scenario, subjects: readonly Subject[]): Promis
     await world.plane.api('POST', `/api/v1/namespaces/${namespace}/configmaps`, { body })
   }
   const { wish } = scenario
-  const follows = wish !== 'drift' && 'by' in wish && wish.by === 'channel'
+  const by: By = wish !== 'drift' && 'by' in wish ? wish.by : 'digest'
   const channel = `of-${subjects[0]?.namespace}`
-  const sourceOf = ({ digest }: Packed) => ({ source: { repository, ...(follows ? { channel } : { digest }) } })
+  const sourceOf = ({ digest }: Packed) => ({
+    source: { repository, ...{ channel: { channel }, version: { version: '>=1' }, digest: { digest } }[by] },
+  })
+  for (const version of ['1.0.0', '2.0.0']) world.registry.untag('kill/shop', version)
   const publish = (packed: Packed, sequence: number) => {
-    if (!follows) return
-    const promotion = promotionBundle(packed, world.key, { channel, sequence })
-    world.registry.attachBundle('kill/shop', packed.digest, promotion)
-    world.registry.tag('kill/shop', packed.digest, channel)
+    if (by === 'digest') return
+    const version = `${sequence}.0.0`
+    const bundles =
+      by === 'channel'
+        ? [promotionBundle(packed, world.key, { channel, sequence })]
+        : bundlesFor(packed, world.key, { version })
+    for (const bundle of bundles) world.registry.attachBundle('kill/shop', packed.digest, bundle)
+    world.registry.tag('kill/shop', packed.digest, by === 'channel' ? channel : version)
   }
   for (const [i, packed] of scenario.before.entries()) {
     publish(packed, i + 1)
@@ -228,9 +238,9 @@ async function stateOf(namespace: string) {
 }
 
 function said(record: RecordSpec, namespace: string) {
-  const { kind, digest, sequence, trigger, intent, changes, error } = record
+  const { kind, digest, sequence, trigger, intent, changes, error, release } = record
   const listed = changes?.listed.map((change) => `${change.action} ${change.object.replace(namespace, '')}`)
-  return { kind, digest, sequence, trigger, intent, total: changes?.total, listed, error }
+  return { kind, digest, sequence, trigger, intent, total: changes?.total, listed, error, release }
 }
 
 async function assertClean(namespace: string): Promise<void> {
@@ -268,7 +278,13 @@ describe('a puller that is killed at any of its writes and started again', () =>
     await assertClean(subject.namespace)
   })
 
-  for (const [index, name] of ['a first apply', 'an update with prune', 'a rollback', 'a repair of drift'].entries())
+  for (const [index, name] of [
+    'a first apply',
+    'an update with prune',
+    'an update to a higher version',
+    'a rollback',
+    'a repair of drift',
+  ].entries())
     test(`converges during ${name}, loses nothing, and says nothing twice`, { timeout: 400_000 }, async (t) => {
       const scenario = scenarios[index]
       assert.equal(scenario?.name, name)
