@@ -29,7 +29,7 @@ type Mode = { readonly source: SchemaSource; readonly structural: boolean }
 
 function convert(schema: JsonObject, mode: Mode): JsonObject {
   const out: Record<string, Json> = {}
-  for (const [name, value] of Object.entries(schema))
+  for (const [name, value] of Object.entries(decidable(schema)))
     if (value !== undefined && !name.startsWith('x-') && name !== 'description' && name !== 'example')
       out[name] = keyword(name, value, mode)
   if (typeof out.pattern === 'string' && !isPortable(out.pattern)) delete out.pattern
@@ -44,6 +44,25 @@ function convert(schema: JsonObject, mode: Mode): JsonObject {
   delete out.nullable
   if (mode.structural && isClosed(schema, out, mode.source)) close(schema, out)
   return out
+}
+
+/** `oneOf` and `not` refuse more where less is known of what is inside: then one of them is any of them, and nothing is said not to be. */
+function decidable(schema: JsonObject): JsonObject {
+  const { oneOf, not, ...rest } = schema
+  const choice = oneOf === undefined ? {} : { [isDecidable(oneOf) ? 'oneOf' : 'anyOf']: oneOf }
+  return { ...choice, ...rest, ...(not !== undefined && isDecidable(not) ? { not } : {}) }
+}
+
+/** What validate.ts knows, and what any number or text satisfies. */
+const FORMATS_KNOWN = /^(?:byte|date-time|int32|int64|float|double|password|int-or-string|quantity)$/
+
+function isDecidable(value: Json): boolean {
+  if (Array.isArray(value)) return value.every(isDecidable)
+  if (!isJsonObject(value)) return true
+  const { format, pattern } = value
+  if (typeof format === 'string' && !FORMATS_KNOWN.test(format)) return false
+  if (typeof pattern === 'string' && !isPortable(pattern)) return false
+  return Object.values(value).every((below) => isDecidable(below ?? null))
 }
 
 function keyword(name: string, value: Json, mode: Mode): Json {

@@ -78,6 +78,20 @@ test('of a choice that nothing satisfies the choice is told, not every branch of
   assert.deepEqual(faultsBy(schema, {}), [': does not satisfy oneOf'])
 })
 
+test('a choice that hangs on a format that is not known refuses nothing that may be right', () => {
+  const address = {
+    type: 'object',
+    properties: { type: { type: 'string' }, value: { type: 'string' } },
+    oneOf: [
+      { properties: { type: { enum: ['IP'] }, value: { oneOf: [{ format: 'ipv4' }, { format: 'ipv6' }] } } },
+      { properties: { type: { not: { enum: ['IP'] } } } },
+    ],
+    not: { properties: { value: { format: 'uri' } } },
+  }
+  assert.deepEqual(faultsBy(address, { type: 'IP', value: '10.0.0.1' }), [])
+  assert.deepEqual(faultsBy({ not: { format: 'int32' } }, 1), [': does not satisfy not'])
+})
+
 test('a null is as good as nothing to a published schema, and a default as good as a value', () => {
   const schema = {
     type: 'object',

@@ -377,7 +377,7 @@ test('check shows warnings beside its verdict, as text on stderr and as JSON, an
   assert.match(text.stdout, /: no faults, 1 warning\n {2}dev: 1 object\n$/)
   assert.match(
     text.stderr,
-    /^warning: waybill\.yaml:\d+: spec\.kubernetes\.version pins no version.* \[KUBERNETES_UNPINNED\]\n$/,
+    /^warning: waybill\.yaml:\d+: spec\.kubernetes\.version pins no version.* \[KUBERNETES_UNPINNED\]$/m,
   )
   const json = JSON.parse((await waybillHere(['check', '--repo', repo, '--output', 'json'])).stdout)
   assert.deepEqual(

@@ -43,6 +43,14 @@ const SPEC: JsonObject = {
       'x-kubernetes-list-type': 'map',
       'x-kubernetes-list-map-keys': ['k'],
     },
+    address: {
+      type: 'object',
+      properties: { type: text, value: text },
+      oneOf: [
+        { properties: { type: { enum: ['IP'] }, value: { oneOf: [{ format: 'ipv4' }, { format: 'ipv6' }] } } },
+        { properties: { type: { not: { enum: ['IP'] } } } },
+      ],
+    },
     nullable: { type: 'string', nullable: true },
     choice: { type: 'string', nullable: true, enum: ['a'] },
     loose: { 'x-kubernetes-preserve-unknown-fields': true, nullable: true },
@@ -107,6 +115,10 @@ test('of a custom object check says what the API server says', async () => {
     byKey: [
       [{ k: 'a' }, { k: 'b' }],
       [{ k: 'a' }, { k: 'a', v: 'x' }],
+    ],
+    address: [
+      { type: 'IP', value: '10.0.0.1' },
+      { type: 'name', value: 'a' },
     ],
     nullable: ['a', null],
     choice: ['a', null],
