@@ -99,6 +99,11 @@ export function namespaceFlag(command: Command): Command {
   return command.option('-n, --namespace <name>', 'namespace of the Delivery (default: that of the context)', kubeName)
 }
 
+/** For verbs that take their time. */
+export function quietFlag(command: Command): Command {
+  return command.option('-q, --quiet', 'do not say what is being done; warnings and errors stay')
+}
+
 /** Examples, under the options of --help. */
 export function examples(command: Command, ...lines: readonly string[]): Command {
   return command.addHelpText('after', `\nExamples:\n${lines.map((line) => `  ${line}`).join('\n')}`)

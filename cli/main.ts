@@ -1,5 +1,6 @@
 import { WaybillError } from '../contract/errors.ts'
 import { EXIT, type Exit } from './exit.ts'
+import { createProgressLine, type ProgressLine } from './progress.ts'
 import { fail, runCommandLine, type Surroundings } from './run.ts'
 import type { Context, Verb } from './verb.ts'
 
@@ -9,12 +10,17 @@ import type { Context, Verb } from './verb.ts'
  */
 export async function main(version: string): Promise<void> {
   const argv = process.argv.slice(2)
+  const progress = watchedProgress()
+  const print = (stream: NodeJS.WriteStream, text: string) => {
+    progress.clear()
+    return write(stream, text)
+  }
   const surroundings: Surroundings = {
     version,
-    out: (text) => write(process.stdout, text),
-    err: (text) => write(process.stderr, text),
+    out: (text) => print(process.stdout, text),
+    err: (text) => print(process.stderr, text),
     debug: process.env.WAYBILL_DEBUG === '1',
-    contextFor: (verb) => contextFor(verb, version),
+    contextFor: (verb) => contextFor(verb, version, progress),
   }
   guardStreams()
   process.on('uncaughtException', (thrown) => end(fail(argv, thrown, surroundings)))
@@ -22,7 +28,26 @@ export async function main(version: string): Promise<void> {
   await end(runCommandLine(argv, surroundings))
 }
 
-function contextFor(verb: Verb, version: string): Context {
+/** A step that lasts says so every second; the timer keeps nothing alive. */
+function watchedProgress(): ProgressLine {
+  const { stderr } = process
+  const isTerminal = stderr.isTTY && process.env.TERM !== 'dumb'
+  const line = createProgressLine({
+    write: (text) => void stderr.write(text),
+    columns: () => (isTerminal ? stderr.columns : undefined),
+  })
+  let began = 0
+  if (isTerminal) setInterval(() => line.tick(Math.round((performance.now() - began) / 1000)), 1000).unref()
+  const step = (text: string) => {
+    began = performance.now()
+    line.step(text)
+  }
+  return { ...line, step }
+}
+
+function contextFor(verb: Verb, version: string, { step, note, clear }: ProgressLine): Context {
+  // However the process ends, a shell's prompt begins on a line of its own.
+  endTasks.add(clear)
   const abort = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.once(signal, () => {
@@ -38,7 +63,8 @@ function contextFor(verb: Verb, version: string): Context {
     version,
     now: new Date(),
     colour: process.stdout.isTTY && !process.env.NO_COLOR && process.env.TERM !== 'dumb',
-    progress: (line) => process.stderr.write(`${line}\n`),
+    progress: note,
+    step,
     atEnd: (task) => endTasks.add(task),
     signal: abort.signal,
   }

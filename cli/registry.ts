@@ -19,7 +19,7 @@ export type OpenReader = AsyncDisposable & { readonly reader: RegistryReader & T
 /** A connection to read from, as the flags and the environment say; `plainHttp` goes before --plain-http. */
 export async function openReader(
   flags: Flags,
-  { env, cwd, progress }: Context,
+  { env, cwd, step }: Context,
   plainHttp = flags.on('plainHttp'),
 ): Promise<OpenReader> {
   const caFile = flags.text('caFile')
@@ -35,7 +35,7 @@ export async function openReader(
     }),
     proxy: proxyOf(env),
   })
-  const reader = patient(connection, { wait, onStep: progress })
+  const reader = patient(connection, { wait, onStep: step })
   return { reader, [Symbol.asyncDispose]: () => connection.close() }
 }
 

@@ -57,7 +57,9 @@ async function runVerb(argv: readonly string[], { version, out, err, contextFor 
   }
   if (verb === undefined || command === undefined) throw new WaybillError('USAGE', 'no command was given')
   refuseEmpty(command)
-  const outcome = await verb.run(command.args, readFlags(command), contextFor(verb))
+  const flags = readFlags(command)
+  const context = contextFor(verb)
+  const outcome = await verb.run(command.args, flags, flags.on('quiet') ? { ...context, step: () => {} } : context)
   await out(printOutcome(form, outcome))
   if (outcome.error === undefined) return outcome.exit ?? EXIT.done
   if (form === 'text') await err(errorText(outcome.error))

@@ -14,8 +14,10 @@ export type Context = {
   readonly now: Date
   /** stdout is a terminal that shows colours, and NO_COLOR is not set. */
   readonly colour?: boolean
-  /** Says on stderr what is being done; one line. */
+  /** Says something on stderr that stays; one line. */
   readonly progress: (line: string) => void
+  /** Says on stderr what is being done now: on a terminal over the step before, elsewhere one line. */
+  readonly step: (line: string) => void
   /** Has something done, at once and without waiting, when the process ends, Ctrl-C and SIGTERM included. */
   readonly atEnd: (task: () => void) => void
   /** Aborted by Ctrl-C and SIGTERM. Only verbs with `stopsBySignal` wait for it; others are ended. */

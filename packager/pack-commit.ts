@@ -30,6 +30,8 @@ export type CommitOptions = {
   readonly env: Env
   /** Where temporary folders go. */
   readonly tempDir: string
+  /** Told before each step, in a few words. */
+  readonly onStep?: (step: string) => void
 }
 
 /** A commit, its `waybill.yaml` and its `waybill.lock`. */
@@ -123,6 +125,7 @@ export async function renderUnlocked(options: CommitOptions): Promise<RenderedCo
 /** Renders, and checks everything. @throws WaybillError as renderCommit; CHECK_FAILED with every fault */
 export async function checkCommit(options: CommitOptions): Promise<CheckedCommit> {
   const { commit, packageFile, rendered } = await renderLocked(options)
+  options.onStep?.('checking')
   const kubernetes = await readKubernetes(packageFile.kubernetesVersion)
   return { commit, packageFile, ...check(rendered, packageFile, kubernetes) }
 }
@@ -135,6 +138,7 @@ export async function packArtifacts(
   options: Omit<CommitOptions, 'environments'>,
 ): Promise<readonly [PackedCommit, ...PackedCommit[]]> {
   const { commit, packageFile, environments, tools, warnings } = await checkCommit(options)
+  options.onStep?.('packing')
   const pack = (repository: string): PackedCommit => {
     const belongs = ([name]: readonly [string, unknown]) => repositoryOf(packageFile, name) === repository
     const packed = packRelease({
@@ -193,9 +197,14 @@ async function renderTwice(options: CommitOptions): Promise<RenderedCommit> {
       withCheckout(opened.commit, { parentDir: folder, env: options.env }, (checkout: Checkout) =>
         renderOnce(checkout, packageFile, tools),
       )
+    const { onStep = () => {} } = options
+    onStep('rendering')
     const rendered = await render()
     // What has faults is not going anywhere; a person waits for them.
-    if (rendered.faults.length === 0) assertSame(rendered, await render())
+    if (rendered.faults.length === 0) {
+      onStep('rendering again, to compare')
+      assertSame(rendered, await render())
+    }
     return { ...opened, packageFile, rendered }
   })
 }

@@ -1,7 +1,7 @@
 import { WaybillError } from '../../contract/errors.ts'
 import { type CommitOptions, checkCommit } from '../../packager/pack-commit.ts'
 import { commitOptions } from '../commit.ts'
-import { commitFlags, examples } from '../flags.ts'
+import { commitFlags, examples, quietFlag } from '../flags.ts'
 import { counted, warningLines } from '../output.ts'
 import { findingsOf } from '../report/findings.ts'
 import { isReportForm, printReport, REPORT_FORMS, type ReportForm } from '../report/report.ts'
@@ -10,7 +10,7 @@ import type { Outcome, Verb } from '../verb.ts'
 export const verb: Verb = {
   forms: REPORT_FORMS,
   define: (command) => {
-    commitFlags(command)
+    quietFlag(commitFlags(command))
     examples(
       command,
       'waybill check',
@@ -19,7 +19,7 @@ export const verb: Verb = {
     )
   },
   run: async (_args, flags, context) => {
-    const options = commitOptions(flags, context)
+    const options = { ...commitOptions(flags, context), onStep: context.step }
     const form = flags.text('output')
     if (isReportForm(form)) return reportOn(options, form, context.version)
     const { commit, environments, tools, warnings } = await checkCommit(options)

@@ -4,7 +4,7 @@ import { createOrasCopier, type Place } from '../../packager/copy/copier.ts'
 import { type CopyEnd, copyRelease, type ImagePlaces } from '../../packager/copy/copy.ts'
 import { openLayout } from '../../packager/layout-store.ts'
 import { createOras } from '../../packager/publish/oras.ts'
-import { collect, examples, type Flags, registryFlags } from '../flags.ts'
+import { collect, examples, type Flags, quietFlag, registryFlags } from '../flags.ts'
 import { counted } from '../output.ts'
 import { parsePlace } from '../place.ts'
 import { openReader, orasOptions } from '../registry.ts'
@@ -20,7 +20,7 @@ export const verb: Verb = {
       .option('--images [prefix]', 'the container images too: below this prefix, or into the layout')
       .option('--from-plain-http', 'speak HTTP to the source only')
       .option('--to-plain-http', 'speak HTTP to the destination only')
-    registryFlags(command)
+    quietFlag(registryFlags(command))
     examples(
       command,
       'waybill copy registry.example.com/acme/shop:1.4.2 mirror.example.com/acme/shop --channel production',
@@ -42,7 +42,7 @@ export const verb: Verb = {
       channels: flags.list('channel'),
       ...imagesOption(flags, from.end, to.end, plain),
       copier: createOrasCopier(oras),
-      onStep: context.progress,
+      onStep: context.step,
     })
     const names = copied.tags.map(({ name }) => name)
     return {

@@ -1,7 +1,7 @@
 import { parseChannel, parseReference } from '../../contract/reference.ts'
 import { createOras } from '../../packager/publish/oras.ts'
 import { promote } from '../../packager/publish/promote.ts'
-import { examples, registryFlags } from '../flags.ts'
+import { examples, quietFlag, registryFlags } from '../flags.ts'
 import { openReader, orasOptions } from '../registry.ts'
 import { readPolicies, readSigningKey } from '../signing.ts'
 import type { Verb } from '../verb.ts'
@@ -14,7 +14,7 @@ export const verb: Verb = {
       .requiredOption('--key <file>', 'ECDSA P-256: a PEM file, or a cosign.key with its password in COSIGN_PASSWORD')
       .option('--reason <text>', 'why; it is signed')
       .option('--policy <file>', 'TrustPolicies that the release must satisfy first (default: signed by --key)')
-    registryFlags(command)
+    quietFlag(registryFlags(command))
     examples(
       command,
       'waybill promote registry.example.com/acme/shop:1.4.2 --to production --key release.pem',
@@ -34,7 +34,7 @@ export const verb: Verb = {
       channel,
       key,
       now: context.now,
-      onStep: context.progress,
+      onStep: context.step,
       ...(policies === undefined ? {} : { policies }),
       ...(reason === undefined ? {} : { reason }),
     })

@@ -7,7 +7,7 @@ import { type BuildFacts, LOCAL_BUILDER_ID } from '../../packager/publish/proven
 import { type Published, type PublishOptions, publishAll, versionOf } from '../../packager/publish/publish.ts'
 import { type Standing, sameInChannel } from '../../packager/publish/standing.ts'
 import { commitOptions } from '../commit.ts'
-import { commitFlags, examples, type Flags, registryFlags } from '../flags.ts'
+import { commitFlags, examples, type Flags, quietFlag, registryFlags } from '../flags.ts'
 import { environmentLines, warningLines } from '../output.ts'
 import { openStores } from '../registry.ts'
 import { readSigningKey } from '../signing.ts'
@@ -36,7 +36,7 @@ export const verb: Verb = {
         'publish nothing where --channel names the same objects already, and no version is asked for',
       )
       .option('--to-layout <dir>', 'into the folder of an OCI layout, made or added to; no registry is asked')
-    registryFlags(command)
+    quietFlag(registryFlags(command))
     examples(
       command,
       'waybill publish --key release.pem --version 1.4.2',
@@ -48,8 +48,7 @@ export const verb: Verb = {
   run: async (_args, flags, context) => {
     if (flags.on('ifChanged')) flags.need('channel')
     const key = await readSigningKey(flags, context)
-    context.progress('packing')
-    const artifacts = await packArtifacts(commitOptions(flags, context))
+    const artifacts = await packArtifacts({ ...commitOptions(flags, context), onStep: context.step })
     const [{ warnings }] = artifacts
     for (const line of warningLines(warnings)) context.progress(line)
     const build = buildFacts(flags, context, artifacts[0])
@@ -84,12 +83,12 @@ function layoutFor({ release }: PackedCommit, count: number, flags: Flags): stri
   return `${folder}/${release.package.repository.replaceAll(':', '_')}`
 }
 
-function namesFor({ commit }: PackedCommit, flags: Flags, { now, progress }: Context) {
+function namesFor({ commit }: PackedCommit, flags: Flags, { now, step }: Context) {
   const [version, channel, reason] = [flags.text('version'), flags.text('channel'), flags.text('reason')]
   return {
     gitTags: commit.tags,
     now,
-    onStep: progress,
+    onStep: step,
     ...(version === undefined ? {} : { version }),
     ...(channel === undefined ? {} : { channel }),
     ...(reason === undefined ? {} : { reason }),

@@ -38,6 +38,7 @@ export async function waybillHere(args: readonly string[], options: Omit<RunOpti
       version: '0.0.0',
       now: new Date(),
       progress: (line) => void err(`${line}\n`),
+      step: (line) => void err(`${line}\n`),
       atEnd: (task) => tasks.add(task),
       signal: new AbortController().signal,
     }),

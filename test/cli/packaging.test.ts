@@ -35,7 +35,7 @@ const withSecret = repositoryWith({
 
 test('what pack writes is one JSON document, and show reads it back from the folder', async () => {
   const out = join(folder, 'packed')
-  const packed = await waybillHere(['pack', '--repo', shop, '--out', out, '--output', 'json'])
+  const packed = await waybillHere(['pack', '--repo', shop, '--out', out, '--output', 'json', '--quiet'])
   assert.deepEqual([packed.status, packed.stderr], [0, ''])
   const { digest, environments } = JSON.parse(packed.stdout)
   assert.match(digest, /^sha256:[0-9a-f]{64}$/)
@@ -106,6 +106,15 @@ test('check names every fault with its file, line and object, and no value of a 
   assert.ok(JSON.parse(json.stdout).error.faults.length >= 3)
 })
 
+test('long work says on stderr what is being done, a line each, and not where it shall be quiet', async () => {
+  for (const args of [['check'], ['pack', '--out', join(folder, 'steps')]]) {
+    const ran = await waybillHere([...args, '--repo', shop, '--output', 'json'])
+    assert.match(ran.stderr, /^rendering\nrendering again, to compare\nchecking\n(?:packing\n)?$/)
+    JSON.parse(ran.stdout)
+    assert.equal((await waybillHere([...args, '--repo', shop, '--quiet'])).stderr, '')
+  }
+})
+
 test('check reports in the form that GitHub, GitLab and code scanning take, with the exit status of every form', async () => {
   const repository = repositoryWith({
     ...shopFiles('registry.example.com/acme/shop'),
@@ -113,7 +122,7 @@ test('check reports in the form that GitHub, GitLab and code scanning take, with
     'deploy/pod.yaml':
       'apiVersion: v1\nkind: Pod\nmetadata: { name: p }\nspec:\n  containers:\n    - { name: c, image: nginx }\n',
   })
-  const report = (form: string, repo = repository) => waybillHere(['check', '--repo', repo, '--output', form])
+  const report = (form: string, repo = repository) => waybillHere(['check', '--repo', repo, '--output', form, '-q'])
   const github = await report('github')
   assert.deepEqual([github.status, github.stderr], [3, ''])
   assert.match(github.stdout, /^::error file=deploy\/pod\.yaml,line=6,title=IMAGE_UNPINNED::/m)
