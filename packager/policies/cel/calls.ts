@@ -103,7 +103,8 @@ function alternative(nodes: readonly Node[], found: (optional: Optional) => Valu
   return (frame) => {
     const value = first?.run(frame) ?? null
     if (isTrouble(value)) return value
-    if (!(value instanceof Optional)) return noSuchOverload
+    // cel-go passes on what is no optional.
+    if (!(value instanceof Optional)) return value
     return value.value === undefined ? (second?.run(frame) ?? null) : found(value)
   }
 }

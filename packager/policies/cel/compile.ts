@@ -234,7 +234,7 @@ export class Compiler {
     if (name === 'format') this.#checkFormat(args)
     const run = special === undefined ? strict(nodes, candidates) : special(nodes)
     // The API server makes conversions of literals when it takes the policy.
-    const made = CONVERSIONS.has(name) && args[0]?.kind === 'literal' ? run([]) : undefined
+    const made = CONVERSIONS.has(name) && args.every(isConstant) ? run([]) : undefined
     if (made instanceof EvaluationError) throw invalid(made.message, at)
     return { type: result, run }
   }
@@ -294,7 +294,7 @@ export class Compiler {
         }
         if (isTrouble(k) || isTrouble(v)) continue
         const at = typeof k === 'number' ? undefined : keyOf(k)
-        if (at === undefined) return new EvaluationError('unsupported key type')
+        if (at === undefined) return new Unknown('a map with a key of such a type')
         if (!optional) map.set(at, v)
         else if (!(v instanceof Optional)) return noSuchOverload
         else if (v.value !== undefined) map.set(at, v.value)
@@ -353,6 +353,13 @@ function presence(node: Node, mode: 'optional' | 'test'): Node {
 }
 
 const CONVERSIONS = new Set(['bool', 'int', 'double', 'string'])
+
+/** A literal, or a conversion of one. */
+function isConstant(expr: Expr): boolean {
+  if (expr.kind === 'literal') return true
+  const converts = expr.kind === 'call' && (CONVERSIONS.has(expr.name) || expr.name === 'dyn')
+  return converts && expr.target === undefined && expr.args.every(isConstant)
+}
 
 /** A pattern that stands in the expression is compiled now, and so is a format. */
 function checkLiterals(name: string, args: readonly Expr[]): void {

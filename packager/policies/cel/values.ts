@@ -144,7 +144,7 @@ export function fits(value: Value, { name, of }: CelType): boolean {
   return true
 }
 
-/** Equality of CEL: numbers across their types, everything else within its own. Never an error. */
+/** Equality of CEL: numbers across their types, everything else within its own. */
 export function equal(a: Value, b: Value): boolean | Unknown {
   if (typeof a === 'bigint' || typeof a === 'number')
     return (typeof b === 'bigint' || typeof b === 'number') && compare(a, b) === 0
@@ -157,7 +157,9 @@ export function equal(a: Value, b: Value): boolean | Unknown {
     return equal(a.value, b.value)
   }
   if (a instanceof TypeValue) return b instanceof TypeValue && a.name === b.name
-  return b instanceof Opaque && a.type === b.type && a.equals(b)
+  // An error on one side of == and false on the other, to cel-go.
+  if (!(b instanceof Opaque) || a.type !== b.type) return new Unknown(`how ${a.type} compares with something else`)
+  return a.equals(b)
 }
 
 function equalMaps(a: CelMap, b: CelMap): boolean | Unknown {

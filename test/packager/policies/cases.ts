@@ -237,6 +237,7 @@ export const CASES: readonly CaseGroup[] = [
       'request.kind == request.requestKind && request.resource == request.requestResource',
       'has(request.namespace) && has(request.dryRun) && !has(request.requestSubResource)',
       'oldObject.metadata.name == "x"',
+      'object.metadata.name.orValue("x") == "bare"',
       'has(oldObject.metadata)',
       'object != oldObject',
       // the language
@@ -342,6 +343,8 @@ export const CASES: readonly CaseGroup[] = [
       'has(object.status)',
     ],
     invalid: [
+      'bool(dyn(1))',
+      'int(dyn(1e30)) > 0',
       'object.spec.foo',
       'object.metadata.name + 1 == "x"',
       'int("12") == 12 && int(" 12") == 12',
