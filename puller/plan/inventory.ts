@@ -145,7 +145,7 @@ async function storeShard(
   index: number,
   entries: readonly InventoryEntry[],
 ): Promise<InventoryShard> {
-  const name = shard?.name ?? `${delivery.name.slice(0, 200)}-${delivery.uid.slice(0, 8)}-${index}`
+  const name = shard?.name ?? shardName(delivery, index)
   const listed: Json = entries.map(({ uid, ...entry }) => ({ ...entry, ...(uid !== undefined && { uid }) }))
   const body = {
     apiVersion: API_VERSION,
@@ -165,6 +165,11 @@ async function storeShard(
   if (answer.status !== 200 && answer.status !== 201) throw failure(answer, 'writing the inventory')
   const { resourceVersion } = parseShard(answer.body)
   return { name, index, resourceVersion, keys: new Set(entries.map((entry) => objectKey(entry))) }
+}
+
+/** What is cut must not end in what no part of a name may end in. */
+function shardName({ name, uid }: PlanContext['delivery'], index: number): string {
+  return `${name.slice(0, 200).replace(/[.-]+$/, '')}-${uid.slice(0, 8)}-${index}`
 }
 
 /** A label's value holds 63 characters, a name up to 253. */

@@ -49,7 +49,13 @@ export async function lookAtLeftover(
   if (!ours(live) || live.metadata.deletionTimestamp !== undefined) return { ...seen, live, path }
   const query = { dryRun: 'All' }
   const body = deleteOptions({ uid: String(live.metadata.uid) })
-  const trial = await cluster.request(account, { method: 'DELETE', path, query, body: { ...body, dryRun: ['All'] } })
+  const trial = await cluster.request(account, {
+    method: 'DELETE',
+    path,
+    query,
+    body: { ...body, dryRun: ['All'] },
+    ...(signal !== undefined && { signal }),
+  })
   if (trial.status === 403) return { ...seen, live, path, ...refuse('delete', trial) }
   if (trial.status === 404) return { ...seen, path }
   if (trial.status >= 300) return { ...seen, live, path, ...fail(answerReason(trial)) }

@@ -15,7 +15,7 @@ const FAULTS_LISTED_MAX = 8
 export class SchemaCheck {
   readonly #cluster: Cluster
   readonly #documents = new Map<string, Promise<JsonObject | undefined>>()
-  readonly #validators = new Map<string, Validate | undefined>()
+  readonly #validators = new Map<string, Promise<Validate | undefined>>()
 
   constructor(cluster: Cluster) {
     this.#cluster = cluster
@@ -26,10 +26,15 @@ export class SchemaCheck {
     const { resource, crd } = desired
     if (resource === undefined) return undefined
     const type = `${apiVersionOf(resource)} ${resource.kind}`
-    if (!this.#validators.has(type))
-      this.#validators.set(type, crd?.schema === undefined ? await this.#published(resource) : crdValidator(crd.schema))
-    const faults = this.#validators.get(type)?.(desired.object)
+    const validator = this.#validators.get(type) ?? this.#validatorOf(resource, crd?.schema)
+    // Remembered before it is there: the objects of a set are checked in parallel.
+    this.#validators.set(type, validator)
+    const faults = (await validator)?.(desired.object)
     return faults?.slice(0, FAULTS_LISTED_MAX).map(({ path, message }) => `${fieldText(path)}: ${message}`)
+  }
+
+  async #validatorOf(resource: Resource, schema: JsonObject | undefined): Promise<Validate | undefined> {
+    return schema === undefined ? this.#published(resource) : crdValidator(schema)
   }
 
   async #published(resource: Resource): Promise<Validate | undefined> {

@@ -42,7 +42,8 @@ export class FakeCluster implements Cluster {
   #get({ path, query }: ClusterRequest): ClusterAnswer {
     const found = this.objects.get(path)
     if (found !== undefined) return { status: 200, body: found }
-    if (!/\/(?:deliveryrecords|secrets|configmaps)$/.test(path)) return { status: 404, body: { reason: 'NotFound' } }
+    if (!/\/(?:deliveryrecords|deliveryinventories|secrets|configmaps)$/.test(path))
+      return { status: 404, body: { reason: 'NotFound' } }
     const [key = '', value = ''] = (query?.labelSelector ?? '').split('=')
     const all = [...this.objects.entries()]
       .filter(([at, object]) => at.startsWith(`${path}/`) && labelOf(object, key) === value)
