@@ -69,11 +69,13 @@ async function runAll(
 }
 
 /**
- * What tests get to see of the environment: nothing that points at a cluster or session of the person who runs them.
+ * What tests get to see of the environment: nothing that points at a cluster or session of the person who runs them,
+ * or at the CI's run: what they publish was not built by it.
  * Node keeps what it compiled for one file for the next ones; where it may not write, it does without.
  */
 function unitEnvironment(): NodeJS.ProcessEnv {
-  const { KUBECONFIG, NODE_TEST_CONTEXT, COSIGN_PASSWORD, FORCE_COLOR, ...rest } = process.env
+  const { KUBECONFIG, NODE_TEST_CONTEXT, COSIGN_PASSWORD, FORCE_COLOR, GITHUB_ACTIONS, GITLAB_CI, ...rest } =
+    process.env
   return { ...rest, NO_COLOR: '1', NODE_COMPILE_CACHE: join(root, 'node_modules', '.cache', 'compiled-tests') }
 }
 
