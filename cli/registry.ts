@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { WaybillError } from '../contract/errors.ts'
@@ -24,10 +25,12 @@ export async function openReader(
 ): Promise<OpenReader> {
   const caFile = flags.text('caFile')
   const registryConfig = flags.text('registryConfig')
+  // Said at once, not when the registry turns out to want a login.
+  if (registryConfig !== undefined) await readText(cwd, registryConfig)
   const connection = createRegistryReader({
     plainHttp,
     remember: true,
-    ...(caFile === undefined ? {} : { ca: await readText(cwd, caFile) }),
+    ...(caFile === undefined ? {} : { ca: await readCertificates(cwd, caFile) }),
     credentials: loginCredentials({
       dockerConfigDir: env.DOCKER_CONFIG ?? join(env.HOME ?? homedir(), '.docker'),
       ...(registryConfig === undefined ? {} : { registryConfig: pathFrom(cwd, registryConfig) }),
@@ -37,6 +40,24 @@ export async function openReader(
   })
   const reader = patient(connection, { wait, onStep: step })
   return { reader, [Symbol.asyncDispose]: () => connection.close() }
+}
+
+/** Certificates in PEM. @throws WaybillError FILE_UNREADABLE where there is none, or one that cannot be read */
+async function readCertificates(cwd: string, path: string): Promise<string> {
+  const text = await readText(cwd, path)
+  const blocks = text.match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g) ?? []
+  const unreadable = (what: string, cause?: unknown) =>
+    new WaybillError('FILE_UNREADABLE', `${path}: ${what}`, {
+      hint: 'Name a file of certificates in PEM: -----BEGIN CERTIFICATE-----.',
+      cause,
+    })
+  if (blocks.length === 0) throw unreadable('it holds no certificate')
+  try {
+    for (const block of blocks) new X509Certificate(block)
+  } catch (cause) {
+    throw unreadable('it holds a certificate that cannot be read', cause)
+  }
+  return text
 }
 
 /** Options of `createOras` that come from the flags and the environment. */

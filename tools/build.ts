@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { access, constants, mkdir, rename, rm } from 'node:fs/promises'
 import { basename, delimiter, dirname, join } from 'node:path'
 import { WaybillError } from '../contract/errors.ts'
@@ -58,7 +59,7 @@ async function buildTools(names: readonly ToolName[], progress: Progress, env: E
 
 async function makeCache(folder: string): Promise<void> {
   try {
-    await mkdir(folder, { recursive: true })
+    await makeFolder(folder)
     await access(folder, constants.W_OK)
   } catch (cause) {
     const hint = 'Name a folder that you may write with WAYBILL_CACHE or XDG_CACHE_HOME.'
@@ -67,6 +68,16 @@ async function makeCache(folder: string): Promise<void> {
       hint,
     })
   }
+}
+
+/** One folder after the other: where there can be none, as below /proc, Node's own recursion does not come to an end. */
+async function makeFolder(folder: string): Promise<void> {
+  if (existsSync(folder)) return
+  await makeFolder(dirname(folder))
+  await mkdir(folder).catch((cause: NodeJS.ErrnoException) => {
+    // Another process was quicker.
+    if (cause.code !== 'EEXIST') throw cause
+  })
 }
 
 async function buildTool(name: ToolName, label: string, progress: Progress, env: Environment): Promise<void> {

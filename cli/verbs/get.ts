@@ -1,4 +1,5 @@
 import type { JsonObject } from '../../contract/canonical-json.ts'
+import { WaybillError } from '../../contract/errors.ts'
 import { parseHeader } from '../../puller/observe.ts'
 import { type DeliveryRow, deliveryRows } from '../../puller/records/history.ts'
 import { openCluster, readDeliveries, readDelivery } from '../cluster.ts'
@@ -13,6 +14,10 @@ export const verb: Verb = {
     examples(command, 'waybill get -n shop', 'waybill get -A', 'waybill get shop -n shop --output json')
   },
   run: async ([name], flags, context) => {
+    if (name !== undefined && flags.on('allNamespaces'))
+      throw new WaybillError('USAGE', `${name} goes with one namespace, not with --all-namespaces`, {
+        hint: `waybill get ${name} -n NAMESPACE, or waybill get -A.`,
+      })
     await using opened = await openCluster(flags, context)
     const { cluster, namespace } = opened
     if (name !== undefined) return oneOf(await readDelivery(cluster, namespace, name))

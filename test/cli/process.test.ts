@@ -128,6 +128,23 @@ test('a policy that is no TrustPolicy is refused with every fault', async () => 
   assertFails(await waybillHere(['verify', 'example.com/a/b:x', '--policy', file]), 3, 'POLICY_INVALID')
 })
 
+test('files that a registry needs are looked at before it is asked', async () => {
+  const empty = join(folder, 'no.pem')
+  writeFileSync(empty, 'hunter2')
+  const broken = join(folder, 'broken.pem')
+  writeFileSync(broken, '-----BEGIN CERTIFICATE-----\naHVudGVyMg==\n-----END CERTIFICATE-----\n')
+  for (const [flags, says] of [
+    [['--ca-file', empty], /no\.pem: it holds no certificate\n/],
+    [['--ca-file', broken], /broken\.pem: it holds a certificate that cannot be read\n/],
+    [['--registry-config', join(folder, 'nowhere.json')], /nowhere\.json: there is no such file/],
+  ] as const) {
+    const ran = await waybillHere(['show', '127.0.0.1:9/a/b:x', '--plain-http', ...flags])
+    assertFails(ran, 2, 'FILE_UNREADABLE')
+    assert.match(ran.stderr, says)
+    assert.doesNotMatch(ran.stderr, /hunter2/)
+  }
+})
+
 test('a registry that does not answer is named', async () => {
   const ran = await waybillHere(['show', '127.0.0.1:9/a/b:x', '--plain-http'])
   assertFails(ran, 1, 'REGISTRY_UNREACHABLE')

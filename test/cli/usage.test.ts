@@ -17,6 +17,11 @@ const usage: readonly (readonly [string, readonly string[], RegExp])[] = [
   ['an empty argument is a variable that is not set', ['unhold', ''], /an argument is empty\nhint: .*variable/],
   ['an empty value is a variable that is not set', ['get', '--context', ''], /--context <name> is empty/],
   ['a namespace that no cluster can have is wrong usage', ['tenant', 'My Shop'], /Lower-case letters/],
+  [
+    'one Delivery is in one namespace',
+    ['get', 'shop', '-A'],
+    /shop goes with one namespace[\s\S]*hint: waybill get shop -n/,
+  ],
   ['rollback wants exactly one of --to and --steps', ['rollback', 'a', '--to', 'x', '--steps', '1'], /exactly one/],
   ['rollback takes no fraction of a step', ['rollback', 'a', '--steps', '0.5'], /whole number/],
   ['audit takes a head only with its sequence', ['audit', 'a', '--head', 'sha256:00'], /sequence/],

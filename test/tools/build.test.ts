@@ -71,6 +71,16 @@ test('a Go that is too old is refused before anything is built', async (t) => {
   assert.deepEqual(old.builds(), [])
 })
 
+test('a cache that cannot be made is said to be, by its name', { timeout: 20_000 }, async (t) => {
+  const here = machine(t, fakeGo('1.26.0', '0'))
+  const { code, stderr } = await build({ ...here.env, WAYBILL_CACHE: '/proc/nope' }, 'oras')
+  assert.equal(code, 1)
+  assert.match(
+    stderr,
+    /^DISK_FAILED: tools are built into \/proc\/nope\/tools, which cannot be made or written\n.*WAYBILL_CACHE/,
+  )
+})
+
 test('a tool is built once, and its path is printed', async (t) => {
   const here = machine(t, fakeGo('1.26.0', '0'))
   const first = await build(here.env, 'oras')
