@@ -4,6 +4,9 @@ import { Cron } from 'croner'
 export const SCHEDULE_PATTERN = '^[0-9*,/-]+ [0-9*,/-]+ [0-9*,/-]+ ([0-9*,/-]|[A-Za-z]{3})+ ([0-9*,/-]|[A-Za-z]{3})+$'
 export const TIME_ZONE_PATTERN = '^[A-Za-z][A-Za-z0-9_+/-]*$'
 
+/** The last moment that a Date holds. */
+const LAST_MS = 8.64e15
+
 export type Schedule = {
   readonly expression: string
   /** IANA name. */
@@ -35,7 +38,7 @@ export function isTimeZone(name: string): boolean {
  * have been set; what they repeat in autumn comes once, unless a `*` in minute or hour says to go on.
  */
 export function nextTimeMs(schedule: Schedule, ms: number): number {
-  return cron(schedule).nextRun(new Date(ms))?.getTime() ?? Number.POSITIVE_INFINITY
+  return cron(schedule).nextRun(new Date(ms))?.getTime() ?? LAST_MS
 }
 
 function cron({ expression, timeZone }: Schedule): Cron {

@@ -21,7 +21,9 @@ export function dueSinceMs(delivery: Delivery, nowMs: number): number | undefine
   const { schedule: last, resolved } = delivery.status
   if (schedule === undefined || last === undefined || resolved === undefined) return 0
   if (last.generation !== delivery.generation || last.request !== requestOf(delivery)) return 0
-  const nextMs = nextTimeMs(schedule, Date.parse(last.askedAt))
+  const lastMs = Date.parse(last.askedAt)
+  if (Number.isNaN(lastMs)) return 0
+  const nextMs = nextTimeMs(schedule, lastMs)
   return nextMs <= nowMs ? nextMs : undefined
 }
 

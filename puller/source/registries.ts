@@ -1,5 +1,4 @@
 import type { Digest } from '../../contract/digest.ts'
-import { WaybillError } from '../../contract/errors.ts'
 import type { Reference } from '../../contract/reference.ts'
 import type { RegistryReader, TagLister, TagResolver } from '../../contract/registry/registry.ts'
 import {
@@ -9,6 +8,7 @@ import {
 } from '../../contract/registry/registry-client.ts'
 import type { Clock } from '../clock.ts'
 import type { PullAccess } from './secrets.ts'
+import { orGiveUp, SharedPolls } from './shared-polls.ts'
 
 /** Connections to registries, shared by Deliveries that use the same credentials; those that follow the same tag share the poll. */
 export interface Registries {
@@ -37,19 +37,11 @@ const IDLE_MS = 600_000
 /** Requests to one registry at a time. */
 const REQUESTS_MAX = 16
 
-type Poll<T> = {
-  readonly askedAtMs: number
-  readonly answer: Promise<T>
-  readonly stop: AbortController
-  waiting: number
-  answered: boolean
-}
-
 type Line = {
   readonly connection: RegistryConnection
   usedAtMs: number
-  readonly heads: Map<string, Poll<Digest>>
-  readonly lists: Map<string, Poll<readonly string[]>>
+  readonly heads: SharedPolls<Digest>
+  readonly lists: SharedPolls<readonly string[]>
 }
 
 export function createRegistries(
@@ -68,7 +60,7 @@ export function createRegistries(
     let line = lines.get(shareKey)
     if (line === undefined) {
       const connection = createRegistryReader({ ...options, credentials, ...(ca === undefined ? {} : { ca }) })
-      line = { connection, usedAtMs: 0, heads: new Map(), lists: new Map() }
+      line = { connection, usedAtMs: 0, heads: new SharedPolls(clock), lists: new SharedPolls(clock) }
       lines.set(shareKey, line)
     }
     line.usedAtMs = clock.nowMs()
@@ -77,36 +69,6 @@ export function createRegistries(
   const close = async (those: readonly [string, Line][]) => {
     for (const [key] of those) lines.delete(key)
     await Promise.all(those.map(([, line]) => line.connection.close()))
-  }
-  /** The newest poll of that name, if it is new enough, else a new one; waits for it until the signal. */
-  const share = async <T>(
-    polls: Map<string, Poll<T>>,
-    name: string,
-    sinceMs: number,
-    signal: AbortSignal,
-    ask: (signal: AbortSignal) => Promise<T>,
-  ): Promise<T> => {
-    const known = polls.get(name)
-    const poll = known !== undefined && known.askedAtMs >= sinceMs ? known : newPoll(clock.nowMs(), ask)
-    const forget = () => polls.get(name) === poll && polls.delete(name)
-    if (poll !== known) {
-      polls.set(name, poll)
-      const answered = () => {
-        poll.answered = true
-      }
-      // A failure is not shared with those who ask later.
-      poll.answer.then(answered, forget)
-    }
-    poll.waiting += 1
-    try {
-      return await orGiveUp(name, signal, poll.answer)
-    } finally {
-      poll.waiting -= 1
-      if (poll.waiting === 0 && !poll.answered) {
-        forget()
-        poll.stop.abort()
-      }
-    }
   }
   return {
     reader: (access, { outside, signal }) => {
@@ -126,13 +88,13 @@ export function createRegistries(
       return {
         resolveTag: (repository, tag) =>
           outside(() =>
-            share(heads, `${repository.repository}:${tag}`, sinceMs, signal, (stop) =>
+            heads.ask(`${repository.repository}:${tag}`, { sinceMs, signal }, (stop) =>
               gateOf(repository)(() => connection.until(stop).resolveTag(repository, tag)),
             ),
           ),
         listTags: (repository) =>
           outside(() =>
-            share(lists, repository.repository, sinceMs, signal, (stop) =>
+            lists.ask(repository.repository, { sinceMs, signal }, (stop) =>
               gateOf(repository)(() => connection.until(stop).listTags(repository)),
             ),
           ),
@@ -140,30 +102,10 @@ export function createRegistries(
     },
     tidy: async () => {
       const before = clock.nowMs() - IDLE_MS
-      for (const { heads, lists } of lines.values())
-        for (const polls of [heads, lists])
-          for (const [name, { askedAtMs, answered }] of polls) if (answered && askedAtMs < before) polls.delete(name)
+      for (const { heads, lists } of lines.values()) for (const polls of [heads, lists]) polls.forget(before)
       await close([...lines].filter(([, line]) => line.usedAtMs < before))
     },
     close: () => close([...lines]),
-  }
-}
-
-function newPoll<T>(askedAtMs: number, ask: (signal: AbortSignal) => Promise<T>): Poll<T> {
-  const stop = new AbortController()
-  return { askedAtMs, answer: ask(stop.signal), stop, waiting: 0, answered: false }
-}
-
-/** What is waited for, until the signal; it may go on for others. @throws WaybillError REGISTRY_UNREACHABLE */
-async function orGiveUp<T>(name: string, signal: AbortSignal, work: Promise<T>): Promise<T> {
-  const { promise: givenUp, reject } = Promise.withResolvers<never>()
-  const giveUp = () => reject(new WaybillError('REGISTRY_UNREACHABLE', `${name}: not waited for any more`))
-  if (signal.aborted) giveUp()
-  else signal.addEventListener('abort', giveUp, { once: true })
-  try {
-    return await Promise.race([work, givenUp])
-  } finally {
-    signal.removeEventListener('abort', giveUp)
   }
 }
 

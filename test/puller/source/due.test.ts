@@ -62,7 +62,9 @@ test('without a schedule the source is always asked, and so it is where the stat
     dueSinceMs(delivery({ spec: { schedule: undefined }, status: asked('20T12:00:00') }), at('20T13:00:00')),
     0,
   )
-  const { schedule } = asked('20T12:00:00')
+  const { schedule, resolved } = asked('20T12:00:00')
+  const garbled = { resolved, schedule: { ...schedule, askedAt: 'yesterday' } }
+  assert.equal(dueSinceMs(delivery({ status: garbled }), at('20T13:00:00')), 0)
   assert.equal(dueSinceMs(delivery({ status: { schedule } }), at('20T13:00:00')), 0)
 })
 
