@@ -15,7 +15,8 @@ import {
   type Value,
 } from './values.ts'
 
-const COMPARABLE = ['int', 'double', 'bool', 'string']
+/** There are no values of the last four here, but lists of dyn may be of them where types are checked. */
+const COMPARABLE = ['int', 'double', 'bool', 'string', 'uint', 'duration', 'timestamp', 'bytes']
 const RANGE_MAX = 100_000n
 
 function forEachType(method: (type: string) => string, run: Implementation, types = COMPARABLE) {
@@ -150,6 +151,8 @@ export const LIST_FUNCTIONS: FunctionTable = {
     ),
     'list<int>.sum(): int': sum(0n),
     'list<double>.sum(): double': sum(0),
+    'list<uint>.sum(): uint': () => noSuchOverload,
+    'list<duration>.sum(): duration': () => noSuchOverload,
     'list<A>.indexOf(A): int': (items, wanted = null) => indexOf(list(items), wanted),
     'list<A>.lastIndexOf(A): int': (items, wanted = null) => lastIndexOf(list(items), wanted),
     'list<A>.slice(int, int): list<A>': (items, start, end) => slice(list(items), int(start), int(end)),

@@ -61,6 +61,8 @@ function noNumber(...values: readonly (Value | undefined)[]): Result {
 
 function orderings(operator: string, sign: (order: number) => boolean): Readonly<Record<string, Implementation>> {
   const pairs = ['bool, bool', 'int, int', 'int, double', 'double, double', 'double, int', 'string, string']
+  const others = ['int, uint', 'uint, uint', 'uint, int', 'uint, double', 'double, uint', 'bytes, bytes']
+  pairs.push(...others, 'timestamp, timestamp', 'duration, duration')
   return Object.fromEntries(pairs.map((pair) => [`_${operator}_(${pair}): bool`, order(sign).run]))
 }
 
@@ -159,9 +161,27 @@ function doubleText(value: number): string {
 const typeOfValue: Implementation = (value = null) => new TypeValue(typeNameOf(value))
 const same: Implementation = (value = null) => value
 
+/**
+ * Overloads for values that there are none of here. They count where types are checked: null may be a time, and what two dyn
+ * give when they are added is not known.
+ */
+const TYPED_ONLY = [
+  ...['+', '-', '*', '/', '%'].map((operator) => `_${operator}_(uint, uint): uint`),
+  ...['+', '-'].map((operator) => `_${operator}_(duration, duration): duration`),
+  ...['+', '-'].map((operator) => `_${operator}_(timestamp, duration): timestamp`),
+  '_+_(duration, timestamp): timestamp',
+  '_-_(timestamp, timestamp): duration',
+  '_+_(bytes, bytes): bytes',
+  'size(bytes): int',
+  ...['uint', 'timestamp', 'duration'].map((type) => `int(${type}): int`),
+  'double(uint): double',
+  ...['bytes', 'uint', 'timestamp', 'duration'].map((type) => `string(${type}): string`),
+]
+
 /** Operators, conversions and what optional values have (cel-go v0.26: common/stdlib, cel/library.go). */
 export const STANDARD_FUNCTIONS: FunctionTable = {
   functions: {
+    ...Object.fromEntries(TYPED_ONLY.map((signature) => [signature, special])),
     '_?_:_(bool, A, A): A': special,
     '_&&_(bool, bool): bool': special,
     '_||_(bool, bool): bool': special,
@@ -222,6 +242,7 @@ export const STANDARD_FUNCTIONS: FunctionTable = {
   },
   methods: {
     'string.size(): int': size,
+    'bytes.size(): int': special,
     'list<A>.size(): int': size,
     'map<A, B>.size(): int': size,
     'optional<A>.hasValue(): bool': (value) => optional(value).value !== undefined,

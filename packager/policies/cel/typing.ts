@@ -20,7 +20,7 @@ export function typeText({ name, of }: CelType): string {
   return of.length === 0 ? name : `${name}(${of.map(typeText).join(', ')})`
 }
 
-const SIMPLE = new Set(['bool', 'int', 'double', 'string', 'null_type', 'type', 'dyn'])
+const SIMPLE = new Set(['bool', 'int', 'uint', 'double', 'string', 'bytes', 'null_type', 'type', 'dyn'])
 const isOpen = ({ name }: CelType) => name.startsWith('?')
 const isDyn = ({ name }: CelType) => name === 'dyn'
 

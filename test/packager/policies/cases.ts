@@ -7,6 +7,8 @@ export type CaseGroup = {
   readonly expressions: readonly string[]
   /** Expressions of which CI may say, for some object, that it cannot tell: a field is left out, and the API server fills it in. */
   readonly undecided?: readonly string[]
+  /** CI may say of every expression that it cannot tell. */
+  readonly loose?: boolean
   /** Expressions that the API server does not take; neither may CI. */
   readonly invalid?: readonly string[]
 }
