@@ -113,10 +113,28 @@ async function pushAndSign(planned: Planned): Promise<Signed> {
   const { reader, writer, build, onStep = () => {} } = options
   onStep(`pushing ${byDigest(repository, packed.digest)}`)
   const pushed = await push(packed, repository, { reader, writer })
-  const attestations = await attest(claimsOf(packed, build, version), pushed, options)
-  onStep('reading back')
-  await readBack(packed, repository, options, version)
+  const claims = claimsOf(packed, build, version)
+  let attestations = await attest(claims, pushed, options)
+  for (let round = 1; ; round++) {
+    onStep('reading back')
+    try {
+      await readBack(packed, repository, options, version)
+      break
+    } catch (error) {
+      // Others, attaching at the same time where there is no referrers API, pushed ours off the list after we had seen it there.
+      if (round === readBackRoundsMax || !isLost(error)) throw error
+      const again = await attest(claims, pushed, options)
+      attestations = again.map((one, at) => (one.written ? one : (attestations[at] ?? one)))
+    }
+  }
   return { ...planned, pushed, attestations }
+}
+
+const readBackRoundsMax = 4
+
+function isLost(error: unknown): boolean {
+  if (!hasCode(error, 'READ_BACK_FAILED')) return false
+  return hasCode(error.cause, 'SIGNATURE_MISSING', 'PROVENANCE_MISSING', 'RELEASE_MISSING')
 }
 
 async function giveNames(signed: Signed): Promise<Published> {

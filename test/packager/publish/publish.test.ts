@@ -55,6 +55,21 @@ test('a registry that loses what was attached gets no name moved', async (t) => 
   assert.deepEqual([await resolve('1.0.0'), await resolve('production')], [undefined, undefined])
 })
 
+test('what others push off the list after it was seen there is attached again before anything gets a name', async (t) => {
+  const { release, options, host, resolve } = await settle(t, openFake)
+  const packed = release()
+  // Listed before and after attaching; then gone when it is read back.
+  registries
+    .get(host)
+    ?.when('GET', /referrers/)
+    .after(2)
+    .times(2)
+    .lie('{"manifests":[]}')
+  const { attestations } = await publish(packed, options({ version: '1.0.0' }))
+  assert.ok(attestations.every(({ written }) => written))
+  assert.equal(await resolve('1.0.0'), packed.digest)
+})
+
 test('a registry that gives back other layer bytes gets no name moved', async (t) => {
   const { release, options, host, resolve } = await settle(t, openFake)
   const packed = release()
