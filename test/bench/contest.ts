@@ -3,6 +3,8 @@ export type Contest = {
   readonly what: string
   readonly against: string
   readonly rounds: number
+  /** What the ratio should not pass, where something was promised. */
+  readonly atMost?: number
   /** How often each round does the work, so that a round is long enough for the clock. */
   readonly times: number
   readonly ours: () => unknown
@@ -10,7 +12,7 @@ export type Contest = {
 }
 
 /** Medians over the rounds. `ratio` is the median of the rounds' own ratios: what slows a machine down slows both sides. */
-export type Result = Pick<Contest, 'what' | 'against' | 'rounds'> & {
+export type Result = Pick<Contest, 'what' | 'against' | 'rounds' | 'atMost'> & {
   readonly ratio: number
   readonly oursMs: number
   readonly theirsMs: number
@@ -19,7 +21,7 @@ export type Result = Pick<Contest, 'what' | 'against' | 'rounds'> & {
 const warmUps = 2
 
 /** Holds one contest: warm-ups that do not count, then rounds in which who goes first takes turns. */
-export async function hold({ what, against, rounds, times, ours, theirs }: Contest): Promise<Result> {
+export async function hold({ what, against, rounds, times, ours, theirs, ...bound }: Contest): Promise<Result> {
   const found: { readonly ours: number; readonly theirs: number }[] = []
   for (let round = -warmUps; round < rounds; round++) {
     const oursFirst = round % 2 === 0
@@ -28,6 +30,7 @@ export async function hold({ what, against, rounds, times, ours, theirs }: Conte
     if (round >= 0) found.push(oursFirst ? { ours: first, theirs: second } : { ours: second, theirs: first })
   }
   return {
+    ...bound,
     what,
     against,
     rounds,
