@@ -45,7 +45,7 @@ function settle() {
   const policy = join(folder, `${name}.yaml`)
   const by = ['ci']
   const spec = {
-    repositories: [canonical],
+    repositories: [canonical, ...mirrors.map(({ host }) => `${host}/production/${name}`)],
     authorities: [{ name: 'ci', key: { pem: key.publicKeyPem } }],
     require: { signature: { by }, provenance: { by }, release: { by }, promotion: { by } },
   }
@@ -56,7 +56,7 @@ function settle() {
   /** What the puller would say of it, with `mirrorOf`. */
   const verify = (reference: string) =>
     done('verify', reference, '--policy', policy, '--mirror-of', canonical, '--plain-http')
-  return { name, canonical, git, publish, verify, copyTo: (mirror: Registry) => `${mirror.host}/far/${name}` }
+  return { name, canonical, policy, git, publish, verify, copyTo: (mirror: Registry) => `${mirror.host}/far/${name}` }
 }
 
 test('a run of GitHub Actions is in the provenance, and verify says so; a checkout of another commit is refused', async () => {
@@ -243,7 +243,7 @@ function pushIndex(repository: string, manifests: readonly Pushed[]): string {
 }
 
 test('a repository for each environment gets an artifact with that environment alone, and none gets a name before all are signed', async () => {
-  const { canonical, git, verify, name } = settle()
+  const { canonical, git, verify, name, policy } = settle()
   const [mirror] = mirrors
   assert.ok(mirror)
   const apart = `${mirror.host}/production/${name}`
@@ -267,6 +267,10 @@ test('a repository for each environment gets an artifact with that environment a
   await mirror.start()
   assertFails(await run(['show', `${canonical}:1.0.0`, '--plain-http']), 1, 'REGISTRY_NOT_FOUND')
   const published = await done(...args)
+  assert.deepEqual(
+    published.artifacts.map(({ changed }: { changed: boolean }) => changed),
+    [true, true],
+  )
   assert.deepEqual(said(published), [
     [canonical, ['staging']],
     [apart, ['production']],
@@ -282,6 +286,11 @@ test('a repository for each environment gets an artifact with that environment a
     (await done(...args)).artifacts.map(({ changed }: { changed: boolean }) => changed),
     [false, false],
   )
+
+  for (const reference of [`${canonical}:1.0.0`, `${apart}:1.0.0`]) {
+    const again = ['--rebuild', '--repo', git.folder, '--plain-http']
+    assert.equal((await done('verify', reference, '--policy', policy, ...again)).ok, true)
+  }
 
   const layout = `./apart-${count}`
   const into = await done('publish', ...commit, '--key', keyFile, '--version', '1.0.0', '--to-layout', layout)
