@@ -91,7 +91,7 @@ test('a run of GitHub Actions is in the provenance, and verify says so; a checko
 })
 
 test('a release is published into a layout with no registry and no oras, and carried from there with everything attached', async () => {
-  const { git, canonical, verify, copyTo } = settle()
+  const { git, canonical, policy, verify, copyTo } = settle()
   const layout = `./carry-${count}`
   const ran = await waybillHere(
     ['publish', '--repo', git.folder, '--key', keyFile, '--version', '1.0.0', '--channel', 'production'].concat([
@@ -103,6 +103,7 @@ test('a release is published into a layout with no registry and no oras, and car
   const { digest, reference } = JSON.parse(ran.stdout)
   assert.equal(reference, `${layout}@${digest}`)
   for (const name of [`${layout}:production`, `${layout}:1.0.0`, layout]) assert.equal((await verify(name)).ok, true)
+  assertFails(await run(['verify', layout, '--policy', policy]), 2, 'USAGE')
   assert.equal((await done('show', `${layout}:production`)).package.repository, canonical)
   const listed = execFileSync(oras, ['discover', '--oci-layout', '--format', 'json', `${layout}@${digest}`], {
     cwd: folder,
