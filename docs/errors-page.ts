@@ -30,7 +30,9 @@ const HEAD = ['| code | exit | tried again | what to do |', '| --- | --- | --- |
 function row(code: keyof typeof ERRORS): string {
   const { exit, retry, hint } = ERRORS[code]
   const text: string = hint
-  return `| \`${code}\` | ${EXIT[exit]} | ${RETRY[retry]} | ${text.replaceAll('|', '\\|').replaceAll('<', '&lt;')} |`
+  // Reports in SARIF point here.
+  const anchor = `<a id="${code.toLowerCase()}"></a>`
+  return `| ${anchor}\`${code}\` | ${EXIT[exit]} | ${RETRY[retry]} | ${text.replaceAll('|', '\\|').replaceAll('<', '&lt;')} |`
 }
 
 const INTRODUCTION = [
