@@ -1,7 +1,7 @@
 import { tmpdir } from 'node:os'
 import type { CommitOptions } from '../packager/pack-commit.ts'
 import { makeTempFolder } from './disk.ts'
-import { type Flags, pathFrom } from './flags.ts'
+import { type Flags, pathFrom, pathInRepository } from './flags.ts'
 import type { Context } from './verb.ts'
 
 /** The commit that --repo and --rev name; `rev` replaces the latter. The temporary folder is gone when the process is. */
@@ -13,6 +13,6 @@ export function commitOptions(flags: Flags, { cwd, env, atEnd }: Context, rev?: 
     env,
     tempDir: makeTempFolder(env.TMPDIR ?? tmpdir(), atEnd),
     ...(wanted === undefined ? {} : { rev: wanted }),
-    ...(path === undefined ? {} : { path }),
+    ...(path === undefined ? {} : { path: pathInRepository(path) }),
   }
 }

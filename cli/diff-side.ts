@@ -1,4 +1,3 @@
-import { isAbsolute } from 'node:path'
 import { parseConfig, parseManifest, type ReleaseConfig } from '../contract/artifact/artifact.ts'
 import { readLayer } from '../contract/artifact/layer.ts'
 import type { KubeObject } from '../contract/artifact/objects.ts'
@@ -14,6 +13,7 @@ import { findWorkingTree, listUncommitted } from '../packager/working-tree/git.t
 import { commitOptions } from './commit.ts'
 import { isLayout } from './disk.ts'
 import { type Flags, pathFrom } from './flags.ts'
+import { saysFolder } from './place.ts'
 import { openRelease } from './release-source.ts'
 import type { Context } from './verb.ts'
 
@@ -31,7 +31,7 @@ export type OpenSide = {
  * in it (no name of a branch or tag has a colon), and else a revision.
  */
 export function kindOfName(text: string): 'layout' | 'reference' | 'revision' {
-  if (text.startsWith('.') || isAbsolute(text)) return 'layout'
+  if (saysFolder(text)) return 'layout'
   const host = /^([a-z0-9.-]+(?::\d+)?|\[[0-9a-f:]+\](?::\d+)?)\/[^\s^~{}]+$/i.exec(text)?.[1]
   const named = host !== undefined && (/[.:]/.test(host) || host === 'localhost')
   return named && text.includes(':') ? 'reference' : 'revision'

@@ -1,4 +1,4 @@
-import { isAbsolute, resolve } from 'node:path'
+import os, { type PlatformPath } from 'node:path'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { WaybillError } from '../contract/errors.ts'
 
@@ -42,8 +42,13 @@ function kebab(name: string): string {
 }
 
 /** A path on the command line, made absolute. */
-export function pathFrom(cwd: string, path: string): string {
+export function pathFrom(cwd: string, path: string, { isAbsolute, resolve }: PlatformPath = os): string {
   return isAbsolute(path) ? path : resolve(cwd, path)
+}
+
+/** A path inside a repository, as Git writes it on every system. */
+export function pathInRepository(path: string, { sep }: PlatformPath = os): string {
+  return path.split(sep).join('/')
 }
 
 /** A whole number from 1. For commander's `argParser`. */
