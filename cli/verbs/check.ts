@@ -15,6 +15,7 @@ export const verb: Verb = {
       command,
       'waybill check',
       'waybill check --rev main --output json',
+      'waybill check --path packages/api          # one package of a monorepo',
       'waybill check --output sarif > waybill.sarif',
     )
   },
