@@ -1,6 +1,7 @@
 import type { ErrorCode, Fault } from '../../contract/errors.ts'
 import { type FieldPath, faultAt, type RenderedObject } from '../render/rendered.ts'
-import { compile, type Node } from './cel/compile.ts'
+import { compile } from './cel/compile.ts'
+import type { Node } from './cel/node.ts'
 import { parseExpression } from './cel/parser.ts'
 import { ExpressionFault } from './cel/syntax.ts'
 import { typeText } from './cel/typing.ts'

@@ -1,4 +1,4 @@
-import type { Declaration, Environment, Frame, Node } from './cel/compile.ts'
+import type { Declaration, Environment, Frame, Node } from './cel/node.ts'
 import { BOOL, type CelType, DYN, INT, listOf, mapOf, NULL, STRING, typeOf } from './cel/typing.ts'
 import type { Result } from './cel/values.ts'
 

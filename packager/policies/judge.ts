@@ -1,6 +1,6 @@
 import type { ErrorCode, Fault } from '../../contract/errors.ts'
 import { faultAt } from '../render/rendered.ts'
-import type { Frame, Node } from './cel/compile.ts'
+import type { Frame, Node } from './cel/node.ts'
 import { EvaluationError, type Result, Unknown } from './cel/values.ts'
 import { type Binding, type CompiledPolicy, type CompiledValidation, shown } from './compile-policy.ts'
 import { SLOTS } from './environment.ts'

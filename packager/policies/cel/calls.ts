@@ -1,6 +1,6 @@
-import type { Node } from './compile.ts'
-import type { Implementation } from './functions.ts'
 import { index, optionalIndex } from './functions-standard.ts'
+import type { Implementation } from './implementation.ts'
+import type { Node } from './node.ts'
 import { DYN, type Signature } from './typing.ts'
 import {
   CelMap,

@@ -1,6 +1,8 @@
 import { SPECIAL, selecting, strict } from './calls.ts'
-import { FUNCTIONS, type Implementation, overloadsOf, UNSUPPORTED_NAMES } from './functions.ts'
+import { FUNCTIONS, overloadsOf, UNSUPPORTED_NAMES } from './functions.ts'
+import type { Implementation } from './implementation.ts'
 import { macroNode } from './macros.ts'
+import type { Declaration, Environment, Frame, Node } from './node.ts'
 import { patternProblem } from './patterns.ts'
 import { type Expr, type Item, invalid, unsupported } from './syntax.ts'
 import {
@@ -33,33 +35,6 @@ import {
   Unknown,
   type Value,
 } from './values.ts'
-
-/** What variables hold while one object is looked at; undefined where nothing is known yet. */
-export type Frame = (Result | undefined)[] & {
-  /** How many items macros have walked over. */
-  steps?: number
-}
-
-/** An expression that was checked and can be evaluated, again and again. */
-export type Node = { readonly type: CelType; readonly run: (frame: Frame) => Result }
-
-export type Declaration = {
-  readonly type: CelType
-  /** Where a frame holds it, or how it comes about. */
-  readonly read: number | ((frame: Frame) => Result)
-}
-
-/** What an expression may name: variables, and the fields of objects whose type is known. */
-export type Environment = {
-  readonly variables: ReadonlyMap<string, Declaration>
-  readonly fields: Readonly<Record<string, ReadonlyMap<string, CelType>>>
-  /** Whole names of variables and fields that exist in Kubernetes, and not here. */
-  readonly unsupported: ReadonlySet<string>
-  /** Names that only stand before a dot: `variables`. */
-  readonly namespaces: ReadonlySet<string>
-  /** Gives the next free place of a frame. */
-  readonly nextSlot: () => number
-}
 
 const TYPE_NAMES = new Set(['bool', 'int', 'uint', 'double', 'string', 'bytes', 'list', 'map', 'null_type', 'type'])
 

@@ -1,6 +1,6 @@
 import { int, list } from './arguments.ts'
-import type { FunctionTable, Implementation } from './functions.ts'
 import { contains } from './functions-standard.ts'
+import type { FunctionTable, Implementation } from './implementation.ts'
 import { sortedBy } from './macros.ts'
 import {
   compare,

@@ -1,5 +1,5 @@
 import { double, int, list, map, optional, text } from './arguments.ts'
-import type { FunctionTable, Implementation } from './functions.ts'
+import type { FunctionTable, Implementation } from './implementation.ts'
 import {
   CelMap,
   compare,

@@ -1,5 +1,5 @@
 import { int, list, text } from './arguments.ts'
-import type { FunctionTable, Implementation } from './functions.ts'
+import type { FunctionTable, Implementation } from './implementation.ts'
 import { matchesOf, patternOf } from './patterns.ts'
 import { EvaluationError, isList, type Result, TypeValue, Unknown, type Value } from './values.ts'
 

@@ -1,18 +1,9 @@
 import { LIST_FUNCTIONS } from './functions-lists.ts'
 import { STANDARD_FUNCTIONS } from './functions-standard.ts'
 import { STRING_FUNCTIONS } from './functions-strings.ts'
+import type { FunctionTable, Implementation } from './implementation.ts'
 import { QUANTITY_FUNCTIONS } from './quantity.ts'
 import { parseSignature, type Signature } from './typing.ts'
-import type { Result, Value } from './values.ts'
-
-/** Called with as many values as the signature has parameters, each of its type. */
-export type Implementation = (...args: readonly Value[]) => Result
-
-/** Implementations by signature. */
-export type FunctionTable = {
-  readonly functions?: Readonly<Record<string, Implementation>>
-  readonly methods?: Readonly<Record<string, Implementation>>
-}
 
 type Overload = { readonly signature: Signature; readonly run: Implementation }
 

@@ -1,5 +1,6 @@
 import { LIMITS } from '../../../contract/limits.ts'
-import type { Compiler, Frame, Node } from './compile.ts'
+import type { Compiler } from './compile.ts'
+import type { Frame, Node } from './node.ts'
 import { invalid, type Macro } from './syntax.ts'
 import { BOOL, type CelType, DYN, INT, listOf, mapOf, optionalOf, typeText } from './typing.ts'
 import {

@@ -1,6 +1,6 @@
 import assert from 'node:assert'
 import { int, text } from './arguments.ts'
-import type { FunctionTable, Implementation } from './functions.ts'
+import type { FunctionTable, Implementation } from './implementation.ts'
 import { EvaluationError, Opaque, type Result, Unknown, type Value } from './values.ts'
 
 /** A quantity of Kubernetes, such as 500m or 1Gi, exactly: in billionths, which is as fine as they get. */

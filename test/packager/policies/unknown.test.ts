@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { compile, type Declaration } from '../../../packager/policies/cel/compile.ts'
+import { compile } from '../../../packager/policies/cel/compile.ts'
+import type { Declaration } from '../../../packager/policies/cel/node.ts'
 import { parseExpression } from '../../../packager/policies/cel/parser.ts'
 import { DYN } from '../../../packager/policies/cel/typing.ts'
 import { CelMap, EvaluationError, Unknown } from '../../../packager/policies/cel/values.ts'
