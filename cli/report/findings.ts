@@ -8,7 +8,7 @@ export type Finding = {
   readonly code: ErrorCode
   readonly message: string
   readonly hint: string
-  /** Inside the repository, with `/`. Without a place of its own: waybill.yaml, line 1. */
+  /** Inside the repository, with `/`. Without a place of its own: the package's waybill.yaml, line 1. */
   readonly file: string
   /** From 1. */
   readonly line: number
@@ -21,16 +21,21 @@ export type Finding = {
 }
 
 type Level = Finding['level']
+type Placed = Fault & { readonly file: string }
 
-/** What an error holds, and warnings: what several environments share is one finding. In the order in which they came. */
+/**
+ * What an error holds, and warnings: what several environments share is one finding. In the order in which they came.
+ * `packageFile`: where the package's `waybill.yaml` stands in the repository.
+ */
 export function findingsOf(
   error: WaybillError | undefined,
   warnings: readonly Fault[] = error?.warnings ?? [],
+  packageFile: string = PACKAGE_FILE,
 ): readonly Finding[] {
   const faults = error === undefined ? [] : error.faults.length > 0 ? error.faults : [withoutPlace(error)]
   const told = [
-    ...faults.map((fault) => ['error', fault] as const),
-    ...warnings.map((fault) => ['warning', fault] as const),
+    ...faults.map((fault) => ['error', { file: packageFile, ...fault }] as const),
+    ...warnings.map((fault) => ['warning', { file: packageFile, ...fault }] as const),
   ]
   const groups = Map.groupBy(told, ([level, { environment: _environment, ...fault }]) => JSON.stringify([level, fault]))
   const seen = new Map<string, number>()
@@ -50,18 +55,18 @@ function withoutPlace({ code, message, hint }: WaybillError): Fault {
 }
 
 /** Lines move whenever somebody edits above them, and what a fault says may name one. */
-function identityOf(level: Level, { code, message, file, object }: Fault): string {
-  return JSON.stringify([level, code, file ?? '', object ?? '', message.replace(/:\d+/g, '')])
+function identityOf(level: Level, { code, message, file, object }: Placed): string {
+  return JSON.stringify([level, code, file, object ?? '', message.replace(/:\d+/g, '')])
 }
 
-function findingOf(level: Level, fault: Fault, environments: readonly string[], fingerprint: string): Finding {
+function findingOf(level: Level, fault: Placed, environments: readonly string[], fingerprint: string): Finding {
   const { code, message, hint, file, line, object } = fault
   return {
     level,
     code,
     message,
     hint: hint ?? ERRORS[code].hint,
-    file: file ?? PACKAGE_FILE,
+    file,
     line: line ?? 1,
     ...(object !== undefined && { object }),
     environments,

@@ -1,5 +1,6 @@
 import { WaybillError } from '../../contract/errors.ts'
-import { type CommitOptions, checkCommit } from '../../packager/pack-commit.ts'
+import { type CommitOptions, checkCommit, folderOf } from '../../packager/pack-commit.ts'
+import { PACKAGE_FILE } from '../../packager/package-file.ts'
 import { commitOptions } from '../commit.ts'
 import { commitFlags, examples, quietFlag } from '../flags.ts'
 import { counted, warningLines } from '../output.ts'
@@ -39,12 +40,13 @@ export const verb: Verb = {
 
 /** What is wrong as a service shows it; the exit status is that of the other forms. */
 async function reportOn(options: CommitOptions, form: ReportForm, version: string): Promise<Outcome> {
+  const packageFile = `${folderOf(options.path)}${PACKAGE_FILE}`
   try {
     const { warnings } = await checkCommit(options)
-    return { data: {}, text: printReport(form, findingsOf(undefined, warnings), version) }
+    return { data: {}, text: printReport(form, findingsOf(undefined, warnings, packageFile), version) }
   } catch (error) {
     if (!(error instanceof WaybillError)) throw error
-    const text = printReport(form, findingsOf(error), version)
+    const text = printReport(form, findingsOf(error, error.warnings, packageFile), version)
     // GitHub's log has the report itself to read; the others go to a file, and the log needs words.
     return { data: {}, text, ...(form === 'github' ? { exit: error.exit } : { error }) }
   }

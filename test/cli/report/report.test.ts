@@ -101,6 +101,16 @@ test('an error without a place is told at waybill.yaml', () => {
   assert.deepEqual([found?.file, found?.line, found?.code], ['waybill.yaml', 1, 'GIT_REVISION'])
 })
 
+test('in a monorepo, what has no place is told at the package’s own waybill.yaml', () => {
+  const error = new WaybillError('CHECK_FAILED', 'two faults', { faults: [fault({ file: 'packages/api/a.yaml' })] })
+  const place = 'packages/api/waybill.yaml'
+  const found = findingsOf(error, [{ code: 'KUBERNETES_UNPINNED', message: 'none is pinned' }], place)
+  assert.deepEqual(
+    found.map(({ file }) => file),
+    ['packages/api/a.yaml', place],
+  )
+})
+
 // The schema as the npm package @microsoft/jest-sarif 1.0.0-beta.0 has it (MIT): OASIS' own, in JSON schema draft 4.
 const {
   $schema: _draft,
