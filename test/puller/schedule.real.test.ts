@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { connectCluster } from '../../puller/cluster/cluster.ts'
 import { field } from '../real/control-plane.ts'
-import { configMap } from './release-fixture.ts'
+import { configMap, deployment } from './release-fixture.ts'
 import { startWorld, type Tenant, type World } from './world.ts'
 
 let world: World
@@ -61,6 +61,19 @@ test('with a schedule, a release that comes out in between waits for the next ti
   assert.equal(await runs(), 'three', 'but only once')
   await tenant.deliver({ schedule })
   assert.equal(await runs(), 'four', 'the Delivery is edited')
+})
+
+test('with a schedule, a release that is waited for keeps its place until the next time', async () => {
+  const tenant = await world.tenant()
+  tenant.publish(tenant.release('stuck', [deployment('api')]), { promotion: { channel, sequence: 1 } })
+  await tenant.deliver({ schedule: farAway(), interval: '1s' })
+  const over = tenant.run({ waitTimeoutMs: 4_000, signal: AbortSignal.timeout(60_000) })
+  await world.plane.eventually('it is waited for', async () => (await tenant.kinds()) === 'Intent')
+  tenant.publish(tenant.release('next', [greeting('next')]), { promotion: { channel, sequence: 2 } })
+  const before = world.registry.requests.length
+  assert.equal((await over).reason, 'HEALTH_TIMEOUT')
+  assert.equal(await tenant.kinds(), 'Intent Failed')
+  assert.deepEqual(world.registry.requests.slice(before), [])
 })
 
 test('a look that a registry did not answer is made again, and one that it did is not', async (t) => {

@@ -1,0 +1,35 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { parseDeliverySpec } from '../../puller/kinds.ts'
+
+const repository = 'registry.example.com/acme/shop'
+const digest = `sha256:${'0'.repeat(64)}`
+const parse = (source: object, more: object = {}) =>
+  parseDeliverySpec('shop/api', { source: { repository, ...source }, ...more })
+const environment = 'production'
+
+test('a Delivery follows one thing: a channel, a version range or a digest, of an environment', () => {
+  parse({ channel: 'production' })
+  parse({ version: '>=1.4 <2' }, { environment })
+  parse({ digest }, { environment })
+  for (const source of [
+    {},
+    { channel: 'production', version: '^1' },
+    { version: '^1', digest },
+    { channel: 'x', digest },
+  ])
+    assert.throws(() => parse(source, { environment }), { code: 'DELIVERY_INVALID', message: /exactly one/ })
+  for (const source of [{ version: '^1' }, { digest }])
+    assert.throws(() => parse(source), { code: 'DELIVERY_INVALID', message: /environment/ })
+})
+
+test('what is no range, no schedule and no time zone is refused by its field', () => {
+  const invalid = (field: string) => ({ code: 'DELIVERY_INVALID', message: new RegExp(`spec\\.${field}`) })
+  assert.throws(() => parse({ version: 'newest' }, { environment }), invalid('source.version'))
+  const source = { channel: 'production' }
+  parse(source, { schedule: '0 6 * * 1-5', timeZone: 'Europe/Berlin' })
+  assert.throws(() => parse(source, { schedule: '0 6 31 2 *' }), invalid('schedule'))
+  assert.throws(() => parse(source, { schedule: '0 6 * * *', timeZone: 'Mars/Olympus' }), invalid('timeZone'))
+  assert.throws(() => parse(source, { timeZone: 'UTC' }), invalid('timeZone'))
+  assert.throws(() => parse({ digest }, { environment, schedule: '0 6 * * *' }), invalid('schedule'))
+})
