@@ -58,8 +58,11 @@ export function byDigest(reference: Reference, digest: Digest): string {
   return `${reference.repository}@${digest}`
 }
 
-// Semantic Versioning 2.0.0, without build metadata: "+" cannot stand in a tag.
-const VERSION = /^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(?:-[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?$/
+// Semantic Versioning 2.0.0 (items 2 and 9), without build metadata: "+" cannot stand in a tag. Numbers have at most 15 digits,
+// so that every reader can compare them exactly.
+const NUMBER = '(?:0|[1-9]\\d{0,14})'
+const PRERELEASE = `(?:${NUMBER}|\\d*[A-Za-z-][0-9A-Za-z-]*)`
+const VERSION = new RegExp(`^${NUMBER}\\.${NUMBER}\\.${NUMBER}(?:-${PRERELEASE}(?:\\.${PRERELEASE})*)?$`)
 const CHANNEL = /^[a-z][a-z0-9]*(?:[._-][a-z0-9]+)*$/
 
 export function isVersion(text: string): boolean {
