@@ -1,4 +1,5 @@
 import { isJsonObject, type Json, type JsonObject } from '../canonical-json.ts'
+import { patternOf } from './pattern.ts'
 
 const REF = '#/components/schemas/'
 
@@ -10,7 +11,7 @@ export type SchemaSource = 'published' | 'crd'
 
 /**
  * A Kubernetes OpenAPI v3 schema as the JSON Schema that says the same to a strict reader: fields that a structural schema does not
- * name are faults, int-or-string is either, references point to `$defs`. CEL rules, and patterns that only Go reads, are left out. Pure.
+ * name are faults, int-or-string is either, references point to `$defs`. CEL rules, and patterns that RE2 cannot read, are left out. Pure.
  */
 export function toJsonSchema(schema: JsonObject, source: SchemaSource = 'published'): JsonObject {
   return convert(schema, { source, structural: true })
@@ -32,7 +33,7 @@ function convert(schema: JsonObject, mode: Mode): JsonObject {
   for (const [name, value] of Object.entries(decidable(schema)))
     if (value !== undefined && !name.startsWith('x-') && name !== 'description' && name !== 'example')
       out[name] = keyword(name, value, mode)
-  if (typeof out.pattern === 'string' && !isPortable(out.pattern)) delete out.pattern
+  if (typeof out.pattern === 'string' && patternOf(out.pattern) === undefined) delete out.pattern
   excludeBounds(out)
   keepListType(schema, out)
   if (schema['x-kubernetes-int-or-string'] === true) {
@@ -61,7 +62,7 @@ function isDecidable(value: Json): boolean {
   if (!isJsonObject(value)) return true
   const { format, pattern } = value
   if (typeof format === 'string' && !FORMATS_KNOWN.test(format)) return false
-  if (typeof pattern === 'string' && !isPortable(pattern)) return false
+  if (typeof pattern === 'string' && patternOf(pattern) === undefined) return false
   return Object.values(value).every((below) => isDecidable(below ?? null))
 }
 
@@ -135,19 +136,6 @@ function close(schema: JsonObject, out: Record<string, Json>): void {
   out.additionalProperties = false
   if (schema['x-kubernetes-embedded-resource'] === true)
     out.properties = { apiVersion: {}, kind: {}, metadata: {}, ...(isJsonObject(out.properties) ? out.properties : {}) }
-}
-
-/** What Go's RE2 reads and JavaScript takes for something else: inline flags, named groups, POSIX classes, escapes of its own. */
-const GO_ONLY = /\(\?[imsU-]|\(\?P<|\[:\^?[a-z]+:\]|\\[AzQECpPa]|\\x\{/
-
-function isPortable(pattern: string): boolean {
-  if (GO_ONLY.test(pattern)) return false
-  try {
-    new RegExp(pattern)
-    return true
-  } catch {
-    return false
-  }
 }
 
 function mapValues(value: Json, convertOne: (below: JsonObject) => Json): Json {

@@ -55,10 +55,24 @@ test('int-or-string takes either and says so once, also where it is spelt out', 
   assert.deepEqual(faultsBy({ properties: { p: spelt } }, { p: 1 }), [])
 })
 
-test('a pattern that only Go reads is not checked, rather than misread', () => {
-  for (const pattern of ['(?i)^a$', '^[[:alpha:]]+$', '^\\pL+$', '\\Aa\\z', '(?P<a>a)', '^\\x{61}$'])
-    assert.deepEqual(faultsBy({ type: 'string', pattern }, 'é1'), [], pattern)
-  assert.deepEqual(faultsBy({ type: 'string', pattern: '^(?:a|b)+$' }, 'c'), [': must match pattern "^(?:a|b)+$"'])
+test('a pattern means what the API server takes it for; one that it could not read either is not checked', () => {
+  for (const pattern of ['(?i)^A$', '^[[:alpha:]]+$', '^\\pL+$', '\\Aa\\z', '(?P<a>a)', '^\\x{61}$']) {
+    assert.deepEqual(faultsBy({ type: 'string', pattern }, 'a'), [], pattern)
+    assert.deepEqual(faultsBy({ type: 'string', pattern }, '1'), [`: must match pattern "${pattern}"`])
+  }
+  assert.deepEqual(faultsBy({ type: 'string', pattern: '(?=b)' }, 'a'), [])
+  assert.deepEqual(faultsBy({ properties: { a: { pattern: '^a$' }, b: { pattern: '^b$' } } }, { a: 'a', b: 'a' }), [
+    'b: must match pattern "^b$"',
+  ])
+})
+
+test('a pattern that was written to hang its reader, and a quantity of a million digits, are read in no time', () => {
+  assert.deepEqual(faultsBy({ type: 'string', pattern: '^(a+)+$' }, `${'a'.repeat(100_000)}!`), [
+    ': must match pattern "^(a+)+$"',
+  ])
+  const quantity = { type: 'string', format: 'quantity' }
+  assert.deepEqual(faultsBy(quantity, '1'.repeat(1_000_000)), [])
+  assert.deepEqual(faultsBy(quantity, `${'1'.repeat(1_000_000)}!`), [': must be a quantity such as 500m or 1Gi'])
 })
 
 test('a bound is excluded where Kubernetes says so, beside the bound', () => {
