@@ -63,7 +63,8 @@ export function summarize(records: readonly RecordSpec[]): RecordsSummary {
     for (const one of kept?.versions ?? []) if (!versions.has(one.version)) versions.set(one.version, one.digest)
     applied = kept?.applied ?? applied
     current = kept?.current ?? current
-    release = kept?.release ?? release
+    // A source that was edited since ends what an earlier Checkpoint remembers.
+    if (kept !== undefined) release = kept.release
   }
   for (const record of records) {
     if (record.kind === 'Checkpoint') continue

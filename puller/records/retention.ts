@@ -30,7 +30,8 @@ export function planCheckpoint(records: readonly RecordSpec[], nowMs: number): R
   const last = dropped.at(-1)
   const newest = records.at(-1)
   if (last === undefined || newest === undefined || dropped.length < RETENTION.dropAtLeast) return undefined
-  const then = summarize(dropped)
+  // An earlier Checkpoint that stays tells of what came before these.
+  const then = summarize([...dropped, ...records.slice(dropped.length).filter(({ kind }) => kind === 'Checkpoint')])
   const at = `${new Date(nowMs).toISOString().slice(0, 19)}Z`
   const checkpoint: Checkpoint = {
     through: last.sequence,

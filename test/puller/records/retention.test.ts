@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import type { RecordFacts } from '../../../puller/kinds.ts'
+import { type RecordFacts, recordSpecSchema } from '../../../puller/kinds.ts'
 import { auditChain } from '../../../puller/records/audit.ts'
 import { readHead } from '../../../puller/records/heads.ts'
 import { openLedger } from '../../../puller/records/ledger.ts'
+import { summarize } from '../../../puller/records/ledger-summary.ts'
 import { listRecords } from '../../../puller/records/record.ts'
+import { planCheckpoint } from '../../../puller/records/retention.ts'
 import { FakeCluster } from '../../fakes/cluster.ts'
-import { A, B, clockAt, DELIVERY, facts, newKeys } from './records-fixture.ts'
+import { A, B, chainOf, clockAt, DELIVERY, facts, newKeys } from './records-fixture.ts'
 
 const keys = newKeys()
 const PULLER = 'waybill-system'
@@ -16,6 +18,8 @@ const CHOSEN = {
   source: { repository: 'registry.example.com/acme/shop' },
   release: { version: '1.9.0', range: '^1' },
 }
+
+const specsOf = (all: readonly RecordFacts[]) => chainOf(keys, all).map(({ spec }) => recordSpecSchema.parse(spec))
 
 const open = (cluster: FakeCluster, at = NOW) =>
   openLedger(cluster, keys, DELIVERY, { pullerNamespace: PULLER, clock: clockAt(at) })
@@ -69,6 +73,26 @@ describe('old records', () => {
     assert.deepEqual(summary.promotions.get('production'), { sequence: 7, digest: A })
     assert.equal(summary.versions.get('1.0.0'), A)
     assert.equal(summary.release?.version, '1.9.0')
+  })
+
+  test('leave the highest version of a range as it was, whatever was dropped between two Checkpoints', () => {
+    const { source, release } = CHOSEN
+    const old = (more: Partial<RecordFacts>) => facts('Applied', { digest: B, startedAt: OLD, ...more })
+    const elsewhere = { trigger: { type: 'spec' as const, generation: 2 } }
+    const kept = { source, release: { ...release, version: '1.8.0' } }
+    for (const [between, highest] of [
+      [kept, '1.9.0'],
+      [{}, '1.9.0'],
+      [elsewhere, undefined],
+    ] as const) {
+      const all = Array.from({ length: 360 }, (_, i) => old(i === 0 ? CHOSEN : i === 80 ? between : {}))
+      const first = planCheckpoint(specsOf(all.slice(0, 260)), Date.parse(NOW)) ?? assert.fail()
+      const left = specsOf([...all.slice(0, 260), first, ...all.slice(260)]).slice(60)
+      const second = planCheckpoint(left, Date.parse(NOW)) ?? assert.fail()
+      const after = specsOf([...all.slice(0, 260), first, ...all.slice(260), second]).slice(161)
+      assert.equal(after.filter(({ kind }) => kind === 'Checkpoint').length, 2)
+      assert.equal(summarize(after).release?.version, highest)
+    }
   })
 
   test('stay while they are younger than a year, or among the newest 200, or too few to bother', async () => {
