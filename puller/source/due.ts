@@ -14,7 +14,7 @@ export function scheduleOf({ spec }: Pick<Delivery, 'spec'>): Schedule | undefin
 
 /**
  * Since when the source is to be asked, in milliseconds since 1970; undefined while it is not. Without a schedule, and where it was never
- * asked for this generation of the spec or this wish of a person: from the beginning of time.
+ * asked for this generation of the spec or this wish of a person, or only at a time that is yet to come: from the beginning of time.
  */
 export function dueSinceMs(delivery: Delivery, nowMs: number): number | undefined {
   const schedule = scheduleOf(delivery)
@@ -22,7 +22,7 @@ export function dueSinceMs(delivery: Delivery, nowMs: number): number | undefine
   if (schedule === undefined || last === undefined || resolved === undefined) return 0
   if (last.generation !== delivery.generation || last.request !== requestOf(delivery)) return 0
   const lastMs = Date.parse(last.askedAt)
-  if (Number.isNaN(lastMs)) return 0
+  if (Number.isNaN(lastMs) || lastMs > nowMs) return 0
   const nextMs = nextTimeMs(schedule, lastMs)
   return nextMs <= nowMs ? nextMs : undefined
 }

@@ -68,6 +68,11 @@ test('without a schedule the source is always asked, and so it is where the stat
   assert.equal(dueSinceMs(delivery({ status: { schedule } }), at('20T13:00:00')), 0)
 })
 
+test('who says that the source was asked at a time that is yet to come, as a clock that went wrong does, does not put it off', () => {
+  assert.equal(dueSinceMs(delivery({ status: asked('30T12:00:00') }), at('20T13:00:00')), 0)
+  assert.equal(dueSinceMs(delivery({ status: asked('20T13:00:00') }), at('20T13:00:00')), undefined)
+})
+
 test('the next look is at the interval, or at the time of the schedule where that is sooner', () => {
   const ending = { result: { kind: 'healthy', corrected: undefined }, kept: false } as const
   assert.deepEqual(nextRunOf(delivery(), ending, at('20T05:30:00')), { kind: 'after', ms: 60_000 })
