@@ -78,6 +78,12 @@ test('GitLab gets a code quality report: path, line, severity, and a fingerprint
   assert.equal(printReport('gitlab', findingsOf(undefined, []), '1'), '[]')
 })
 
+test('GitLab shows one line: what is wrong, with an end of its own where it has one, and what to do', () => {
+  const told = (message: string) => JSON.parse(report('gitlab', fault({ message, hint: 'Do this.' })))[0].description
+  assert.match(told('unknown field'), /: unknown field\. Do this\.$/)
+  assert.match(told('did you mean replicas?'), /: did you mean replicas\? Do this\.$/)
+})
+
 test('a fault keeps its fingerprint when lines move, so that a merge request shows new ones alone', () => {
   const print = (faults: readonly Fault[]) => findingsOf(failed(...faults)).map(({ fingerprint }) => fingerprint)
   const duplicate = (line: number) => fault({ code: 'OBJECT_DUPLICATE', message: `also in deploy/b.yaml:${line}` })
