@@ -3,7 +3,7 @@ import { type Locked, lock } from '../../packager/lock/lock.ts'
 import { LOCK_FILE } from '../../packager/lock/lock-file.ts'
 import type { LockChange } from '../../packager/lock/plan-lock.ts'
 import { commitOptions } from '../commit.ts'
-import { collect, commitFlags, examples, registryFlags } from '../flags.ts'
+import { collect, commitFlags, examples, quietFlag, registryFlags } from '../flags.ts'
 import { counted } from '../output.ts'
 import { openReader } from '../registry.ts'
 import type { Context, Verb } from '../verb.ts'
@@ -14,7 +14,7 @@ export const verb: Verb = {
       .option('--update <name>', 'resolve this image anew, one tag or all of them; may be given again', collect)
       .option('--update-all', 'resolve every image anew')
       .option('--check', 'write nothing; exit 3 where the file would change')
-    registryFlags(command)
+    quietFlag(registryFlags(command))
     examples(
       command,
       'waybill lock && git commit -m "Lock images" waybill.lock',
@@ -26,6 +26,7 @@ export const verb: Verb = {
     await using opened = await openReader(flags, context)
     const locked = await lock({
       ...commitOptions(flags, context),
+      onStep: context.step,
       update: { names: flags.list('update'), all: flags.on('updateAll') },
       checkOnly: flags.on('check'),
       registry: opened.reader,

@@ -4,14 +4,14 @@ import { writeAtomic } from '../../packager/disk.ts'
 import { renderCommit } from '../../packager/pack-commit.ts'
 import { printYaml } from '../../puller/install/print.ts'
 import { commitOptions } from '../commit.ts'
-import { collect, commitFlags, examples, pathFrom } from '../flags.ts'
+import { collect, commitFlags, examples, pathFrom, quietFlag } from '../flags.ts'
 import { counted } from '../output.ts'
 import { redactSecret } from '../redact.ts'
 import type { Verb } from '../verb.ts'
 
 export const verb: Verb = {
   define: (command) => {
-    commitFlags(command)
+    quietFlag(commitFlags(command))
       .option('--env <name>', 'only this environment; may be given again', collect)
       .option('--out <dir>', 'write one file an environment, Secrets with their values, instead of printing')
       .option('--show-secrets', 'print the values of Secrets too')
@@ -20,9 +20,9 @@ export const verb: Verb = {
   run: async (_args, flags, context) => {
     const only = flags.list('env')
     const out = flags.text('out')
-    const options = commitOptions(flags, context)
     const { commit, rendered } = await renderCommit({
-      ...options,
+      ...commitOptions(flags, context),
+      onStep: context.step,
       ...(only.length === 0 ? {} : { environments: only }),
     })
     const asIs = out !== undefined || flags.on('showSecrets')

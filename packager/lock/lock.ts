@@ -41,6 +41,10 @@ export async function lock(options: LockOptions): Promise<Locked> {
   const plan = planLock(taggedImages(rendered, packageFile.checks.images), before, options.update)
   if (options.checkOnly === true && options.update.names.length === 0 && options.update.all !== true)
     refuseStale(name, [...plan.wanted.map((image) => `${image.name}: not locked`), ...plan.unused.map(notUsed)])
+  if (plan.wanted.length > 0)
+    options.onStep?.(
+      `asking what ${plan.wanted.length} image ${plan.wanted.length === 1 ? 'tag stands' : 'tags stand'} for`,
+    )
   const resolved = await resolveImages(plan.wanted, options.registry)
   const after = new Map([...plan.kept, ...resolved])
   const images = changesOf(before, after)

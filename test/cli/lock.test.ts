@@ -15,7 +15,7 @@ test('lock says what it did, as text and as JSON, and --check exits 3 where it w
 
   assertFails(await waybillHere(['check'], { cwd: repo }), 3, 'CHECK_FAILED')
   assertFails(await lock('--check'), 3, 'LOCK_STALE')
-  const first = await lock()
+  const first = await lock('--quiet')
   assert.equal(first.stdout, `waybill.lock: 1 image; commit it\n  added ${name} ${digest.slice(0, 19)}\n`)
   assert.equal(first.stderr, '')
   commitAll(repo)
@@ -23,11 +23,14 @@ test('lock says what it did, as text and as JSON, and --check exits 3 where it w
   assert.equal((await lock('--check')).status, 0)
 
   const moved = registry.putManifest('acme/api', imageIndex('b'), { tag: '1.4' })
-  assert.equal((await lock()).stdout, 'waybill.lock: 1 image, as it was\n')
+  const same = await lock()
+  assert.equal(same.stdout, 'waybill.lock: 1 image, as it was\n')
+  assert.equal(same.stderr, 'rendering\nrendering again, to compare\n')
   assertFails(await lock('--check', '--update-all'), 3, 'LOCK_STALE')
   assertFails(await lock('--update', 'api'), 2, 'IMAGE_UNKNOWN')
   writeFiles(repo, { 'new.txt': '' })
   const updated = await lock('--update', name, '--output', 'json')
+  assert.match(updated.stderr, /^asking what 1 image tag stands for$/m)
   assert.match(updated.stderr, /^note: only the commit was looked at; not committed: new\.txt$/m)
   const { changed, images } = JSON.parse(updated.stdout)
   assert.deepEqual(
