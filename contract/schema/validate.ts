@@ -76,6 +76,8 @@ function reading(definitions: Definitions, useDefaults: true | 'empty'): Ajv {
     logger: false,
     verbose: true,
     useDefaults,
+    // Fields may be called `constructor`, or `toString`.
+    ownProperties: true,
     validateSchema: false,
     unicodeRegExp: false,
     inlineRefs: false,

@@ -55,6 +55,11 @@ test('int-or-string takes either and says so once, also where it is spelt out', 
   assert.deepEqual(faultsBy({ properties: { p: spelt } }, { p: 1 }), [])
 })
 
+test('a field may have a name that every object of JavaScript answers to', () => {
+  const schema = { type: 'object', properties: { constructor: { type: 'string' } }, required: ['valueOf'] }
+  assert.deepEqual(faultsBy(schema, {}), ['valueOf: required'])
+})
+
 test('a pattern means what the API server takes it for; one that it could not read either is not checked', () => {
   for (const pattern of ['(?i)^A$', '^[[:alpha:]]+$', '^\\pL+$', '\\Aa\\z', '(?P<a>a)', '^\\x{61}$']) {
     assert.deepEqual(faultsBy({ type: 'string', pattern }, 'a'), [], pattern)
