@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { digestSchema, MEDIA } from '../contract/artifact/artifact.ts'
 import { canonicalJson, isJsonObject, type Json, parseJson } from '../contract/canonical-json.ts'
 import { assertDigest, type Digest, digestHex, digestOf } from '../contract/digest.ts'
-import { WaybillError } from '../contract/errors.ts'
+import { hasCode, WaybillError } from '../contract/errors.ts'
 import { LIMITS } from '../contract/limits.ts'
 import { readBundles } from '../contract/registry/bundles.ts'
 import type { RegistryReader } from '../contract/registry/registry.ts'
@@ -55,10 +55,21 @@ export function openLayout(folder: string): LayoutStore {
   }
   const entries = () => readIndex(folder)
   const listed = async () => [...new Set((await entries()).flatMap(({ digest }) => digest ?? []))]
-  const opened = async () =>
-    Promise.all((await listed()).map(async (digest) => ({ digest, ...(await openManifest(digest)) })))
-  const openManifest = async (digest: Digest) =>
-    manifestSchema.parse(parseJson(folder, await read(digest, LIMITS.manifestBytesMax)))
+  // One after another: an index may list more than a process may open.
+  const opened = async () => {
+    const manifests: ({ readonly digest: Digest } & z.infer<typeof manifestSchema>)[] = []
+    for (const digest of await listed()) manifests.push({ digest, ...(await openManifest(digest)) })
+    return manifests
+  }
+  /** What is no such manifest is something else, and passed over: anybody who may attach could otherwise make a copy unreadable. */
+  const openManifest = async (digest: Digest): Promise<z.infer<typeof manifestSchema>> => {
+    try {
+      return manifestSchema.safeParse(parseJson(folder, await read(digest, LIMITS.manifestBytesMax))).data ?? {}
+    } catch (error) {
+      if (hasCode(error, 'ARTIFACT_INVALID', 'LIMIT_EXCEEDED')) return {}
+      throw error
+    }
+  }
 
   const store: LayoutStore = {
     releases: async () =>

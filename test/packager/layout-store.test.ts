@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { digestHex } from '../../contract/digest.ts'
+import { digestHex, digestOf } from '../../contract/digest.ts'
 import { hasCode } from '../../contract/errors.ts'
+import { LIMITS } from '../../contract/limits.ts'
 import { writeLayout } from '../../packager/layout.ts'
 import { openLayout } from '../../packager/layout-store.ts'
 import { makeRelease } from '../fakes/release.ts'
@@ -66,4 +68,24 @@ test('a folder that is no layout is not written to', async () => {
     hasCode(error, 'FILE_UNREADABLE'),
   )
   assert.equal(readFileSync(join(folder, 'index.json'), 'utf8'), '{"mine": true}')
+})
+
+test('what else a layout lists is passed over: other JSON, digests of other kinds, what is too big, and more than may be open at once', async () => {
+  const folder = tempFolder()
+  const store = openLayout(folder)
+  const { manifest, digest } = makeRelease('registry.example.com/a/shop')
+  await store.pushManifest(repository, manifest, 'x/y')
+  const strange = ['[]', 'null', 'not JSON', '{"artifactType":7}', `{"subject":{"digest":"sha512:${'a'.repeat(128)}"}}`]
+  const many = Array.from({ length: 300 }, (_, i) => `{"nr":${i}}`)
+  const entries = [{ digest }]
+  for (const text of [...strange, ...many, 'x'.repeat(LIMITS.manifestBytesMax + 1)]) {
+    writeFileSync(join(folder, 'blobs/sha256', digestHex(digestOf(text))), text)
+    entries.push({ digest: digestOf(text) })
+  }
+  writeFileSync(join(folder, 'index.json'), JSON.stringify({ manifests: entries }))
+  const program = `import { openLayout } from ${JSON.stringify(import.meta.resolve('../../packager/layout-store.ts'))}
+    console.log((await openLayout(process.argv[1]).releases()).join())`
+  const run = ['-c', 'ulimit -n 128; exec "$@"', 'sh', process.execPath, '--input-type=module', '-e', program, folder]
+  assert.equal(execFileSync('sh', run, { encoding: 'utf8' }).trim(), digest)
+  assert.deepEqual(await store.fetchBundles(repository, digest), [])
 })
