@@ -47,6 +47,7 @@ export const verb: Verb = {
   },
   run: async (_args, flags, context) => {
     if (flags.on('ifChanged')) flags.need('channel')
+    if (flags.text('reason') !== undefined) flags.need('channel')
     const key = await readSigningKey(flags, context)
     const artifacts = await packArtifacts({ ...commitOptions(flags, context), onStep: context.step })
     const [{ warnings }] = artifacts

@@ -43,6 +43,7 @@ export const verb: Verb = {
     )
   },
   run: async ([text = ''], flags, context) => {
+    refuseIdle(flags)
     const policies = (await readPolicies(flags, context)) ?? []
     await using opened = await openRelease(text, flags, context)
     const target = targetOf(opened, flags)
@@ -75,6 +76,13 @@ export const verb: Verb = {
       ...(error === undefined ? {} : { error }),
     }
   },
+}
+
+/** Flags that say where to pack from again mean nothing where that is not asked for. */
+function refuseIdle(flags: Flags): void {
+  const idle = ['repo', 'path'].find((name) => flags.text(name) !== undefined)
+  if (idle !== undefined && !flags.on('rebuild'))
+    throw new WaybillError('USAGE', `--${idle} is for --rebuild, which was not given`)
 }
 
 /** What the puller would ask: a tag that is a channel or a version asks for the statement that goes with it. */

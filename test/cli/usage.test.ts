@@ -12,6 +12,12 @@ const usage: readonly (readonly [string, readonly string[], RegExp])[] = [
   ['one argument too many is not passed over', ['unhold', 'a', 'b'], /too many arguments/],
   ['a form of output that there is not is named with those that there are', ['get', '--output', 'xml'], /text, json/],
   ['--if-changed needs a channel to compare with', ['publish', '--key', 'k', '--if-changed'], /--channel is needed/],
+  ['a reason is for a channel', ['publish', '--key', 'k', '--reason', 'why'], /--channel is needed/],
+  [
+    'a clone is for packing again',
+    ['verify', 'example.com/a/b:1.0.0', '--policy', 'p', '--repo', '.'],
+    /--repo is for --rebuild/,
+  ],
   ['no command at all lists where to look', [], /no command was given/],
   ['help on an unknown command says that there is none', ['help', 'publsh'], /unknown command 'publsh'/],
   ['an empty argument is a variable that is not set', ['unhold', ''], /an argument is empty\nhint: .*variable/],
