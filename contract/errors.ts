@@ -23,7 +23,7 @@ export const ERRORS = {
   FILE_UNREADABLE: usage('Check the path and that you may read it.'),
   DIGEST_INVALID: usage('Copy the digest whole: sha256: and 64 hex digits.'),
   REFERENCE_INVALID: usage('Write host[:port]/path[:tag][@sha256:…].'),
-  VERSION_INVALID: usage('Use a semantic version such as 1.4.2, without a build suffix.'),
+  VERSION_INVALID: usage('Use a semantic version such as 1.4.2, without a leading v or a build suffix.'),
   CHANNEL_INVALID: usage('A channel is a lower-case name such as "production" that is neither a version nor a digest.'),
   KEY_INVALID: usage('Give an ECDSA P-256 key: a PEM file, or a cosign.key with its password in COSIGN_PASSWORD.'),
   KEY_PASSWORD: usage('Set COSIGN_PASSWORD to the password that the key was made with.'),
@@ -150,7 +150,7 @@ export const ERRORS = {
   // ---- registry
   REGISTRY_UNREACHABLE: failed(
     'later',
-    'Check the address, the network, the proxy and the certificate authority (--ca-file).',
+    'Check the address, the network, the proxy and the certificate authority (--ca-file); --plain-http is for a registry without TLS.',
   ),
   REGISTRY_AUTH: failed('on-change', 'Log in with `oras login` or `docker login`, or correct the pull secret.'),
   REGISTRY_NOT_FOUND: failed('on-change', 'Check the repository and the name; it may not be published yet.'),
