@@ -17,9 +17,9 @@ export const verb: Verb = {
     quietFlag(registryFlags(command))
     examples(
       command,
-      'waybill lock && git commit -m "Lock images" waybill.lock',
+      'waybill lock && git add waybill.lock && git commit -m "Lock images"',
       'waybill lock --update registry.example.com/acme/api',
-      'waybill lock --rev $(git stash create)   # with changes that are not committed yet',
+      'waybill lock --rev "$(git stash create)"   # with changes that are not committed yet',
     )
   },
   run: async (_args, flags, context) => {
