@@ -2,6 +2,7 @@ import type { Digest } from '../contract/digest.ts'
 import type { Delivery, RecordFacts, RecordKind, RecordSpec } from './kinds.ts'
 import type { Said } from './message.ts'
 import type { LedgerSummary } from './records/ledger.ts'
+import { summarize } from './records/ledger-summary.ts'
 import type { Fetched } from './source/fetch.ts'
 import { environmentOf, type Resolved } from './source/resolve.ts'
 import type { Seen, Verified, VerifyTarget } from './source/verify.ts'
@@ -20,11 +21,12 @@ export function seenOf(
 ): Seen {
   const ours = (record: RecordSpec) => record.source === undefined || packageOf(record.source) === canonical
   const foreign = summary.records.filter((record) => !ours(record))
-  const versions = Object.fromEntries(
-    [...summary.versions].filter(
-      ([version, digest]) => !foreign.some((record) => record.version === version && record.digest === digest),
-    ),
+  const known = [...summary.versions].filter(
+    ([version, digest]) => !foreign.some((record) => record.version === version && record.digest === digest),
   )
+  // Another package may have had the version first: then it counts from where ours had it.
+  const own = summarize(summary.records.filter((record) => record.kind !== 'Checkpoint' && ours(record)))
+  const versions = Object.fromEntries([...own.versions, ...known])
   const last = channel === undefined ? undefined : summary.promotions.get(channel)
   const isForeign = foreign.some(
     ({ promotion }) => promotion?.channel === channel && promotion?.sequence === last?.sequence,

@@ -135,3 +135,11 @@ test('what another package said, before the source was edited, is not held again
     promotion: { sequence: 9, digest: A },
   })
 })
+
+test('a version of this package stays at its digest, also where another package had the same version before', () => {
+  const released = (name: string, digest: Digest) =>
+    applied(digest, 1, { source: { repository: `registry.example.com/acme/${name}` }, version: '1.0.0' })
+  const summary = after(released('old', A), released('new', B))
+  assert.deepEqual(seenOf(summary, { canonical: 'registry.example.com/acme/new' }).versions, { '1.0.0': B })
+  assert.deepEqual(seenOf(summary, { canonical: 'registry.example.com/acme/old' }).versions, { '1.0.0': A })
+})
