@@ -25,7 +25,9 @@ export class SharedPolls<T> {
     work: (stop: AbortSignal) => Promise<T>,
   ): Promise<T> {
     const known = this.#polls.get(name)
-    const poll = known !== undefined && known.askedAtMs >= sinceMs ? known : this.#begin(name, work)
+    // A clock that was set back would let an old answer count as a new one.
+    const isNew = known !== undefined && known.askedAtMs >= sinceMs && known.askedAtMs <= this.#clock.nowMs()
+    const poll = isNew ? known : this.#begin(name, work)
     poll.waiting += 1
     try {
       return await orGiveUp(name, signal, poll.answer)
