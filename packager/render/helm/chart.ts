@@ -1,5 +1,6 @@
 import { isJsonObject, type Json, type JsonObject } from '../../../contract/canonical-json.ts'
-import type { Fault } from '../../../contract/errors.ts'
+import { type Fault, WaybillError } from '../../../contract/errors.ts'
+import { LIMITS } from '../../../contract/limits.ts'
 import { lineAt, readYaml, type YamlDocument } from '../../yaml/yaml.ts'
 import { type ChartFiles, unpack } from './chart-files.ts'
 
@@ -43,8 +44,25 @@ export function everyChart(chart: Chart): readonly Chart[] {
   return [chart, ...chart.subcharts.flatMap(everyChart)]
 }
 
-/** Reads a chart out of its files, and the charts in its `charts/` too. What cannot be read is in `faults`. */
-export async function parseChart(files: ChartFiles, at: string, packed: boolean): Promise<Chart> {
+/** Archives may hold archives, each many times what it is packed to. */
+const CHARTS_MAX = 1000
+const UNPACKED_BYTES_MAX = LIMITS.layerUnpackedBytesMax
+type Room = { charts: number; bytes: number }
+
+/**
+ * Reads a chart out of its files, and the charts in its `charts/` too. What cannot be read is in `faults`.
+ * @throws WaybillError LIMIT_EXCEEDED where more than 1,000 charts stand in it, or 512 MiB
+ */
+export async function parseChart(
+  files: ChartFiles,
+  at: string,
+  packed: boolean,
+  room: Room = { charts: CHARTS_MAX, bytes: UNPACKED_BYTES_MAX },
+): Promise<Chart> {
+  room.charts--
+  for (const { length } of packed ? files.values() : []) room.bytes -= length
+  if (room.charts < 0 || room.bytes < 0)
+    throw new WaybillError('LIMIT_EXCEEDED', `${at}: more than ${CHARTS_MAX} charts, or ${UNPACKED_BYTES_MAX} bytes`)
   const faults: Fault[] = []
   const read = (name: string): YamlDocument | undefined => {
     const bytes = files.get(name)
@@ -67,7 +85,7 @@ export async function parseChart(files: ChartFiles, at: string, packed: boolean)
     dependenciesFile: old === undefined ? 'Chart.yaml' : 'requirements.yaml',
     dependencies: dependenciesOf(old ?? metadata),
     lock: lockOf(lockFile, read(lockFile)),
-    subcharts: await subchartsOf(files, at, packed),
+    subcharts: await subchartsOf(files, at, packed, room),
   }
 }
 
@@ -92,7 +110,7 @@ function lockOf(file: string, document: YamlDocument | undefined): ChartLock | u
   }
 }
 
-async function subchartsOf(files: ChartFiles, at: string, packed: boolean): Promise<readonly Chart[]> {
+async function subchartsOf(files: ChartFiles, at: string, packed: boolean, room: Room): Promise<readonly Chart[]> {
   const folders = new Map<string, Map<string, Buffer>>()
   const charts: Chart[] = []
   for (const [name, bytes] of files) {
@@ -101,11 +119,11 @@ async function subchartsOf(files: ChartFiles, at: string, packed: boolean): Prom
     if (inside !== undefined) folders.set(folder, (folders.get(folder) ?? new Map()).set(inside, bytes))
     else if (folder.endsWith('.tgz')) {
       const archive = packed ? at : fileOf({ at, packed }, name)
-      charts.push(await parseChart((await unpack(bytes)) ?? new Map(), archive, true))
+      charts.push(await parseChart((await unpack(bytes)) ?? new Map(), archive, true, room))
     }
   }
   for (const [folder, inside] of folders)
-    charts.push(await parseChart(inside, packed ? at : fileOf({ at, packed }, `charts/${folder}`), packed))
+    charts.push(await parseChart(inside, packed ? at : fileOf({ at, packed }, `charts/${folder}`), packed, room))
   return charts
 }
 
