@@ -173,7 +173,7 @@ export function parseDeliverySpec(name: string, spec: unknown): DeliverySpec {
   if (!parsed.success)
     throw new WaybillError(
       'DELIVERY_INVALID',
-      `Delivery ${name}: ${parsed.error.issues.map((issue) => `spec.${issue.path.join('.')}: ${issue.message}`).join('; ')}`,
+      `Delivery ${name}: ${parsed.error.issues.map((issue) => `${['spec', ...issue.path].join('.')}: ${issue.message}`).join('; ')}`,
     )
   const { data } = parsed
   const unbuilt = [

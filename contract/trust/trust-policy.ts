@@ -53,7 +53,7 @@ export type TrustPolicy = { readonly name: string; readonly generation?: number;
 export function parseTrustPolicy(name: string, spec: unknown, generation?: number): TrustPolicy {
   const parsed = trustPolicySpecSchema.safeParse(spec)
   if (!parsed.success) {
-    const faults = parsed.error.issues.map((issue) => `spec.${issue.path.join('.')}: ${issue.message}`)
+    const faults = parsed.error.issues.map((issue) => `${['spec', ...issue.path].join('.')}: ${issue.message}`)
     throw new WaybillError('POLICY_INVALID', `TrustPolicy ${name}: ${faults.join('; ')}`)
   }
   checkAuthorities(name, parsed.data)

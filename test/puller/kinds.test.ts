@@ -33,3 +33,9 @@ test('what is no range, no schedule and no time zone is refused by its field', (
   assert.throws(() => parse(source, { timeZone: 'UTC' }), invalid('timeZone'))
   assert.throws(() => parse({ digest }, { environment, schedule: '0 6 * * *' }), invalid('schedule'))
 })
+
+test('a field that a Delivery does not have is told with where it stands', () => {
+  const told = (message: RegExp) => ({ code: 'DELIVERY_INVALID', message })
+  assert.throws(() => parse({ channel: 'production' }, { sources: [] }), told(/: spec: Unrecognized key: "sources"/))
+  assert.throws(() => parse({ channel: 'production', branch: 'x' }), told(/spec\.source: Unrecognized key: "branch"/))
+})

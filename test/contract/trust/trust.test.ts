@@ -217,6 +217,11 @@ test('a policy whose key cannot be read is a fault of the policy', () => {
   refuses('POLICY_INVALID', [signed('signature')], { policies: [policy({ authorities })] }, /authority ci/)
 })
 
+test('a field that a policy does not have is told with where it stands', () => {
+  assert.throws(() => parseTrustPolicy('p', { keys: [] }), /; spec: Unrecognized key: "keys"/)
+  assert.throws(() => parseTrustPolicy('p', { require: { signed: {} } }), /spec\.require: Unrecognized key: "signed"/)
+})
+
 test('a policy that holds a private key is refused', () => {
   const authorities = [{ name: 'ci', key: { pem: ci.pem } }]
   refuses('POLICY_INVALID', [signed('signature')], { policies: [policy({ authorities })] })
