@@ -83,6 +83,12 @@ export function describeFinding({ object, environments, message }: Finding): str
   return `${where.join(' ')}${where.length === 0 ? '' : ': '}${message}`
 }
 
+/** As `describeFinding`, and what to do about it. A message that asks (`did you mean replicas?`) or is cut has its own end. */
+export function explainFinding(finding: Finding): string {
+  const text = describeFinding(finding)
+  return `${text}${/[.?!…]$/.test(text) ? '' : '.'} ${finding.hint}`
+}
+
 function sha256(text: string): string {
   return createHash('sha256').update(text).digest('hex')
 }

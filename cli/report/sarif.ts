@@ -1,5 +1,5 @@
 import { ERRORS, type ErrorCode } from '../../contract/errors.ts'
-import { describeFinding, type Finding } from './findings.ts'
+import { explainFinding, type Finding } from './findings.ts'
 
 /** Where the error table is read; the code in lower case is the anchor. */
 const HELP = 'https://waybill.dev/errors'
@@ -29,13 +29,13 @@ function ruleOf(code: ErrorCode) {
 }
 
 function resultOf(finding: Finding, codes: readonly ErrorCode[]) {
-  const { level, code, hint, file, line, object, fingerprint } = finding
+  const { level, code, file, line, object, fingerprint } = finding
   const uri = file.split('/').map(encodeURIComponent).join('/')
   return {
     ruleId: code,
     ruleIndex: codes.indexOf(code),
     level,
-    message: { text: `${describeFinding(finding)}. ${hint}` },
+    message: { text: explainFinding(finding) },
     locations: [
       {
         physicalLocation: { artifactLocation: { uri }, region: { startLine: line } },

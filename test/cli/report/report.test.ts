@@ -78,10 +78,12 @@ test('GitLab gets a code quality report: path, line, severity, and a fingerprint
   assert.equal(printReport('gitlab', findingsOf(undefined, []), '1'), '[]')
 })
 
-test('GitLab shows one line: what is wrong, with an end of its own where it has one, and what to do', () => {
-  const told = (message: string) => JSON.parse(report('gitlab', fault({ message, hint: 'Do this.' })))[0].description
-  assert.match(told('unknown field'), /: unknown field\. Do this\.$/)
-  assert.match(told('did you mean replicas?'), /: did you mean replicas\? Do this\.$/)
+test('reports say what is wrong, with an end of its own where it has one, and what to do', () => {
+  for (const form of ['gitlab', 'sarif'] as const) {
+    const told = (message: string) => report(form, fault({ message, hint: 'Do this.' }))
+    assert.match(told('unknown field'), /: unknown field\. Do this\."/)
+    assert.match(told('did you mean replicas?'), /: did you mean replicas\? Do this\."/)
+  }
 })
 
 test('a fault keeps its fingerprint when lines move, so that a merge request shows new ones alone', () => {
