@@ -30,10 +30,13 @@ export async function look(path: string): Promise<Found | undefined> {
   }
 }
 
-/** A file's bytes, at most `bytesMax`. @throws WaybillError LIMIT_EXCEEDED, DISK_FAILED */
+/** A regular file's bytes, at most `bytesMax`. @throws WaybillError FILE_UNREADABLE, LIMIT_EXCEEDED, DISK_FAILED */
 export async function readBounded(path: string, bytesMax: number): Promise<Buffer> {
   try {
-    const { size } = await stat(path)
+    const found = await stat(path)
+    // A pipe or a device may have no end, and says that it has no bytes.
+    if (!found.isFile()) throw new WaybillError('FILE_UNREADABLE', `${path}: not a regular file`)
+    const { size } = found
     if (size > bytesMax) throw new WaybillError('LIMIT_EXCEEDED', `${path}: ${size} bytes; ${bytesMax} are allowed`)
     return await readFile(path)
   } catch (cause) {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { digestHex, digestOf } from '../../contract/digest.ts'
@@ -88,4 +88,15 @@ test('what else a layout lists is passed over: other JSON, digests of other kind
   const run = ['-c', 'ulimit -n 128; exec "$@"', 'sh', process.execPath, '--input-type=module', '-e', program, folder]
   assert.equal(execFileSync('sh', run, { encoding: 'utf8' }).trim(), digest)
   assert.deepEqual(await store.fetchBundles(repository, digest), [])
+})
+
+test('a blob that is a link to a device, which may have no end, is not read', async () => {
+  const folder = tempFolder()
+  const store = openLayout(folder)
+  const { manifest, digest } = makeRelease('registry.example.com/a/shop')
+  await store.pushManifest(repository, manifest, 'x/y')
+  const file = join(folder, 'blobs/sha256', digestHex(digest))
+  rmSync(file)
+  symlinkSync('/dev/null', file)
+  await assert.rejects(store.fetchManifest(repository, digest), (error) => hasCode(error, 'FILE_UNREADABLE'))
 })
