@@ -80,14 +80,19 @@ export function openLayout(folder: string): LayoutStore {
       if (found !== undefined) return found
       throw new WaybillError('REGISTRY_NOT_FOUND', `${folder}: holds nothing that is called ${tag}`)
     },
-    fetchManifest: (_repository, digest) => read(digest, LIMITS.manifestBytesMax),
+    // One that no index lists is none yet: who wrote it was stopped before he could list it.
+    fetchManifest: async (_repository, digest) => {
+      if ((await listed()).includes(digest)) return read(digest, LIMITS.manifestBytesMax)
+      throw missing(folder, digest)
+    },
     fetchBlob: (_repository, { digest }, bytesMax) => read(digest, bytesMax),
     fetchBundles: async (repository, digest) => {
       const about = (await opened()).filter(({ subject }) => subject?.digest === digest)
       if (about.length > LIMITS.referrersMax)
         throw new WaybillError('LIMIT_EXCEEDED', `${folder}: more than ${LIMITS.referrersMax} referrers of ${digest}`)
       const referrers = about.map(({ digest }) => ({ mediaType: MEDIA.manifest, digest, size: 0 }))
-      return readBundles(store, repository, digest, referrers)
+      const source = { ...store, fetchManifest: (_: unknown, of: Digest) => read(of, LIMITS.manifestBytesMax) }
+      return readBundles(source, repository, digest, referrers)
     },
     pushBlob: (_repository, bytes) => keep(bytes),
     pushManifest: async (_repository, bytes, mediaType) => {

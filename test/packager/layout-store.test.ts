@@ -8,6 +8,7 @@ import { hasCode } from '../../contract/errors.ts'
 import { LIMITS } from '../../contract/limits.ts'
 import { writeLayout } from '../../packager/layout.ts'
 import { openLayout } from '../../packager/layout-store.ts'
+import { push } from '../../packager/publish/push.ts'
 import { makeRelease } from '../fakes/release.ts'
 import { type OpenPlace, publishSuite } from './publish/publish-suite.ts'
 import { tempFolder } from './repository.ts'
@@ -68,6 +69,16 @@ test('a folder that is no layout is not written to', async () => {
     hasCode(error, 'FILE_UNREADABLE'),
   )
   assert.equal(readFileSync(join(folder, 'index.json'), 'utf8'), '{"mine": true}')
+})
+
+test('who was stopped between a manifest and the index that lists it goes on from there', async () => {
+  const folder = tempFolder()
+  const store = openLayout(folder)
+  const packed = makeRelease('registry.example.com/a/shop')
+  await store.pushBlob(repository, packed.manifest, 'x/y')
+  await push(packed, repository, { writer: store, reader: store })
+  await store.tag(repository, packed.digest, '1.0.0')
+  assert.deepEqual(names(folder), [[packed.digest, '1.0.0']])
 })
 
 test('what else a layout lists is passed over: other JSON, digests of other kinds, what is too big, and more than may be open at once', async () => {
