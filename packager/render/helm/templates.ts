@@ -1,22 +1,39 @@
 import { type Chart, everyChart } from './chart.ts'
 
-/** Actions of a template, and what in one is text or a comment: `{{ now | date "2006" }}`. */
-const ACTION = /\{\{[\s\S]*?\}\}/g
-const LITERAL = /"(?:[^"\\\n]|\\.)*"|`[^`]*`/g
-const QUIET = new RegExp(`/\\*[\\s\\S]*?\\*/|${LITERAL.source}`, 'g')
+/**
+ * Actions of a template, and what in one is text or a comment: `{{ now | date "2006" }}`. What has no end matches to where it could have one,
+ * so that nothing is looked through twice, and counts for nothing.
+ */
+const ACTION = /\{\{[\s\S]*?(?:\}\}|$)/g
+const LITERAL = /"(?:[^"\\\n]|\\.)*"?|`[^`]*`?/g
+const QUIET = new RegExp(`/\\*[\\s\\S]*?(?:\\*/|$)|${LITERAL.source}`, 'g')
+const ENDED = /^(?:"(?:[^"\\\n]|\\.)*"|`[^`]*`|\/\*[\s\S]*\*\/)$/
+
+function* actionsIn(text: string): Generator<{ readonly action: string; readonly index: number }> {
+  for (const { 0: action, index } of text.matchAll(ACTION)) if (action.endsWith('}}')) yield { action, index }
+}
+
+const MENTIONS_MAX = 1000
 
 /** A word of a template's actions, outside comments and texts in quotes, and its line. */
 export type Mention = { readonly word: string; readonly line: number }
 
-/** Where a template's actions say one of these words, in order. */
+/** Where a template's actions say one of these words, in order; the first thousand. */
 export function mentionsIn(template: Buffer, words: RegExp): readonly Mention[] {
   const text = template.toString('utf8')
-  return [...text.matchAll(ACTION)].flatMap((action) => {
-    const quiet = action[0].replace(QUIET, (found) => found.replace(/[^\n]/g, ' '))
-    return [...quiet.matchAll(words)].map(({ 0: word, index }) => {
-      return { word, line: text.slice(0, action.index + index).split('\n').length }
-    })
-  })
+  const found: Mention[] = []
+  let [line, counted] = [1, 0]
+  for (const { action, index } of actionsIn(text)) {
+    const quiet = action.replace(QUIET, (part) => (ENDED.test(part) ? part.replace(/[^\n]/g, ' ') : part))
+    for (const mention of quiet.matchAll(words)) {
+      const at = index + mention.index
+      line += text.slice(counted, at).split('\n').length - 1
+      counted = at
+      found.push({ word: mention[0], line })
+      if (found.length === MENTIONS_MAX) return found
+    }
+  }
+  return found
 }
 
 /** The text of every template of a chart and of those in it. */
@@ -28,8 +45,9 @@ export function textsOf(chart: Chart): readonly string[] {
 
 /** Every text in quotes in a chart's templates: what a message may repeat, since it came out of no value. */
 export function literalsOf(chart: Chart): ReadonlySet<string> {
-  const actions = textsOf(chart).flatMap((text) => text.match(ACTION) ?? [])
-  return new Set(actions.flatMap((action) => (action.match(LITERAL) ?? []).map(unquote)))
+  const actions = textsOf(chart).flatMap((text) => [...actionsIn(text)])
+  const literals = actions.flatMap(({ action }) => action.match(LITERAL) ?? [])
+  return new Set(literals.filter((literal) => ENDED.test(literal)).map(unquote))
 }
 
 function unquote(literal: string): string {

@@ -14,7 +14,8 @@ export function failureOf(stderr: string, chart: Chart, environment: string): Fa
     /(?:^|\n)Error: ([\s\S]*)/
       .exec(stderr)?.[1]
       ?.replace(/\n\nUse --debug flag[\s\S]*/, '')
-      .trim() ?? ''
+      .trim()
+      .slice(0, TEXT_CHARS_MAX) ?? ''
   const readers = [thrown, unparsed, executed, badYaml, badValues, unfit]
   const said = readers.map((read) => read(text, chart)).find((one) => one !== undefined) ?? { message: UNKNOWN }
   const found = said.source === undefined ? undefined : locate(chart, said.source)
@@ -30,6 +31,9 @@ export function failureOf(stderr: string, chart: Chart, environment: string): Fa
     environment,
   }
 }
+
+/** Whoever writes a chart chooses what helm says, and how much of it. */
+const TEXT_CHARS_MAX = 16_384
 
 const HIDDEN = 'the words repeat values, so they are not shown: run `helm template` there to see them'
 const UNKNOWN = `helm fails; ${HIDDEN}`

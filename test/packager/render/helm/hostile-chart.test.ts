@@ -8,6 +8,8 @@ import { Header } from 'tar'
 import { hasCode } from '../../../../contract/errors.ts'
 import { parseChart } from '../../../../packager/render/helm/chart.ts'
 import { readChart, unpack } from '../../../../packager/render/helm/chart-files.ts'
+import { mentionsIn } from '../../../../packager/render/helm/templates.ts'
+import { failureOf } from '../../../../packager/render/helm/words.ts'
 
 function tarOf(files: Readonly<Record<string, Buffer>>): Buffer {
   const entries = Object.entries(files).flatMap(([path, bytes]) => {
@@ -50,4 +52,19 @@ test('links that name two folders, which name two folders each, are given up bef
   } finally {
     await rm(root, { recursive: true, force: true })
   }
+})
+
+test('a template of a million braces, quotes or comments without an end is looked through once', () => {
+  const words = /\b(?:now|ago)\b/g
+  const wordsIn = (text: string) => mentionsIn(Buffer.from(text), words).map(({ word, line }) => `${word}:${line}`)
+  assert.deepEqual(wordsIn(`{{ now }}\n${'{{'.repeat(1_000_000)}`), ['now:1'])
+  assert.deepEqual(wordsIn(`{{${'"\\'.repeat(500_000)}\n| now }}`), ['now:2'])
+  assert.deepEqual(wordsIn(`{{${' now\n'.repeat(1_000_000)}}}`).at(-1), 'now:1000')
+  assert.deepEqual(wordsIn('{{ eq \'"\' now }}\n{{/* ago */}}{{ "now" }}{{ `ago` }}{{ ago }}'), ['now:1', 'ago:2'])
+})
+
+test('a long message of helm, which a chart may choose, is read only as far as it is told', async () => {
+  const chart = await parseChart(new Map([['Chart.yaml', Buffer.from('name: a')]]), 'a', false)
+  const { code } = failureOf(`Error: ${'a'.repeat(5_000_000)}`, chart, 'production')
+  assert.equal(code, 'RENDER_FAILED')
 })
