@@ -1,4 +1,4 @@
-import { compare, Range, satisfies } from 'semver'
+import { compare, Range } from 'semver'
 import { isVersion } from '../../contract/reference.ts'
 
 /** What a range may be written with, and how long it may be; the CRD holds both as well. */
@@ -20,8 +20,10 @@ export function isVersionRange(text: string): boolean {
  * of the same major, minor and patch.
  */
 export function highestVersion(tags: readonly string[], range: string): string | undefined {
+  // Read once: whoever may push decides how many tags there are.
+  const wanted = new Range(range)
   return tags
-    .filter((tag) => isVersion(tag) && satisfies(tag, range))
+    .filter((tag) => isVersion(tag) && wanted.test(tag))
     .reduce<string | undefined>((highest, tag) => (isLower(highest, tag) ? tag : highest), undefined)
 }
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { Range } from 'semver'
 import { highestVersion, isVersionRange } from '../../../puller/source/version-range.ts'
 
 const tags = [
@@ -45,4 +46,11 @@ test('a range is told from what is none', () => {
     `>=1${' '.repeat(300)}`,
   ])
     assert.ok(!isVersionRange(text), text)
+})
+
+test('a range is read once, however many tags there are', (t) => {
+  const read = t.mock.method(Range.prototype, 'parseRange')
+  const many = Array.from({ length: 100 }, (_, i) => `1.0.${i}`)
+  assert.equal(highestVersion(many, '1.x || 2.x || 3.x'), '1.0.99')
+  assert.equal(read.mock.callCount(), 3)
 })
