@@ -133,7 +133,7 @@ type Choice = { readonly only: readonly string[]; readonly home?: string }
 
 async function openRevision(rev: string, { only, home }: Choice, flags: Flags, context: Context): Promise<OpenSide> {
   const options = commitOptions(flags, context, rev)
-  const { commit, packageFile } = await openCommit(options)
+  const { commit, packageFile } = await openCommit(options).catch((error: unknown) => tellFolder(error, rev, context))
   const all = Object.keys(packageFile.environments)
   const there = all.filter((name) => repositoryOf(packageFile, name) === home)
   const names = (there.length === 0 ? all : there).filter((name) => wanted(only, name))
@@ -159,6 +159,12 @@ async function openRevision(rev: string, { only, home }: Choice, flags: Flags, c
     digests: new Map([...trees].map(([name, { treeDigest }]) => [name, treeDigest])),
     load: async (asked) => new Map([...trees].filter(([name]) => asked.includes(name))),
   }
+}
+
+/** Whoever names a folder without its `./` is told so; it is a revision all the same. */
+async function tellFolder(error: unknown, rev: string, { cwd }: Context): Promise<never> {
+  if (!hasCode(error, 'GIT_REVISION') || !(await isLayout(pathFrom(cwd, rev.split('@')[0] ?? '')))) throw error
+  throw new WaybillError('GIT_REVISION', error.message, { hint: `For the folder, write ./${rev}.`, cause: error })
 }
 
 async function hasUncommitted(repo: string, sha: string, env: Context['env']): Promise<boolean> {

@@ -218,6 +218,17 @@ test('a folder that a pull request brings does not take the place of a branch', 
   }
 })
 
+test('whoever names a folder without its ./ is told to write it', async () => {
+  await waybillHere(['pack', '--repo', repo, '--out', join(repo, 'written')])
+  try {
+    const ran = await diff('written')
+    assertFails(ran, 2, 'GIT_REVISION')
+    assert.match(ran.stderr, /^hint: .*\.\/written\.$/m)
+  } finally {
+    rmSync(join(repo, 'written'), { recursive: true })
+  }
+})
+
 const wrong: readonly (readonly [string, readonly string[], number, string])[] = [
   ['a revision that is not there', ['no-such'], 2, 'GIT_REVISION'],
   ['a folder that holds no release', ['./deploy'], 2, 'FILE_UNREADABLE'],
