@@ -1,3 +1,5 @@
+import { safeLines, visible } from '../packager/diff/visible.ts'
+
 /** Where progress is shown. `columns` is there on a terminal, and asked for each time: windows change. */
 export type Screen = { readonly write: (text: string) => void; readonly columns: () => number | undefined }
 
@@ -27,19 +29,24 @@ export function createProgressLine({ write, columns }: Screen): ProgressLine {
     clear,
     step: (line) => {
       const width = columns()
-      if (width === undefined) return write(`${line}\n`)
+      if (width === undefined) return write(`${printed(line)}\n`)
       live = line
       show(line, width)
     },
     note: (line) => {
       clear()
-      write(`${line}\n`)
+      write(`${printed(line)}\n`)
     },
     tick: (seconds) => {
       const width = columns()
       if (live !== '' && width !== undefined) show(`${live} (${seconds} s)`, width)
     },
   }
+}
+
+/** Names in it are of a commit that anybody wrote: a log may take nothing of them for a command. */
+function printed(line: string): string {
+  return safeLines([visible(line)])
 }
 
 /** What control characters a name may hold is not for the terminal to carry out. */

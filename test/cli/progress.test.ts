@@ -44,3 +44,10 @@ test('a live line never wraps, and does not do what a name tells a terminal to',
   line.step('packing \u001b[2Jvery much')
   assert.deepEqual(shown(), ['packing …'.slice(0, 9)])
 })
+
+test('what a step or a warning repeats of a commit is no command to a log or a terminal', () => {
+  const { line, texts } = screen(undefined)
+  line.note('warning: a\n::stop-commands::x')
+  line.step('::add-mask::a\u001b[2J')
+  assert.equal(texts.join(''), 'warning: a\\u000a::stop-commands::x\n\\u003a:add-mask::a\\u001b[2J\n')
+})
