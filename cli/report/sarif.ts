@@ -30,7 +30,7 @@ function ruleOf(code: ErrorCode) {
 
 function resultOf(finding: Finding, codes: readonly ErrorCode[]) {
   const { level, code, file, line, object, fingerprint } = finding
-  const uri = file.split('/').map(encodeURIComponent).join('/')
+  const uri = file.toWellFormed().split('/').map(encodeURIComponent).join('/')
   return {
     ruleId: code,
     ruleIndex: codes.indexOf(code),

@@ -152,3 +152,8 @@ test('SARIF is valid against the schema of 2.1.0, with a rule for each code, its
   assert.equal(results[0].level, 'error')
   assert.equal(isSarif({ ...log, version: '2.0.0' }), false)
 })
+
+test('a file name that is no proper text is told in SARIF all the same', () => {
+  const log: unknown = JSON.parse(report('sarif', fault({ file: 'a\ud800/b c.yaml' })))
+  assert.ok(JSON.stringify(log).includes('"uri":"a%EF%BF%BD/b%20c.yaml"'))
+})
