@@ -1,5 +1,6 @@
 import { homedir, tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
+import { WaybillError } from '../../contract/errors.ts'
 import { type Initialised, init } from '../../packager/init/init.ts'
 import { readKubernetes } from '../../packager/schemas/disk.ts'
 import { makeTempFolder } from '../disk.ts'
@@ -35,7 +36,7 @@ export const verb: Verb = {
       repository: flags.text('repository'),
       name: flags.text('name'),
       source: flags.text('source'),
-      kubernetesVersion: flags.text('kubernetes') ?? (await newestKubernetes()),
+      kubernetesVersion: await kubernetesOf(flags.text('kubernetes')),
       from: flags.list('from').map((path) => path.replace(/^\.\//, '').replace(/(.)\/+$/, '$1')),
       key: key !== undefined ? pathFrom(cwd, key) : flags.on('key') ? null : undefined,
       keyFolder: join(env.XDG_CONFIG_HOME ?? join(env.HOME ?? homedir(), '.config'), 'waybill'),
@@ -46,8 +47,15 @@ export const verb: Verb = {
   },
 }
 
-async function newestKubernetes(): Promise<string> {
-  return (await readKubernetes('')).known.at(-1) ?? ''
+/** A version that `check` would refuse is refused before it stands in a file; default: the newest that is known. */
+async function kubernetesOf(asked: string | undefined): Promise<string> {
+  const { pinned, known } = await readKubernetes(asked ?? '')
+  const newest = known.at(-1) ?? ''
+  if (pinned !== undefined && !known.includes(pinned))
+    throw new WaybillError('USAGE', `--kubernetes ${pinned}: ${known[0]} to ${newest} are known`, {
+      hint: 'Name one of these, the oldest that your clusters run.',
+    })
+  return asked ?? newest
 }
 
 function dryText({ files }: Initialised): string {

@@ -177,6 +177,7 @@ test('flags that waybill.yaml would not take are refused before anything is writ
   for (const args of [
     ['--name', 'Shop!'],
     ['--kubernetes', 'latest'],
+    ['--kubernetes', '1.99'],
     ['--source', 'https://ada:x@git.example.com/a'],
   ])
     assertFails(await init(folder, { args }), 2, 'USAGE')
