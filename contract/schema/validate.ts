@@ -91,6 +91,9 @@ function reading(definitions: Definitions, useDefaults: true | 'empty'): Ajv {
     },
   })
   ajv.addKeyword({ keyword: 'listMapKeys', type: 'array', validate: haveOwnKeys, errors: false })
+  // Ajv's own compares each item with each.
+  ajv.removeKeyword('uniqueItems')
+  ajv.addKeyword({ keyword: 'uniqueItems', type: 'array', validate: areUnique, errors: false })
   return ajv.addSchema({ $defs: definitions }, 'k')
 }
 
@@ -102,6 +105,16 @@ function haveOwnKeys(keys: readonly string[], items: readonly Json[]): boolean {
       : [],
   )
   return new Set(all).size === all.length
+}
+
+function areUnique(wanted: boolean, items: readonly Json[]): boolean {
+  return !wanted || new Set(items.map((item) => JSON.stringify(item, withSortedKeys))).size === items.length
+}
+
+function withSortedKeys(_name: string, value: Json): Json {
+  if (!isJsonObject(value)) return value
+  const names = Object.keys(value).sort()
+  return Object.fromEntries(names.map((name) => [name, value[name]]))
 }
 
 /** `copy` makes what is validated, since defaults are filled in. */

@@ -169,3 +169,11 @@ test('a field is named as people write it', () => {
   assert.equal(fieldText(['spec', 'containers', 0, 'image']), 'spec.containers[0].image')
   assert.equal(fieldText(['metadata', 'labels', 'a.b/c', '0']), 'metadata.labels["a.b/c"]["0"]')
 })
+
+test('a set of very many objects is looked through once, and has the same item twice in whatever order its keys stand', () => {
+  const items = { type: 'object', 'x-kubernetes-preserve-unknown-fields': true }
+  const set = { type: 'array', 'x-kubernetes-list-type': 'set', items }
+  const many = Array.from({ length: 150_000 }, (_, a) => ({ a, b: 1 }))
+  assert.deepEqual(faultsBy(set, many), [])
+  assert.deepEqual(faultsBy(set, [...many, { b: 1, a: 7 }]), [': must not hold the same item twice'])
+})
