@@ -1,4 +1,4 @@
-import { isJsonObject, type Json, type JsonObject } from '../../contract/canonical-json.ts'
+import { canonicalJson, isJsonObject, type Json, type JsonObject } from '../../contract/canonical-json.ts'
 import { isEqual } from './compare-fields.ts'
 
 /** What changed in a CustomResourceDefinition, for who writes such objects. */
@@ -49,7 +49,8 @@ export function compareSchemas(before: Json | undefined, after: Json | undefined
 }
 
 function compareWord(word: string, old: JsonObject, now: JsonObject, path: string): readonly Change[] {
-  const [a, b] = [old[word], now[word]]
+  const own = (map: JsonObject) => (Object.hasOwn(map, word) ? map[word] : undefined)
+  const [a, b] = [own(old), own(now)]
   if (isEqual(a, b)) return []
   const detail = `${text(a)} → ${text(b)}`
   if (word === 'properties') return compareProperties(mapOf(a), mapOf(b), old, now, path)
@@ -61,7 +62,7 @@ function compareWord(word: string, old: JsonObject, now: JsonObject, path: strin
   if (word === 'type') return [{ path, change: 'type-changed', breaking: !(a === 'integer' && b === 'number'), detail }]
   if (word === 'default') return [{ path, change: 'default-changed', breaking: false, detail }]
   if (DOCUMENTATION.has(word)) return [{ path, change: 'documentation', breaking: false, detail: word }]
-  const bound = BOUNDS[word]
+  const bound = BOUNDS.get(word)
   if (bound !== undefined && numeric(a) && numeric(b)) {
     const tightened = bound === 'upper' ? (b ?? Infinity) < (a ?? Infinity) : (b ?? -Infinity) > (a ?? -Infinity)
     const change = tightened ? 'bound-tightened' : 'bound-loosened'
@@ -98,8 +99,7 @@ function compareProperties(a: JsonObject, b: JsonObject, old: JsonObject, now: J
 
 function compareRequired(a: readonly Json[], b: readonly Json[], now: JsonObject, path: string): readonly Change[] {
   const defaulted = (name: Json) => mapOf(mapOf(now.properties)[String(name)]).default !== undefined
-  const added = b.filter((name) => !a.includes(name))
-  const removed = a.filter((name) => !b.includes(name))
+  const [added, removed] = [without(b, a), without(a, b)]
   return [
     ...added.map((name): Change => {
       const at = fieldPath(path, String(name))
@@ -118,35 +118,33 @@ function compareRequired(a: readonly Json[], b: readonly Json[], now: JsonObject
 
 function compareEnum(a: Json | undefined, b: Json | undefined, path: string): readonly Change[] {
   const [old, now] = [listOf(a), listOf(b)]
-  const taken =
-    b === undefined
-      ? []
-      : a === undefined
-        ? ['all others']
-        : old.filter((one) => !now.some((other) => isEqual(one, other)))
-  const added =
-    a === undefined
-      ? []
-      : b === undefined
-        ? ['all others']
-        : now.filter((one) => !old.some((other) => isEqual(one, other)))
+  const taken = b === undefined ? [] : a === undefined ? ['all others'] : without(old, now)
+  const added = a === undefined ? [] : b === undefined ? ['all others'] : without(now, old)
   return [
     ...(taken.length === 0 ? [] : [{ path, change: 'values-taken' as const, breaking: true, detail: text(taken) }]),
     ...(added.length === 0 ? [] : [{ path, change: 'values-added' as const, breaking: false, detail: text(added) }]),
   ]
 }
 
-const DOCUMENTATION = new Set(['description', 'title', 'example', 'externalDocs', '$schema', 'id'])
-const BOUNDS: Readonly<Record<string, 'upper' | 'lower'>> = {
-  maximum: 'upper',
-  maxLength: 'upper',
-  maxItems: 'upper',
-  maxProperties: 'upper',
-  minimum: 'lower',
-  minLength: 'lower',
-  minItems: 'lower',
-  minProperties: 'lower',
+/** What of a list another has not. */
+function without(list: readonly Json[], other: readonly Json[]): readonly Json[] {
+  const there = new Set(other.map(canonicalJson))
+  return list.filter((one) => !there.has(canonicalJson(one)))
 }
+
+const DOCUMENTATION = new Set(['description', 'title', 'example', 'externalDocs', '$schema', 'id'])
+const BOUNDS: ReadonlyMap<string, 'upper' | 'lower'> = new Map(
+  Object.entries({
+    maximum: 'upper',
+    maxLength: 'upper',
+    maxItems: 'upper',
+    maxProperties: 'upper',
+    minimum: 'lower',
+    minLength: 'lower',
+    minItems: 'lower',
+    minProperties: 'lower',
+  } as const),
+)
 /** Words that allow more where they are there. */
 const PERMISSIONS = new Set([
   'nullable',

@@ -131,3 +131,18 @@ test('what of a definition is no schema is compared like any other object', () =
   assert.deepEqual(found.schema, [])
   assert.match(String(found.fields?.[0]), /^spec\.versions\[name=v1\]\.additionalPrinterColumns/)
 })
+
+test('a schema of words that every object of JavaScript answers to, and of very long lists, is compared all the same', () => {
+  const many = (prefix: string) => Array.from({ length: 80_000 }, (_, i) => `${prefix}${i}`)
+  const before = definition([version('v1', { enum: many('a'), required: many('a') })])
+  const after = definition([
+    version('v1', { enum: many('b'), required: many('b'), constructor: 1, toString: { a: 1 } }),
+  ])
+  const { schema } = changes(before, after)
+  assert.deepEqual(schema.slice(0, 2), ['breaking v1 spec values-taken', 'fine v1 spec values-added'])
+  const words = definition([version('v1', { constructor: 1, toString: { a: 1 } })])
+  assert.deepEqual(changes(definition([version('v1')]), words).schema, [
+    'breaking v1 spec rule-added',
+    'breaking v1 spec rule-added',
+  ])
+})
