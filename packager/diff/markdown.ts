@@ -4,8 +4,8 @@ import type { DiffReport } from './report.ts'
 import { aboutSides, countsText, describeCounts, describeSide } from './text.ts'
 import { safeLines, visible } from './visible.ts'
 
-/** What a comment on GitHub holds; GitLab takes more. */
-export const MARKDOWN_CHARS_MAX = 65_536
+/** A comment on GitHub holds as many characters; in bytes, so that it also fits into one variable of a job (128 KiB on Linux). */
+export const MARKDOWN_BYTES_MAX = 65_536
 /** By which a pipeline finds the comment that it wrote before. */
 const MARKER = '<!-- waybill diff -->'
 /** Kept back for what closes an environment and says what was left out. */
@@ -14,10 +14,10 @@ const BLOCK_CHARS_MAX = 8_000
 const LINE_CHARS_MAX = 500
 
 /**
- * The report as a comment on a pull request: a folded section for each environment that changes, at most `charsMax` characters in all, with
+ * The report as a comment on a pull request: a folded section for each environment that changes, at most `bytesMax` bytes of UTF-8 in all, with
  * a line that says how much was left out. All that comes from commits and releases stands in code, so that none of it is markup.
  */
-export function diffMarkdown(report: DiffReport, charsMax = MARKDOWN_CHARS_MAX): string {
+export function diffMarkdown(report: DiffReport, bytesMax = MARKDOWN_BYTES_MAX): string {
   const { before, after, counts, environments } = report
   const all = Object.entries(environments)
   const same = all.filter(([, { status }]) => status === 'same').map(([name]) => name)
@@ -30,7 +30,7 @@ export function diffMarkdown(report: DiffReport, charsMax = MARKDOWN_CHARS_MAX):
     ...aboutSides(before, after).map((line) => `- ${code(line)}`),
     ...(same.length === 0 ? [] : [`- Nothing changes in ${same.map(code).join(', ')}`]),
   ]
-  const page = pageOf(charsMax - (all.length - same.length) * CLOSING_CHARS)
+  const page = pageOf(bytesMax - (all.length - same.length) * CLOSING_CHARS)
   page.add(head)
   for (const [name, environment] of all) if (environment.status !== 'same') addEnvironment(page, name, environment)
   return `${page.lines.join('\n')}\n`
@@ -45,19 +45,17 @@ type Page = {
   readonly close: (block: readonly string[]) => void
 }
 
-function pageOf(charsMax: number): Page {
+function pageOf(bytesMax: number): Page {
   const lines: string[] = []
-  let chars = 1
-  const push = (text: string) => {
-    lines.push(text)
-    chars += text.length + 1
-  }
+  let bytes = 1
   return {
     lines,
     add: (block) => {
       const text = safeLines(block)
-      if (chars + text.length + 1 > charsMax) return false
-      push(text)
+      const size = Buffer.byteLength(text) + 1
+      if (bytes + size > bytesMax) return false
+      bytes += size
+      lines.push(text)
       return true
     },
     close: (block) => {

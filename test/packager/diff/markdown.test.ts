@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import type { KubeObject } from '../../../contract/artifact/objects.ts'
 import { compareTrees } from '../../../packager/diff/compare.ts'
-import { diffMarkdown, MARKDOWN_CHARS_MAX } from '../../../packager/diff/markdown.ts'
+import { diffMarkdown, MARKDOWN_BYTES_MAX } from '../../../packager/diff/markdown.ts'
 import { diffText } from '../../../packager/diff/text.ts'
 import { visible } from '../../../packager/diff/visible.ts'
 import { reportOf } from './reports.ts'
@@ -143,13 +143,13 @@ function assertAllInCode(markdown: string): void {
 
 test('a comment is never longer than GitHub takes, closes what it opens, and says how much is missing', () => {
   const many = (word: string) =>
-    Array.from({ length: 3000 }, (_, i) => configMap(`settings-of-tenant-${i}`, `${word}${'x'.repeat(i % 200)}`))
+    Array.from({ length: 3000 }, (_, i) => configMap(`settings-of-tenant-${i}`, `${word}${'漢'.repeat(i % 200)}`))
   const environments = Object.fromEntries(
     Array.from({ length: 8 }, (_, i) => [`environment-${i}`, compare(many('a'), many('b'))]),
   )
   const markdown = diffMarkdown(reportOf(environments))
-  assert.ok(markdown.length <= MARKDOWN_CHARS_MAX, `${markdown.length}`)
-  assert.ok(markdown.length > MARKDOWN_CHARS_MAX / 2)
+  assert.ok(Buffer.byteLength(markdown) <= MARKDOWN_BYTES_MAX, `${Buffer.byteLength(markdown)}`)
+  assert.ok(markdown.length > MARKDOWN_BYTES_MAX / 2)
   assert.equal(markdown.match(/<details>/g)?.length, 8)
   assert.equal(markdown.match(/<\/details>/g)?.length, 8)
   assert.match(markdown, /<b>environment-7<\/b>: 0 added, 0 removed, 3000 changed/)
