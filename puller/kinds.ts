@@ -3,8 +3,24 @@ import { digestSchema, environmentNameSchema, revisionSchema } from '../contract
 import { isErrorCode, WaybillError } from '../contract/errors.ts'
 import { LIMITS } from '../contract/limits.ts'
 import { isChannel, parseRepository } from '../contract/reference.ts'
-import { isSchedule, isTimeZone } from './schedule.ts'
-import { isVersionRange, RANGE_CHARS_MAX } from './source/version-range.ts'
+import {
+  dependencySchema,
+  durationSchema,
+  forceSchema,
+  healthSchema,
+  holdFields,
+  ignoreSchema,
+  k8sNameSchema,
+  notificationSchema,
+  pruneSchema,
+  rangeSchema,
+  scheduleSchema,
+  suspendSchema,
+  timeZoneSchema,
+  unmanagedSchema,
+  windowSchema,
+} from './delivery-fields.ts'
+import { RANGE_CHARS_MAX } from './source/version-range.ts'
 
 /**
  * Waybill's Kubernetes kinds. The code parses with these definitions, and the CRDs' schemas are generated from them
@@ -25,6 +41,8 @@ export const LABELS = {
 export const ANNOTATION = {
   /** On a Delivery: a person confirms what was refused, for this digest only. */
   confirm: 'waybill.dev/confirm',
+  /** On a Delivery: a person approves a plan: `<digest> <digest of the plan>`. */
+  approve: 'waybill.dev/approve',
   /** On a Delivery: any new value makes the puller look sooner. Carries no facts. */
   reconcile: 'waybill.dev/reconcile',
   /** On delivered objects: proves, to who holds the puller's claim key, that our create made them (puller/plan/claim.ts). */
@@ -34,7 +52,6 @@ export const ANNOTATION = {
 /** Field manager of every write to a delivered object. */
 export const FIELD_MANAGER = 'waybill'
 
-const k8sNameSchema = z.string().min(1).max(253)
 const repositorySchema = z
   .string()
   .max(512)
@@ -47,10 +64,6 @@ const repositorySchema = z
     }
   }, 'host[:port]/path, without a tag or digest')
 const channelSchema = z.string().max(63).refine(isChannel, 'a channel name such as production')
-const rangeSchema = z.string().max(RANGE_CHARS_MAX).refine(isVersionRange, 'a version range such as >=1.4 <2')
-/** `30s`, `5m`, `1h`; at least one second. */
-const durationSchema = z.string().regex(/^[1-9][0-9]{0,5}(?:s|m|h)$/, 'a duration such as 30s, 5m or 1h')
-const notBuilt = z.unknown().optional()
 
 export const deliverySpecSchema = z.strictObject({
   source: z.strictObject({
@@ -71,21 +84,35 @@ export const deliverySpecSchema = z.strictObject({
   serviceAccountName: k8sNameSchema.default('waybill'),
   interval: durationSchema.default('1m'),
   /** With one, the source is asked at these times, and at once when the Delivery changes. */
-  schedule: z
-    .string()
-    .max(128)
-    .refine(isSchedule, 'a cron expression of five fields that has a next time, such as 0 6 * * 1-5')
-    .optional(),
+  schedule: scheduleSchema.optional(),
   /** Of the schedule; default UTC. */
-  timeZone: z.string().max(64).refine(isTimeZone, 'the IANA name of a time zone, such as Europe/Berlin').optional(),
-  prune: z
-    .strictObject({ enabled: z.boolean().default(true), maxPercent: z.int().min(0).max(100).default(30) })
-    .default({ enabled: true, maxPercent: 30 }),
+  timeZone: timeZoneSchema.optional(),
+  /** `approve`: a new digest waits for a person; `observe`: nothing is ever written. */
+  sync: z.enum(['automatic', 'approve', 'observe']).default('automatic'),
+  windows: z.array(windowSchema).max(32).optional(),
+  /** Other Deliveries that have to be healthy first. */
+  dependsOn: z.array(dependencySchema).max(32).optional(),
+  /** How long a release may take to become healthy. Default: the puller's own. */
+  timeout: durationSchema.optional(),
+  onFailure: z.enum(['hold', 'rollback', 'continue']).default('hold'),
+  health: z.array(healthSchema).max(32).optional(),
+  /** Kinds that may be deleted and made anew where a field that cannot change has changed. */
+  force: forceSchema.optional(),
+  /** What to do where the cluster differs from what was applied. */
+  drift: z.enum(['correct', 'report']).default('correct'),
+  /** Fields that are left to others, in plan, drift and apply alike. */
+  ignore: z.array(ignoreSchema).max(64).optional(),
+  /** How often everything is compared anew, whatever the watches said. */
+  compareInterval: durationSchema.default('1h'),
+  prune: pruneSchema.default({ enabled: true, maxPercent: 30 }),
   adopt: z.enum(['never', 'if-unowned', 'always']).default('never'),
-  /** `delete` is not built yet. */
+  unmanaged: unmanagedSchema.optional(),
+  /** What becomes of what was delivered when the Delivery is deleted. */
   deletion: z.enum(['orphan', 'delete']).default('orphan'),
-  hold: z.strictObject({ digest: digestSchema, reason: z.string().max(1024).optional(), until: notBuilt }).optional(),
-  suspend: notBuilt,
+  hold: z.strictObject({ digest: digestSchema, ...holdFields }).optional(),
+  /** Hands off, drift included. */
+  suspend: suspendSchema.optional(),
+  notifications: z.array(notificationSchema).max(16).optional(),
 })
 export type DeliverySpec = z.infer<typeof deliverySpecSchema>
 
@@ -98,6 +125,41 @@ export const conditionSchema = z.strictObject({
   observedGeneration: z.int().optional(),
 })
 export type Condition = z.infer<typeof conditionSchema>
+
+/** One change to one object, as plans, records and people read it. */
+export const changeSchema = z.strictObject({
+  action: z.enum(['create', 'configure', 'adopt', 'replace', 'delete', 'forget']),
+  object: z.string().max(700),
+  /** Field paths that differ; a bounded list. */
+  fields: z.array(z.string().max(512)).max(50).optional(),
+  /** Who holds the drifted fields, and since when, as managedFields say. */
+  manager: z.string().max(256).optional(),
+  since: z.string().max(64).optional(),
+  /** How they took it, as managedFields say: Apply or Update. */
+  operation: z.string().max(16).optional(),
+  /** Whom the API server had before it, where the attribution policy is installed. */
+  user: z.string().max(256).optional(),
+  /** Of drift, bounded: what was declared and what was found, as JSON; never of a Secret. */
+  values: z
+    .array(
+      z.strictObject({
+        field: z.string().max(512),
+        declared: z.string().max(256).optional(),
+        found: z.string().max(256).optional(),
+      }),
+    )
+    .max(20)
+    .optional(),
+})
+export type Change = z.infer<typeof changeSchema>
+
+export const changeListSchema = z.strictObject({
+  total: z.int().min(0),
+  /** Digest of the canonical JSON of the whole list, listed or not. */
+  digest: digestSchema,
+  listed: z.array(changeSchema).max(LIMITS.recordChangesMax),
+})
+export type ChangeList = z.infer<typeof changeListSchema>
 
 export const deliveryStatusSchema = z.object({
   observedGeneration: z.int().optional(),
@@ -127,6 +189,17 @@ export const deliveryStatusSchema = z.object({
     })
     .optional(),
   lastRecord: z.object({ name: z.string(), sequence: z.int(), hash: digestSchema }).optional(),
+  /** While a release goes out: how many of its objects are healthy, and what is waited for, bounded. */
+  progress: z.object({ ready: z.int(), total: z.int(), waiting: z.array(z.string().max(512)).max(10) }).optional(),
+  /** With `sync: approve` or `observe`: what the digest that is asked for would change. */
+  plan: z.object({ digest: digestSchema, plan: digestSchema, at: z.string(), changes: changeListSchema }).optional(),
+  /** What runs in the namespaces of `spec.unmanaged` that no Delivery owns, bounded. */
+  unmanaged: z.object({ at: z.string(), objects: z.int(), listed: z.array(z.string().max(700)).max(50) }).optional(),
+  /** Up to which record each notification was delivered, by its name. */
+  notified: z
+    .array(z.object({ name: z.string().max(63), sequence: z.int() }))
+    .max(16)
+    .optional(),
   /** What the newest comparison with the cluster found, bounded. */
   drift: z
     .object({
@@ -161,8 +234,35 @@ export type Delivery = {
   readonly specEditedBy?: { readonly manager: string; readonly at?: string }
 }
 
-/** Fields of a Delivery that are declared, and refused until they are built. */
-export const UNBUILT_DELIVERY_FIELDS = ['suspend', 'hold.until'] as const
+/** Fields of a Delivery that are declared, and refused until they are built; `field=value`: refused with that value alone. */
+const UNBUILT: readonly string[] = [
+  'sync=approve',
+  'sync=observe',
+  'windows',
+  'dependsOn',
+  'timeout',
+  'onFailure=rollback',
+  'health',
+  'force',
+  'drift=report',
+  'ignore',
+  'prune.max',
+  'unmanaged',
+  'deletion=delete',
+  'hold.until',
+  'suspend',
+  'notifications',
+]
+
+function unbuiltIn(spec: DeliverySpec): readonly string[] {
+  return UNBUILT.filter((one) => {
+    const [path = '', value] = one.split('=')
+    let at: unknown = spec
+    for (const step of path.split('.'))
+      at = at instanceof Object ? Object.entries(at).find(([name]) => name === step)?.[1] : undefined
+    return value === undefined ? at !== undefined : at === value
+  }).map((one) => `spec.${one.replace('=', ': ')}`)
+}
 
 /**
  * Parses a Delivery's spec.
@@ -176,11 +276,7 @@ export function parseDeliverySpec(name: string, spec: unknown): DeliverySpec {
       `Delivery ${name}: ${parsed.error.issues.map((issue) => `${['spec', ...issue.path].join('.')}: ${issue.message}`).join('; ')}`,
     )
   const { data } = parsed
-  const unbuilt = [
-    ...(data.suspend === undefined ? [] : ['spec.suspend']),
-    ...(data.hold?.until === undefined ? [] : ['spec.hold.until']),
-    ...(data.deletion === 'delete' ? ['spec.deletion: delete'] : []),
-  ]
+  const unbuilt = unbuiltIn(data)
   if (unbuilt.length > 0)
     throw new WaybillError('FIELD_UNSUPPORTED', `Delivery ${name}: ${unbuilt.join(', ')}: not built yet`)
   const { channel, version, digest } = data.source
@@ -219,26 +315,6 @@ export const inventorySpecSchema = z.strictObject({
 })
 export type InventorySpec = z.infer<typeof inventorySpecSchema>
 
-/** One change to one object, as plans, records and people read it. Never holds a value. */
-export const changeSchema = z.strictObject({
-  action: z.enum(['create', 'configure', 'adopt', 'delete', 'forget']),
-  object: z.string().max(700),
-  /** Field paths that differ; a bounded list. */
-  fields: z.array(z.string().max(512)).max(50).optional(),
-  /** Who holds the drifted fields, and since when, as managedFields say. */
-  manager: z.string().max(256).optional(),
-  since: z.string().max(64).optional(),
-})
-export type Change = z.infer<typeof changeSchema>
-
-export const changeListSchema = z.strictObject({
-  total: z.int().min(0),
-  /** Digest of the canonical JSON of the whole list, listed or not. */
-  digest: digestSchema,
-  listed: z.array(changeSchema).max(LIMITS.recordChangesMax),
-})
-export type ChangeList = z.infer<typeof changeListSchema>
-
 export const RECORD_KINDS = [
   'Intent',
   'Applied',
@@ -247,6 +323,12 @@ export const RECORD_KINDS = [
   'Refused',
   'Failed',
   'DriftCorrected',
+  'DriftDetected',
+  'DriftResolved',
+  'Suspended',
+  'Resumed',
+  'Approved',
+  'Removed',
   'TrustChanged',
   'Checkpoint',
 ] as const
@@ -299,9 +381,23 @@ export const recordFactsSchema = z.strictObject({
     .array(z.strictObject({ name: z.string().max(253), generation: z.int().optional() }))
     .max(64)
     .optional(),
-  /** Why it happened: the source moved, the spec was edited, a hold was set or lifted, drift was found, trust changed, a retry, old records are dropped. */
+  /** Why it happened: the source moved, the spec was edited, a hold was set or lifted, drift was found, trust changed, a retry, old records are dropped,
+   * a person approved, a release failed, an end time came, the Delivery was deleted. */
   trigger: z.strictObject({
-    type: z.enum(['source', 'spec', 'hold', 'unhold', 'drift', 'trust', 'retry', 'retention']),
+    type: z.enum([
+      'source',
+      'spec',
+      'hold',
+      'unhold',
+      'drift',
+      'trust',
+      'retry',
+      'retention',
+      'approval',
+      'failure',
+      'expiry',
+      'deletion',
+    ]),
     generation: z.int(),
     by: z.string().max(256).optional(),
     reason: z.string().max(1024).optional(),

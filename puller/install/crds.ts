@@ -14,7 +14,6 @@ export function crdObjects(): KubeObject[] {
 const rule = (expression: string, message: string): JsonObject => ({ rule: expression, message })
 const rules = (...all: readonly JsonObject[]): JsonObject => ({ 'x-kubernetes-validations': all })
 const notBuilt = (field: string): string => `${field} is not built yet`
-const text = (maxLength: number): JsonObject => ({ type: 'string', maxLength })
 
 const DURATION_MAX = 7
 const SEGMENT = '[a-z0-9]+([._-]+[a-z0-9]+)*'
@@ -24,10 +23,8 @@ const OBJECT_NAME = '^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$'
 const deliverySpecAmendments: Amendments = {
   spec: rules(
     rule('has(self.environment) || has(self.source.channel)', 'environment is required with a version or a digest'),
-    rule("self.deletion != 'delete'", notBuilt('deletion: delete')),
     rule('!has(self.schedule) || !has(self.source.digest)', 'schedule goes with a channel or a version'),
     rule('!has(self.timeZone) || has(self.schedule)', 'timeZone goes with a schedule'),
-    rule('!has(self.suspend)', notBuilt('suspend')),
   ),
   'spec.source': rules(
     rule(
@@ -78,17 +75,32 @@ const deliverySpecAmendments: Amendments = {
     description: 'Whether what left the artifact is deleted, and how much of it at most without a confirmation.',
   },
   'spec.adopt': { description: 'What happens to objects that exist and are not ours.' },
-  'spec.deletion': { description: 'What deleting the Delivery does to what it delivered. delete is not built yet.' },
-  'spec.hold': {
-    description: 'Stay on, or go back to, this digest until it is lifted.',
-    ...rules(rule('!has(self.until)', notBuilt('hold.until'))),
+  'spec.sync': {
+    description: 'automatic; approve: a new digest waits for a person; observe: nothing is ever written.',
   },
-  'spec.hold.until': { ...text(64), description: 'Not built yet.' },
-  'spec.suspend': {
-    type: 'object',
-    description: 'Not built yet.',
-    properties: { reason: text(1024), until: text(64) },
+  'spec.windows': { description: 'When new releases may go out. Drift is put back at any time.' },
+  'spec.windows[].start': {
+    pattern: SCHEDULE_PATTERN,
+    description: 'When it opens: a cron expression of five fields.',
   },
+  'spec.windows[].duration': { maxLength: DURATION_MAX },
+  'spec.windows[].timeZone': { pattern: TIME_ZONE_PATTERN },
+  'spec.dependsOn': { description: 'Deliveries that have to be healthy at what they ask for before this one goes on.' },
+  'spec.dependsOn[].version': { pattern: RANGE_PATTERN, minLength: 1 },
+  'spec.timeout': { maxLength: DURATION_MAX, description: 'How long a release may take to become healthy.' },
+  'spec.onFailure': {
+    description: 'When a release fails: hold waits for a person or a newer one, rollback goes back, continue tries on.',
+  },
+  'spec.health': { description: 'CEL expressions that say how objects of a kind stand.' },
+  'spec.force': { description: 'Kinds that may be made anew where a field that cannot change has changed.' },
+  'spec.drift': { description: 'What to do where the cluster differs: correct puts it back, report only tells.' },
+  'spec.ignore': { description: 'Fields that are left to others.' },
+  'spec.compareInterval': { maxLength: DURATION_MAX, description: 'How often everything is compared anew.' },
+  'spec.unmanaged': { description: 'What is done about objects in these namespaces that no Delivery owns.' },
+  'spec.deletion': { description: 'What deleting the Delivery does to what it delivered.' },
+  'spec.hold': { description: 'Stay on, or go back to, this digest until it is lifted, or until the time given.' },
+  'spec.suspend': { description: 'Hands off, drift included, until it is lifted, or until the time given.' },
+  'spec.notifications': { description: 'Whom to tell what was recorded.' },
 }
 
 const deliveryStatusAmendments: Amendments = {

@@ -131,13 +131,26 @@ function boundListed(listed: readonly Change[]): { readonly listed: readonly Cha
 }
 
 function boundChange(change: Change): Change {
-  const { action, object, fields, manager, since } = change
+  const { action, object, fields, manager, since, operation, user, values } = change
   return {
     action,
     object: object.slice(0, 700),
     ...(fields === undefined ? {} : { fields: fields.slice(0, FIELDS_MAX).map((field) => field.slice(0, 512)) }),
     ...(manager === undefined ? {} : { manager: manager.slice(0, 256) }),
     ...(since === undefined ? {} : { since: since.slice(0, 64) }),
+    ...(operation === undefined ? {} : { operation: operation.slice(0, 16) }),
+    ...(user === undefined ? {} : { user: user.slice(0, 256) }),
+    ...(values === undefined ? {} : { values: values.slice(0, VALUES_MAX).map(boundValue) }),
+  }
+}
+
+const VALUES_MAX = 20
+
+function boundValue({ field, declared, found }: NonNullable<Change['values']>[number]) {
+  return {
+    field: field.slice(0, 512),
+    ...(declared === undefined ? {} : { declared: declared.slice(0, 256) }),
+    ...(found === undefined ? {} : { found: found.slice(0, 256) }),
   }
 }
 
