@@ -117,6 +117,13 @@ export const ERRORS = {
   ),
   ADMISSION_INVALID: refused('Correct the policy; the API server would not take it either.'),
   REPLICAS_AUTOSCALED: refused('Take replicas out: every release would undo what the autoscaler chose.'),
+  ANNOTATION_INVALID: refused('Correct the annotation; docs/guides/ordering.md has what each one takes.'),
+  DEPENDENCY_UNKNOWN: refused(
+    'Name an object of the same environment: GROUP/namespaces/NAMESPACE/KIND/NAME, or GROUP/KIND/NAME without a namespace.',
+  ),
+  DEPENDENCY_CYCLE: refused(
+    'Take one of the dependencies out; everything comes after its own Namespace and CRD anyway.',
+  ),
 
   // ---- lock and init
   LOCK_STALE: refused('Run `waybill lock` and commit waybill.lock.'),
@@ -227,6 +234,10 @@ export const ERRORS = {
   CLUSTER_NOT_FOUND: failed('on-change', 'Check the name and the namespace (-n).'),
   CLUSTER_CONFLICT: failed('later', 'Somebody else changed it at the same time; it is tried again.'),
   CLUSTER_FAILED: failed('later', 'The API server answered with an error.'),
+  LEADER_LOST: failed(
+    'later',
+    'Another replica leads now, or the API server could not be reached in time. This one writes nothing until it leads again.',
+  ),
   CLUSTER_NOT_INSTALLED: failed(
     'on-change',
     'Install Waybill’s kinds: waybill install --crds-only | kubectl apply --server-side -f -',
