@@ -10,11 +10,18 @@ export interface Clock {
   random(): number
 }
 
+/** Time that only goes forward, at one second a second, whatever is done to the clock on the wall. */
+export interface MonotonicClock {
+  /** Milliseconds since a moment that means nothing. */
+  monotonicMs(): number
+}
+
 /** Node takes a longer time for none at all. */
 const TIMER_MS_MAX = 2 ** 31 - 1
 
-export const systemClock: Clock = {
+export const systemClock: Clock & MonotonicClock = {
   nowMs: () => Date.now(),
+  monotonicMs: () => performance.now(),
   sleep: async (ms, signal) => {
     try {
       await delay(Math.min(ms, TIMER_MS_MAX), undefined, signal === undefined ? {} : { signal })

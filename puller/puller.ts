@@ -1,7 +1,12 @@
+import { randomUUID } from 'node:crypto'
 import type { Logger } from 'pino'
-import { systemClock } from './clock.ts'
+import { type Clock, type MonotonicClock, systemClock } from './clock.ts'
 import { connectCluster, type ServiceAccountMount } from './cluster/cluster.ts'
+import type { Cluster } from './cluster/cluster-port.ts'
 import { listAll } from './cluster/watch.ts'
+import { checkLeaseTimes, LEASE_TIMES, type LeaseTimes, leaseName } from './leader/lease.ts'
+import { leaseStore } from './leader/lease-store.ts'
+import { runReplica } from './leader/replica.ts'
 import { runLoop, type Standing } from './loop.ts'
 import { DELIVERIES_PATH, TRUST_POLICIES_PATH } from './observe.ts'
 import { DEFAULT_NAMESPACE, loadPullerKeys } from './records/keys.ts'
@@ -33,9 +38,20 @@ export type PullerOptions = {
   /** Silence before a registry counts as down. Default: LIMITS.registryIdleMs. */
   readonly registryIdleMs?: number
   readonly proxy?: { readonly http?: string; readonly https?: string; readonly no?: string }
+  /** Replicas: one works, the others stand by. Default: it works at once, and other pullers may too. Not with `once`. */
+  readonly leaderElection?: LeaderElection
+  /** Default: the machine's. */
+  readonly clock?: Clock & MonotonicClock
   /** SIGTERM: finish or abandon the write in flight, then return. */
   readonly signal?: AbortSignal
   readonly log: Logger
+}
+
+export type LeaderElection = {
+  /** Names this process to people; made unique by what is added to it. Such as the host's name. */
+  readonly host: string
+  /** Default: as client-go has them, 15 s, 10 s and 2 s. */
+  readonly times?: LeaseTimes
 }
 
 /** Where each Delivery stands when the puller returns. */
@@ -56,7 +72,7 @@ export type PullerSummary = {
 export async function runPuller(options: PullerOptions): Promise<PullerSummary> {
   const { namespace = DEFAULT_NAMESPACE, waitTimeoutMs = WAIT_MS, parallel = PARALLEL, log, once = false } = options
   const cluster = connectCluster(connection(options))
-  const clock = systemClock
+  const { clock = systemClock } = options
   const registries = createRegistries(
     {
       ...(options.plainHttp === undefined ? {} : { plainHttp: options.plainHttp }),
@@ -65,21 +81,46 @@ export async function runPuller(options: PullerOptions): Promise<PullerSummary> 
     },
     clock,
   )
-  try {
-    // Says at once that the kinds are missing or may not be read, where the watches would only try again.
-    for (const path of [DELIVERIES_PATH, TRUST_POLICIES_PATH]) await listAll(cluster, path, options.signal)
-    const keys = await loadPullerKeys(cluster, namespace)
-    const cache = openCache(options.cacheDir)
-    const { cacheBytesMax = CACHE_BYTES_MAX } = options
+  const {
+    signal = new AbortController().signal,
+    leaderElection,
+    onlyNamespaces,
+    cacheBytesMax = CACHE_BYTES_MAX,
+  } = options
+  const cache = openCache(options.cacheDir)
+  const work = async (asked: Cluster, until: AbortSignal): Promise<PullerSummary> => {
+    const keys = await loadPullerKeys(asked, namespace)
     log.info({ server: cluster.server, namespace, key: keys.keyDigest }, 'the puller is at work')
     const standings = await runLoop({
-      site: { cluster, clock, keys, cache, cacheBytesMax, registries, namespace, waitTimeoutMs, log },
+      site: { cluster: asked, clock, keys, cache, cacheBytesMax, registries, namespace, waitTimeoutMs, log },
       parallel,
-      signal: options.signal ?? new AbortController().signal,
+      signal: until,
       ...(once ? { once: { attempts: ONCE_ATTEMPTS } } : {}),
-      ...(options.onlyNamespaces === undefined ? {} : { onlyNamespaces: options.onlyNamespaces }),
+      ...(onlyNamespaces === undefined ? {} : { onlyNamespaces }),
     })
     return { deliveries: standings.map(summaryOf) }
+  }
+  try {
+    // Says at once that the kinds are missing or may not be read, where the watches would only try again.
+    for (const path of [DELIVERIES_PATH, TRUST_POLICIES_PATH]) await listAll(cluster, path, signal)
+    if (leaderElection === undefined) return await work(cluster, signal)
+    const { host, times = LEASE_TIMES } = leaderElection
+    const ended = await runReplica(
+      {
+        cluster,
+        clock,
+        signal,
+        log,
+        identity: `${host}_${randomUUID()}`,
+        times: checkLeaseTimes(times),
+        store: leaseStore(cluster, namespace, leaseName(onlyNamespaces)),
+      },
+      {
+        lead: work,
+        standBy: async () => undefined,
+      },
+    )
+    return ended ?? { deliveries: [] }
   } finally {
     await registries.close()
     await cluster.close()

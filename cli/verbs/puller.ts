@@ -1,8 +1,10 @@
-import { homedir } from 'node:os'
+import { homedir, hostname } from 'node:os'
 import { join } from 'node:path'
+import { Option } from 'commander'
 import { destination, pino } from 'pino'
 import { WaybillError } from '../../contract/errors.ts'
-import { runPuller } from '../../puller/puller.ts'
+import { checkLeaseTimes, LEASE_TIMES } from '../../puller/leader/lease.ts'
+import { type PullerOptions, runPuller } from '../../puller/puller.ts'
 import { EXIT } from '../exit.ts'
 import { clusterFlags, collect, durationMs, examples, type Flags, kubeName, pathFrom, positive } from '../flags.ts'
 import { table } from '../output.ts'
@@ -21,6 +23,17 @@ export const verb: Verb = {
       .option('--plain-http', 'speak HTTP to every registry')
       .option('--wait-timeout <duration>', 'how long a release may take to become healthy (default: 5m)', durationMs)
       .option('--parallel <n>', 'Deliveries reconciled at a time (default: 8)', positive)
+      .addOption(
+        new Option(
+          '--leader-elect [answer]',
+          'of several replicas one works, the others stand by (default: true in a pod)',
+        )
+          .choices(['true', 'false'])
+          .preset('true'),
+      )
+      .option('--leader-elect-lease-duration <duration>', 'a standby waits this long for a silent leader', durationMs)
+      .option('--leader-elect-renew-deadline <duration>', 'a leader that cannot renew stops after this', durationMs)
+      .option('--leader-elect-retry-period <duration>', 'between two renewals (defaults: 15s, 10s, 2s)', durationMs)
       .option('--log-level <level>', 'debug, info, warn or error', 'info')
     examples(
       command,
@@ -48,6 +61,7 @@ export const verb: Verb = {
       ...(kubeconfig === undefined ? {} : { kubeconfig: pathFrom(cwd, kubeconfig) }),
       ...(kubeContext === undefined ? {} : { context: kubeContext }),
       ...mounted(flags, context),
+      ...elected(flags, context),
       ...(waitTimeoutMs === undefined ? {} : { waitTimeoutMs }),
       ...(parallel === undefined ? {} : { parallel }),
       ...(onlyNamespaces.length === 0 ? {} : { onlyNamespaces }),
@@ -78,6 +92,24 @@ function mounted(flags: Flags, { env, cwd }: Context) {
   if (!host || !port)
     throw new WaybillError('CLUSTER_CONFIG', 'KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set')
   return { serviceAccount: { directory: pathFrom(cwd, directory), host, port } }
+}
+
+/** In a pod, unless it is told otherwise; elsewhere, where it is asked for. */
+function elected(flags: Flags, { env }: Context): Pick<PullerOptions, 'leaderElection'> {
+  const answer = flags.text('leaderElect')
+  const own = ['kubeconfig', 'context'].some((name) => flags.text(name) !== undefined) || Boolean(env.KUBECONFIG)
+  const inPod = Boolean(env.KUBERNETES_SERVICE_HOST) && !own
+  if (flags.on('once')) {
+    if (answer === 'true') throw new WaybillError('USAGE', '--once and --leader-elect do not go together')
+    return {}
+  }
+  if (answer === 'false' || (answer === undefined && !inPod)) return {}
+  const times = checkLeaseTimes({
+    leaseMs: flags.number('leaderElectLeaseDuration') ?? LEASE_TIMES.leaseMs,
+    renewDeadlineMs: flags.number('leaderElectRenewDeadline') ?? LEASE_TIMES.renewDeadlineMs,
+    retryMs: flags.number('leaderElectRetryPeriod') ?? LEASE_TIMES.retryMs,
+  })
+  return { leaderElection: { host: hostname(), times } }
 }
 
 function defaultCache(env: Readonly<Record<string, string | undefined>>): string {

@@ -1,13 +1,21 @@
 import { setImmediate as tick } from 'node:timers/promises'
-import type { Clock } from '../../puller/clock.ts'
+import type { Clock, MonotonicClock } from '../../puller/clock.ts'
 
 /** A clock that moves when it is told to. Without jitter. */
-export class FakeClock implements Clock {
+export class FakeClock implements Clock, MonotonicClock {
   #now = 0
+  #wallMs = 0
   #sleepers: { atMs: number; wake: () => void }[] = []
 
   nowMs(): number {
+    return this.#now + this.#wallMs
+  }
+  monotonicMs(): number {
     return this.#now
+  }
+  /** Somebody sets the clock on the wall. Nobody sleeps longer or shorter for it. */
+  setWallBy(ms: number): void {
+    this.#wallMs += ms
   }
   random(): number {
     return 0.5
