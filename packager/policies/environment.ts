@@ -1,6 +1,6 @@
-import type { Declaration, Environment, Frame, Node } from './cel/node.ts'
-import { BOOL, type CelType, DYN, INT, listOf, mapOf, NULL, STRING, typeOf } from './cel/typing.ts'
-import type { Result } from './cel/values.ts'
+import type { Declaration, Environment, Frame, Node } from '../../contract/cel/node.ts'
+import { BOOL, type CelType, DYN, INT, listOf, mapOf, NULL, STRING, typeOf } from '../../contract/cel/typing.ts'
+import type { Result } from '../../contract/cel/values.ts'
 
 /** Where a frame holds what the API server gives to every expression. */
 export const SLOTS = { object: 0, oldObject: 1, request: 2, namespaceObject: 3, params: 4 } as const

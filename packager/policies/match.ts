@@ -1,4 +1,4 @@
-import { type CelMap, Unknown } from './cel/values.ts'
+import { type CelMap, Unknown } from '../../contract/cel/values.ts'
 import type { MatchResources, Rule } from './policy-schema.ts'
 import type { Resource } from './resources.ts'
 import { allOf, isEmpty, selects } from './selector.ts'

@@ -1,9 +1,12 @@
 import type { KubeObject } from '../../contract/artifact/objects.ts'
 import { isJsonObject, type Json, type JsonObject } from '../../contract/canonical-json.ts'
-import { CelMap, isList, type MapKey, Unknown, type Value } from './cel/values.ts'
+import { jsonMap, jsonValue } from '../../contract/cel/json-value.ts'
+import { CelMap, isList, type MapKey, Unknown, type Value } from '../../contract/cel/values.ts'
 import { type Field, type Shape, shapeNamed, shapeOfKind } from './object-shapes.ts'
 
 type Hidden = Map<MapKey, { readonly unknown: Unknown; readonly present: boolean }>
+
+const OPEN = new Unknown('a field that is not written and the API server may fill in')
 
 /** What the API server writes into the metadata of everything. */
 const SERVER_METADATA = ['uid', 'creationTimestamp', 'generation', 'managedFields', 'resourceVersion', 'selfLink']
@@ -49,7 +52,7 @@ export function objectValue(object: KubeObject, options: ValueOptions): CelMap {
   const { apiVersion, kind } = object
   const shape = shapeOfKind(apiVersion, kind)
   const raw = shape === undefined ? undefined : new Map([...shape].filter(([field]) => field !== 'status'))
-  const value = raw === undefined ? plainMap(object, options.builtin) : mapOfShape(object, raw, '')
+  const value = raw === undefined ? jsonMap(object, options.builtin ? OPEN : undefined) : mapOfShape(object, raw, '')
   const entries = new Map(value.entries)
   const hidden: Hidden = new Map(value.hidden)
   if (shape?.has('status') === true || options.builtin) {
@@ -118,7 +121,7 @@ function mapOfShape(object: JsonObject, shape: Shape, path: string): CelMap {
   const entries = new Map<MapKey, Value>()
   const hidden: Hidden = new Map()
   for (const [name, json] of Object.entries(object))
-    if (!shape.has(name) && json !== undefined) entries.set(name, plainValue(json))
+    if (!shape.has(name) && json !== undefined) entries.set(name, jsonValue(json))
   for (const [name, field] of shape) {
     const at = path === '' ? name : `${path}.${name}`
     const json = object[name]
@@ -192,7 +195,7 @@ function fieldValue(json: Json, field: Field, path: string): Value | Unknown {
       : new Unknown(`${path}, a quantity that the API server writes in another way`)
   if (head === 't')
     return isCanonicalTime(json) ? json : new Unknown(`${path}, a time that the API server may write in another way`)
-  return head === 'f' && typeof json === 'number' ? json : plainValue(json)
+  return head === 'f' && typeof json === 'number' ? json : jsonValue(json)
 }
 
 /** True where ParseQuantity and String of apimachinery give back the same text. */
@@ -206,24 +209,4 @@ function isCanonicalQuantity(json: Json): json is string {
 
 function isCanonicalTime(json: Json): json is string {
   return typeof json === 'string' && /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/.test(json)
-}
-
-/** JSON as CEL has it: whole numbers are integers. */
-export function plainValue(json: Json): Value {
-  return valueFrom(json, false)
-}
-
-function valueFrom(json: Json, open: boolean): Value {
-  if (typeof json === 'number') return Number.isInteger(json) ? BigInt(json) : json
-  if (isJsonObject(json)) return plainMap(json, open)
-  if (Array.isArray(json)) return json.map((one: Json) => valueFrom(one, open))
-  return typeof json === 'object' ? null : json
-}
-
-/** `open` where the API server may fill in anything: a kind of Kubernetes' own of which nothing more is known. */
-function plainMap(object: JsonObject, open: boolean): CelMap {
-  const entries = new Map<MapKey, Value>()
-  for (const [key, json] of Object.entries(object)) if (json !== undefined) entries.set(key, valueFrom(json, open))
-  const unknown = open ? new Unknown('a field that is not written and the API server may fill in') : undefined
-  return new CelMap(entries, undefined, unknown)
 }

@@ -1,5 +1,5 @@
 import type { KubeObject } from '../../contract/artifact/objects.ts'
-import { type Result, Unknown } from './cel/values.ts'
+import { type Result, Unknown } from '../../contract/cel/values.ts'
 import type { Binding, CompiledPolicy } from './compile-policy.ts'
 import { admittedValue, type Subject, type Surroundings } from './subject.ts'
 

@@ -1,4 +1,4 @@
-import { type CelMap, Unknown } from './cel/values.ts'
+import { type CelMap, Unknown } from '../../contract/cel/values.ts'
 import type { Selector } from './policy-schema.ts'
 
 /** True, false or unknown, where a selector selects labels; an empty one selects everything. */

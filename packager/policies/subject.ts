@@ -1,7 +1,7 @@
 import { groupOf, type KubeObject } from '../../contract/artifact/objects.ts'
 import type { JsonObject } from '../../contract/canonical-json.ts'
+import { CelMap, type Result, Unknown, type Value } from '../../contract/cel/values.ts'
 import type { RenderedObject } from '../render/rendered.ts'
-import { CelMap, type Result, Unknown, type Value } from './cel/values.ts'
 import { withDefaults } from './custom-defaults.ts'
 import type { Candidate } from './match.ts'
 import { NAME_LABEL, objectValue } from './object-value.ts'

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { isKubeObject } from '../../../contract/artifact/objects.ts'
 import { isJsonObject, type Json, type JsonObject } from '../../../contract/canonical-json.ts'
-import { CelMap, isList, Unknown, type Value } from '../../../packager/policies/cel/values.ts'
-import { objectValue, plainValue } from '../../../packager/policies/object-value.ts'
+import { jsonValue } from '../../../contract/cel/json-value.ts'
+import { CelMap, isList, Unknown, type Value } from '../../../contract/cel/values.ts'
+import { objectValue } from '../../../packager/policies/object-value.ts'
 import { admittedValue } from '../../../packager/policies/subject.ts'
 import { readKubernetes } from '../../../packager/schemas/disk.ts'
 import { readYaml } from '../../../packager/yaml/yaml.ts'
@@ -187,7 +188,7 @@ test('what CI takes for known of an object is what the API server makes of it, f
     assert.equal(answer.status, 201, `${json.kind}: ${field(answer.body, 'message')}`)
     const object = { ...json, metadata: { ...json.metadata, ...(namespaced ? { namespace } : {}) } }
     const ci = objectValue(object, { delivered: false, namespaced, builtin: true })
-    found.push(...differences(ci, plainValue(parseBody(answer.body)), json.kind))
+    found.push(...differences(ci, jsonValue(parseBody(answer.body)), json.kind))
   }
   assert.deepEqual(found, [])
 })
@@ -274,7 +275,7 @@ test('what CI takes for known of a custom object is what the API server makes of
       isBuiltin: () => false,
       namespaces: new Map(),
     }
-    found.push(...differences(admittedValue(object, around, false), plainValue(server), JSON.stringify(spec)))
+    found.push(...differences(admittedValue(object, around, false), jsonValue(server), JSON.stringify(spec)))
   }
   assert.deepEqual(found, [])
 })

@@ -49,7 +49,7 @@ export type MacroName =
 
 /**
  * Why an expression cannot be compiled: `invalid` where the API server would refuse it too, `unsupported` where it might not.
- * Never leaves packager/policies.
+ * Never leaves its caller: the rooms that compile turn it into words of their own.
  */
 export class ExpressionFault extends Error {
   readonly kind: 'invalid' | 'unsupported'

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { compile } from '../../../packager/policies/cel/compile.ts'
-import type { Declaration } from '../../../packager/policies/cel/node.ts'
-import { parseExpression } from '../../../packager/policies/cel/parser.ts'
-import { DYN } from '../../../packager/policies/cel/typing.ts'
-import { CelMap, EvaluationError, Unknown } from '../../../packager/policies/cel/values.ts'
+import { compile } from '../../../contract/cel/compile.ts'
+import type { Declaration } from '../../../contract/cel/node.ts'
+import { parseExpression } from '../../../contract/cel/parser.ts'
+import { DYN } from '../../../contract/cel/typing.ts'
+import { CelMap, EvaluationError, Unknown } from '../../../contract/cel/values.ts'
 
 /** `x.there` is unknown, `x.maybe` may not even be there, `x.a` is 1, and `x.no` is not there. */
 const x = new CelMap(

@@ -1,4 +1,4 @@
-import { LIMITS } from '../../../contract/limits.ts'
+import { LIMITS } from '../limits.ts'
 import type { Compiler } from './compile.ts'
 import type { Frame, Node } from './node.ts'
 import { invalid, type Macro } from './syntax.ts'
