@@ -178,6 +178,8 @@ export const deliveryStatusSchema = z.object({
   schedule: z
     .object({ askedAt: z.string(), nextAt: z.string(), generation: z.int(), request: digestSchema.optional() })
     .optional(),
+  /** What runs, in a few words: the version, or the digest, of `applied`. */
+  runs: z.string().max(256).optional(),
   /** What the newest healthy outcome applied. */
   applied: z
     .object({

@@ -1,14 +1,16 @@
 import { shortDigest } from '../contract/digest.ts'
-import { type ErrorCode, WaybillError } from '../contract/errors.ts'
+import { ERRORS, type ErrorCode, WaybillError } from '../contract/errors.ts'
 import { durationMs } from './clock.ts'
+import { changesSaid } from './events/say.ts'
+import { isDistrust, isOrder } from './keep.ts'
 import type { Delivery, DeliveryStatus, RecordSpec } from './kinds.ts'
-import type { Said } from './message.ts'
+import { boundedMessage, type Said } from './message.ts'
 import type { NextRun } from './queue.ts'
 import type { Ending } from './reconcile.ts'
 import type { LedgerSummary } from './records/ledger.ts'
 import { nextTimeMs } from './schedule.ts'
 import { askedNow, scheduleOf } from './source/due.ts'
-import type { Finding } from './status.ts'
+import type { Finding, Verdict } from './status.ts'
 
 /** Pure: what the ending of a reconcile means for the status, and when to look again. */
 
@@ -21,7 +23,9 @@ export function findingOf(delivery: Delivery, summary: LedgerSummary, ending: En
     generation,
     ...saysOf(ending, summary, generation),
     ...recordsOf(summary),
-    sourceReady: sourceSays(ending),
+    ...verifiedSays(ending),
+    ...healthySays(ending, summary),
+    ...driftedSays(ending),
     ...(ending.resolved === undefined
       ? {}
       : {
@@ -47,7 +51,9 @@ function scheduleSays(delivery: Delivery, { askedAtMs }: Ending): Pick<Finding, 
 export function recordsOf(summary: LedgerSummary): Pick<Finding, 'applied' | 'lastRecord'> {
   const { applied, head } = summary
   return {
-    ...(applied?.digest === undefined ? {} : { applied: appliedOf(applied, applied.digest) }),
+    ...(applied?.digest === undefined
+      ? {}
+      : { applied: appliedOf(applied, applied.digest), runs: applied.version ?? shortDigest(applied.digest) }),
     ...(head === undefined ? {} : { lastRecord: { name: head.name, sequence: head.sequence, hash: head.hash } }),
   }
 }
@@ -131,14 +137,48 @@ function isWellKept({ kept, result, resolved }: Ending, summary: LedgerSummary, 
   )
 }
 
-function sourceSays({ refusal, resolved, result, kept }: Ending): NonNullable<Finding['sourceReady']> {
-  const said = refusal ?? (result?.kind === 'refused' && !kept ? result.said : undefined)
-  if (said !== undefined) return { status: 'False', reason: said.code, message: said.message }
-  const what =
-    resolved === undefined
-      ? ''
-      : `${resolved.channel ?? resolved.release?.version ?? resolved.via}: ${shortDigest(resolved.digest)}`
-  return { status: 'True', reason: 'Verified', message: what }
+/** `Verified` is about the digest that is asked for; a refusal by the plan or the cluster takes nothing from it. */
+function verifiedSays({ refusal, resolved, result, kept }: Ending): Pick<Finding, 'verified'> {
+  const keptSaid = kept && result?.kind === 'refused' && isDistrust(result.said.code) ? result.said : undefined
+  const said = [refusal, keptSaid].find((one) => one !== undefined && (isOutage(one.code) || isUnverified(one.code)))
+  if (said !== undefined) return { verified: adviceOf(isOutage(said.code) ? 'Unknown' : 'False', said) }
+  if (resolved === undefined) return {}
+  const name = resolved.channel ?? resolved.release?.version ?? resolved.via
+  return { verified: { status: 'True', reason: 'Verified', message: `${name}: ${shortDigest(resolved.digest)}` } }
+}
+
+const UNREADABLE: ReadonlySet<ErrorCode> = new Set([
+  'ARTIFACT_INVALID',
+  'LAYER_INVALID',
+  'OBJECT_INVALID',
+  'LIMIT_EXCEEDED',
+  'VERSION_UNMATCHED',
+])
+
+/** What the source named is not what was asked for, or nobody who is trusted vouches for it. */
+function isUnverified(code: ErrorCode): boolean {
+  return isDistrust(code) || isOrder(code) || UNREADABLE.has(code)
+}
+
+/** `Healthy` is about what was applied last, whether or not that is what is asked for. */
+function healthySays({ result }: Ending, summary: LedgerSummary): Pick<Finding, 'healthy'> {
+  if (result?.kind === 'healthy') return { healthy: { status: 'True', reason: 'Healthy', message: whatRuns(summary) } }
+  if (result?.kind !== 'failed') return {}
+  return { healthy: adviceOf(result.said.code.startsWith('HEALTH_') ? 'False' : 'Unknown', result.said) }
+}
+
+/** `Drifted` is True while a difference is left as it is; what was put back is told, and is no drift any more. */
+function driftedSays({ result }: Ending): Pick<Finding, 'drifted'> {
+  if (result?.kind !== 'healthy') return {}
+  const { corrected } = result
+  if (corrected === undefined)
+    return { drifted: { status: 'False', reason: 'InSync', message: 'the cluster is as it was applied' } }
+  const message = `put back: ${changesSaid(corrected.changes)}`
+  return { drifted: { status: 'False', reason: 'Corrected', message: boundedMessage(message) } }
+}
+
+function adviceOf(status: Verdict['status'], { code, message }: Said): Verdict {
+  return { status, reason: code, message: `${message.replace(/[.;]?$/, '.')} ${ERRORS[code].hint}` }
 }
 
 /** What a person may have to name, to go on. */

@@ -7,55 +7,86 @@ import { boundedMessage } from './message.ts'
 import { deliveryPath } from './observe.ts'
 
 export type Says = { readonly reason: string; readonly message: string }
+export type Verdict = Says & { readonly status: Condition['status'] }
 
-/** What one look at a Delivery found out. What is left out stays as it was said before. */
+/** What one look at a Delivery found out. What is left out stays as it was said before; `null` takes it back. */
 export type Finding = {
   readonly generation: number
   /** `Unknown` while it is being applied or waited for. Only said True of the digest that is asked for and healthy. */
-  readonly ready: Says & { readonly status: Condition['status'] }
+  readonly ready: Verdict
   /** In progress. Absent: not. */
   readonly reconciling?: Says
   /** It will not get further until a person changes something. Absent: not. */
   readonly stalled?: Says
-  /** Whether the source could be asked, and named something that may be used. */
-  readonly sourceReady?: Says & { readonly status: Condition['status'] }
+  /** Of the digest that is asked for: `Unknown` where the source could not be asked. */
+  readonly verified?: Verdict
+  /** Of what was applied last. */
+  readonly healthy?: Verdict
+  /** Whether the cluster differs from what was applied, and was left so. */
+  readonly drifted?: Verdict
+  /** What runs, in a few words. */
+  readonly runs?: string
   readonly resolved?: Omit<NonNullable<DeliveryStatus['resolved']>, 'at'>
   readonly applied?: DeliveryStatus['applied']
-  /** `null`: there is no schedule. */
-  readonly schedule?: NonNullable<DeliveryStatus['schedule']> | null
+  readonly schedule?: DeliveryStatus['schedule'] | null
   readonly lastRecord?: DeliveryStatus['lastRecord']
-  /** `null`: it was compared, and there is none. */
   readonly drift?: Omit<NonNullable<DeliveryStatus['drift']>, 'at'> | null
+  /** Left out, it is taken back as soon as nothing is `reconciling`. */
+  readonly progress?: DeliveryStatus['progress'] | null
+  readonly plan?: Omit<NonNullable<DeliveryStatus['plan']>, 'at'> | null
+  readonly unmanaged?: Omit<NonNullable<DeliveryStatus['unmanaged']>, 'at'> | null
 }
 
 /**
  * The status that a finding leads to. Times move only when what they tell about changed, so that looking again and
- * finding the same gives an equal status. `Reconciling` and `Stalled` are there only when True, as kstatus reads them.
+ * finding the same gives an equal status. `Reconciling` and `Stalled` are there only when True, as kstatus reads them; a condition that
+ * was not looked at keeps the generation that it was said of. `notified` has a writer of its own (puller/notify/) and is not touched.
  */
 export function nextStatus(before: DeliveryStatus, finding: Finding, now: string): DeliveryStatus {
-  const wanted: [string, (Says & { status: Condition['status'] }) | undefined][] = [
-    ['Ready', finding.ready],
-    ['Reconciling', finding.reconciling && { ...finding.reconciling, status: 'True' }],
-    ['Stalled', finding.stalled && { ...finding.stalled, status: 'True' }],
-    ['SourceReady', finding.sourceReady ?? kept(before, 'SourceReady')],
-  ]
-  const conditions = wanted.flatMap(([type, says]) =>
-    says === undefined ? [] : [condition(before, type, says, finding.generation, now)],
-  )
-  const resolved = finding.resolved === undefined ? before.resolved : dated(before.resolved, finding.resolved, now)
-  const applied = finding.applied ?? before.applied
-  const lastRecord = finding.lastRecord ?? before.lastRecord
-  const schedule = finding.schedule === undefined ? before.schedule : (finding.schedule ?? undefined)
-  const drift = finding.drift === undefined ? before.drift : nextDrift(before.drift, finding.drift, now)
-  return {
-    observedGeneration: finding.generation,
-    conditions,
-    ...(resolved === undefined ? {} : { resolved }),
-    ...(schedule === undefined ? {} : { schedule }),
-    ...(applied === undefined ? {} : { applied }),
-    ...(lastRecord === undefined ? {} : { lastRecord }),
-    ...(drift === undefined ? {} : { drift }),
+  const { generation, reconciling, stalled } = finding
+  const said = (type: string, says: Verdict | undefined): Condition[] =>
+    says === undefined ? [] : [condition(before, type, says, generation, now)]
+  const saidOrKept = (type: string, says: Verdict | undefined): Condition[] => {
+    const last = kept(before, type)
+    return says === undefined && last !== undefined ? [last] : said(type, says)
   }
+  const progress = finding.progress === undefined && reconciling === undefined ? null : finding.progress
+  return withoutUndefined({
+    observedGeneration: generation,
+    conditions: [
+      ...said('Ready', finding.ready),
+      ...said('Reconciling', reconciling && { ...reconciling, status: 'True' }),
+      ...said('Stalled', stalled && { ...stalled, status: 'True' }),
+      ...saidOrKept('Verified', finding.verified),
+      ...saidOrKept('Healthy', finding.healthy),
+      ...saidOrKept('Drifted', finding.drifted),
+    ],
+    runs: finding.runs ?? before.runs,
+    resolved: dated(before.resolved, finding.resolved, now),
+    schedule: orBefore(before.schedule, finding.schedule),
+    applied: finding.applied ?? before.applied,
+    lastRecord: finding.lastRecord ?? before.lastRecord,
+    drift: dated(before.drift, finding.drift, now),
+    progress: orBefore(before.progress, progress),
+    plan: dated(before.plan, finding.plan, now),
+    unmanaged: dated(before.unmanaged, finding.unmanaged, now),
+    notified: before.notified,
+  })
+}
+
+type Loose<T> = { readonly [K in keyof T]: T[K] | undefined }
+
+/** Only what is said. */
+function withoutUndefined(status: Loose<DeliveryStatus>): DeliveryStatus {
+  const { conditions, ...rest } = status
+  return {
+    ...(conditions === undefined ? {} : { conditions }),
+    ...Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined)),
+  }
+}
+
+function orBefore<T>(before: T | undefined, found: T | null | undefined): T | undefined {
+  return found === undefined ? before : (found ?? undefined)
 }
 
 function kept(before: DeliveryStatus, type: string): Condition | undefined {
@@ -65,7 +96,7 @@ function kept(before: DeliveryStatus, type: string): Condition | undefined {
 function condition(
   before: DeliveryStatus,
   type: string,
-  says: Says & { readonly status: Condition['status'] },
+  says: Verdict,
   observedGeneration: number,
   now: string,
 ): Condition {
@@ -80,15 +111,15 @@ function condition(
   }
 }
 
-function dated<T extends object>(before: (T & { at: string }) | undefined, next: T, now: string): T & { at: string } {
-  if (before === undefined) return { ...next, at: now }
+function dated<T extends object>(
+  before: (T & { at: string }) | undefined,
+  found: T | null | undefined,
+  now: string,
+): (T & { at: string }) | undefined {
+  if (found === undefined || before === undefined) return orBefore(before, found && { ...found, at: now })
+  if (found === null) return undefined
   const { at, ...rest } = before
-  return { ...next, at: isDeepStrictEqual(rest, next) ? at : now }
-}
-
-function nextDrift(before: DeliveryStatus['drift'], found: Finding['drift'], now: string): DeliveryStatus['drift'] {
-  if (found === null || found === undefined) return undefined
-  return dated(before, found, now)
+  return { ...found, at: isDeepStrictEqual(rest, found) ? at : now }
 }
 
 /**
@@ -102,13 +133,14 @@ export async function writeStatus(
   before: DeliveryStatus,
   next: DeliveryStatus,
 ): Promise<boolean> {
-  if (isDeepStrictEqual(before, next)) return false
-  const gone = Object.fromEntries(Object.keys(before).map((key) => [key, null]))
+  const [{ notified: _was, ...old }, { notified: _is, ...said }] = [before, next]
+  if (isDeepStrictEqual(old, said)) return false
+  const gone = Object.fromEntries(Object.keys(old).map((key) => [key, null]))
   const answer = await cluster.request('puller', {
     method: 'PATCH',
     path: `${deliveryPath(delivery.namespace, delivery.name)}/status`,
     contentType: 'application/merge-patch+json',
-    body: { metadata: { uid: delivery.uid }, status: parseStatusBody({ ...gone, ...next }) },
+    body: { metadata: { uid: delivery.uid }, status: parseStatusBody({ ...gone, ...said }) },
   })
   if (answer.status !== 200 && answer.status !== 404 && answer.status !== 409)
     throw answerError(`the status of Delivery ${delivery.namespace}/${delivery.name}`, answer)

@@ -118,18 +118,30 @@ function deliveryCrd(): KubeObject {
     description: 'Delivers one environment of a signed package to this cluster, and keeps it there.',
     spec: structural(deliverySpecSchema, deliverySpecAmendments, 'spec'),
     status: structural(deliveryStatusSchema, deliveryStatusAmendments, 'status'),
+    // What runs here, since when, is it well.
     columns: [
-      column('Channel', '.spec.source.channel'),
-      { ...column('Range', '.spec.source.version'), priority: 1 },
-      column('Version', '.status.applied.version'),
-      column('Digest', '.status.applied.digest'),
-      column('Ready', '.status.conditions[?(@.type=="Ready")].status'),
-      column('Reason', '.status.conditions[?(@.type=="Ready")].reason'),
-      { ...column('Hold', '.spec.hold.digest'), priority: 1 },
-      { ...column('Repository', '.spec.source.repository'), priority: 1 },
+      column('Runs', '.status.runs'),
+      { name: 'Since', type: 'date', jsonPath: '.status.applied.at' },
+      conditionColumn('Ready', 'status'),
+      conditionColumn('Reason', 'reason', 'Ready'),
+      conditionColumn('Drifted', 'status'),
       { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' },
+      ...[
+        conditionColumn('Verified', 'status'),
+        conditionColumn('Healthy', 'status'),
+        column('Channel', '.spec.source.channel'),
+        column('Range', '.spec.source.version'),
+        column('Hold', '.spec.hold.digest'),
+        column('Repository', '.spec.source.repository'),
+        column('Digest', '.status.applied.digest'),
+        conditionColumn('Message', 'message', 'Ready'),
+      ].map((one) => ({ ...one, priority: 1 })),
     ],
   })
+}
+
+function conditionColumn(name: string, field: 'status' | 'reason' | 'message', type = name): JsonObject {
+  return column(name, `.status.conditions[?(@.type=="${type}")].${field}`)
 }
 
 const named = (role: string): JsonObject =>

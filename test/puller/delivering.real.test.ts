@@ -172,7 +172,7 @@ describe('with the registry gone', () => {
     world.registry.behave()
     assert.equal(said.ready, true, `${said.reason}: ${said.message}`)
     assert.equal(await hello(tenant), 'world')
-    assert.equal((await tenant.condition('SourceReady'))?.reason, 'REGISTRY_UNREACHABLE')
+    assert.equal((await tenant.condition('Verified'))?.reason, 'REGISTRY_UNREACHABLE')
     assert.equal(await tenant.kinds(), 'Intent Applied Intent DriftCorrected')
   })
 

@@ -54,6 +54,49 @@ test('Reconciling and Stalled are there only when they are True, as kstatus read
   )
 })
 
+test('a condition that was not looked at stays, and with it the generation that it was said of', () => {
+  const healthy = { status: 'True', reason: 'Healthy', message: 'it runs' } as const
+  const first = nextStatus({}, { ...well, healthy }, '2026-11-21T10:00:00Z')
+  const next = nextStatus(first, { ...well, generation: 2 }, '2026-11-21T11:00:00Z')
+  assert.deepEqual(
+    next.conditions?.map(({ type, observedGeneration }) => `${type} ${observedGeneration}`),
+    ['Ready 2', 'Healthy 1'],
+  )
+})
+
+test('progress is there while something is under way, and gone with it', () => {
+  const progress = { ready: 3, total: 5, waiting: ['Deployment.apps shop/api'] }
+  const busy = { ...well, reconciling: { reason: 'Waiting', message: '' } }
+  const first = nextStatus({}, { ...busy, progress }, '2026-11-21T10:00:00Z')
+  assert.deepEqual(nextStatus(first, busy, '2026-11-21T10:00:01Z').progress, progress)
+  assert.equal(nextStatus(first, well, '2026-11-21T10:00:02Z').progress, undefined)
+})
+
+test('what a look does not speak of, such as a plan that waits, stays in the status with its time', () => {
+  const plan = { digest: A, plan: A, changes: { total: 0, digest: A, listed: [] } }
+  const first = nextStatus({}, { ...well, plan }, '2026-11-21T10:00:00Z')
+  assert.deepEqual(nextStatus(first, well, '2026-11-21T11:00:00Z').plan, { ...plan, at: '2026-11-21T10:00:00Z' })
+  assert.equal(nextStatus(first, { ...well, plan: null }, '2026-11-21T12:00:00Z').plan, undefined)
+})
+
+test('how far notifications got is neither taken back nor written by a look, which may know less than their own writer', async () => {
+  const before = { notified: [{ name: 'team', sequence: 3 }] }
+  const next = nextStatus(before, well, '2026-11-21T10:00:00Z')
+  assert.deepEqual(next.notified, before.notified)
+  const bodies: unknown[] = []
+  const cluster: Cluster = {
+    request: async (_as, { body }) => {
+      bodies.push(body)
+      return { status: 200, body: {} }
+    },
+    watch: async function* () {},
+    resource: async () => undefined,
+  }
+  await writeStatus(cluster, { namespace: 'shop', name: 'api', uid: 'u' }, before, next)
+  assert.equal(bodies.length, 1)
+  assert.ok(!JSON.stringify(bodies).includes('notified'))
+})
+
 test('drift is said while it is there, and taken back when it is not', () => {
   const drifted = nextStatus({}, { ...well, drift: { objects: 1, listed: [] } }, '2026-11-21T10:00:00Z')
   assert.equal(drifted.drift?.objects, 1)
