@@ -1,5 +1,6 @@
 import { canonicalJson, isJsonObject, type Json, type JsonObject } from '../../contract/canonical-json.ts'
-import { FIELD_MANAGER } from '../kinds.ts'
+import { type Change, FIELD_MANAGER } from '../kinds.ts'
+import { CHANGED_BY } from './ignore.ts'
 import {
   appliedEntry,
   type FieldPath,
@@ -11,37 +12,86 @@ import {
   pathText,
 } from './managed-fields.ts'
 
-/** What an apply would change in an object. Never a value. */
+/** What an apply would change in an object. */
 export type Difference = {
   /** Sorted, each once, at most FIELDS_LISTED_MAX. Empty: nothing would change. */
   readonly fields: readonly string[]
-  /** Who holds them now, as the live object's managedFields say, and since when. */
+  /** Who holds them now, as the live object's managedFields say, how, and since when. */
   readonly manager?: string
+  readonly operation?: string
   readonly since?: string
+  /** Whom the attribution policy saw change the object last. */
+  readonly user?: string
+  /** Of the first fields, bounded; for records of drift only. None of a Secret. */
+  readonly values?: Change['values']
 }
 
 const FIELDS_LISTED_MAX = 50
+const VALUES_LISTED_MAX = 20
+const VALUE_CHARS_MAX = 256
 /** What the server keeps for itself, and what changes with every write. */
 const BOOKKEEPING = ['resourceVersion', 'generation', 'managedFields', 'creationTimestamp', 'uid', 'selfLink']
 
 /**
  * Compares an object as it is with what a dry run of our apply answered. Equal means: the same fields with the same values outside
- * status and bookkeeping, and our own entry in managedFields holds the same fields. Pure.
+ * status, bookkeeping and what is `ignored`, and our own entry in managedFields holds the same fields. Pure.
  */
-export function differenceOf(live: JsonObject, dryRun: JsonObject): Difference {
+export function differenceOf(
+  live: JsonObject,
+  dryRun: JsonObject,
+  ignored: (path: FieldPath) => boolean = () => false,
+): Difference {
   const keys = listKeys(live, dryRun)
   const changed = [
     ...changedPaths(comparable(live), comparable(dryRun), [], '', keys),
     ...ownershipChanges(live, dryRun),
-  ]
-  const fields = [...new Set(changed.map(pathText))].sort().slice(0, FIELDS_LISTED_MAX)
-  const holder = fields.length === 0 ? undefined : holderOf(live, changed)
-  if (holder === undefined) return { fields }
+  ].filter((path) => !ignored(path))
+  if (changed.length === 0) return { fields: [] }
+  const byText = new Map(changed.map((path) => [pathText(path), path]))
+  const fields = [...byText.keys()].sort().slice(0, FIELDS_LISTED_MAX)
+  const holder = holderOf(live, changed)
+  const user = changedBy(live)
   return {
     fields,
-    manager: holder.manager.slice(0, 256),
-    ...(holder.time !== undefined && { since: holder.time.slice(0, 64) }),
+    ...(holder !== undefined && { manager: holder.manager.slice(0, 256), operation: holder.operation.slice(0, 16) }),
+    ...(holder?.time !== undefined && { since: holder.time.slice(0, 64) }),
+    ...(user !== undefined && { user: user.slice(0, 256) }),
+    ...(live.kind !== 'Secret' && { values: fields.slice(0, VALUES_LISTED_MAX).map((field) => valuesOf(field)) }),
   }
+  function valuesOf(field: string) {
+    const path = byText.get(field) ?? []
+    const [declared, found] = [dryRun, live].map((object) => valueText(valueAt(object, path)))
+    return { field, ...(declared !== undefined && { declared }), ...(found !== undefined && { found }) }
+  }
+}
+
+/** Items of sets are shown with their list. */
+function valueAt(object: Json, path: FieldPath): Json | undefined {
+  let at: Json | undefined = object
+  for (const step of path) {
+    if ('item' in step) return at
+    if ('field' in step) at = isJsonObject(at) ? at[step.field] : undefined
+    else {
+      const wanted = Object.entries(step.keys)
+      at = Array.isArray(at)
+        ? at.find((item: Json) => isJsonObject(item) && wanted.every(([key, value]) => isEqual(item[key], value)))
+        : undefined
+    }
+  }
+  return at
+}
+
+function valueText(value: Json | undefined): string | undefined {
+  if (value === undefined) return undefined
+  const text = canonicalJson(value)
+  return text.length <= VALUE_CHARS_MAX ? text : `${text.slice(0, VALUE_CHARS_MAX - 1)}…`
+}
+
+/** `<user name> <time>`, as the policy writes it. */
+function changedBy({ metadata }: JsonObject): string | undefined {
+  const annotations = isJsonObject(metadata) ? metadata.annotations : undefined
+  const said = isJsonObject(annotations) ? annotations[CHANGED_BY] : undefined
+  return typeof said === 'string' ? said.replace(/ [^ ]*$/, '') || undefined : undefined
 }
 
 function comparable({ status: _, metadata, ...rest }: JsonObject): JsonObject {

@@ -9,6 +9,7 @@ import { deferralOf, isRoleAbsent, type SetFacts, setFacts } from './deferral.ts
 import { type DesiredObject, prepare } from './desired.ts'
 import { dryRunObject } from './dry-run.ts'
 import type { Inventory } from './inventory.ts'
+import { leaveToOthers } from './leave-to-others.ts'
 import { type LookedEntry, lookAtLeftover } from './leftovers.ts'
 import { type Live, lookAt } from './live.ts'
 import { otherDeliveries } from './other-deliveries.ts'
@@ -78,8 +79,9 @@ export async function gather(
     signal,
   }
   const { resources, broken } = await resolveResources(cluster, objects)
-  const desired = prepare(objects, context, resources)
-  const lives = await inParallel(desired, AT_ONCE, (one) => lookAt(cluster, context.account, one, broken, signal))
+  const prepared = prepare(objects, context, resources)
+  const lives = await inParallel(prepared, AT_ONCE, (one) => lookAt(cluster, context.account, one, broken, signal))
+  const desired = prepared.map((one, i) => leaveToOthers(context.ignore, one, lives[i]?.object))
   const facts = setFacts(desired.map((one, i) => ({ desired: one, absent: isAbsent(lives[i]) })))
   const others = await othersIfNeeded(asking, desired, lives)
   const looked = await inParallel(desired, AT_ONCE, async (one, i): Promise<Looked> => {

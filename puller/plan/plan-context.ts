@@ -13,9 +13,17 @@ export type PlanContext = {
   readonly digest: Digest
   readonly adopt: DeliverySpec['adopt']
   readonly prune: DeliverySpec['prune']
+  /** Fields that are left to others. */
+  readonly ignore?: DeliverySpec['ignore']
   /** The digest that a person confirmed on the Delivery, if any: lifts the prune guards for exactly that digest. */
   readonly confirmed: Digest | undefined
   readonly environment: string
+  /** Of the Delivery; a run that failed is tried again under another one. */
+  readonly generation?: number
+  /** This environment of the artifact ran here and was healthy, or is the same as what does: what runs once does not run again. */
+  readonly ranBefore?: boolean
+  /** Kinds, as `Job.batch`, that may be deleted and made anew where a field that cannot change has changed. */
+  readonly force?: readonly string[]
   /** 32 secret bytes of the puller's own, the same over restarts (puller/plan/claim.ts). */
   readonly claimKey: Uint8Array
 }

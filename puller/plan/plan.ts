@@ -5,6 +5,7 @@ import { applySetId, type DesiredObject } from './desired.ts'
 import { differenceOf } from './diff.ts'
 import type { Deferral, Gathered, Looked, LookedEntry } from './gather.ts'
 import { type PruneFacts, pruneRefusals } from './guards.ts'
+import { ignoreTest } from './ignore.ts'
 import { type Inventory, isStored } from './inventory.ts'
 import { isOurs, managersOf, ownersOf } from './ownership.ts'
 import type { PlanContext } from './plan-context.ts'
@@ -43,6 +44,8 @@ export type Plan = {
   readonly failures: readonly (Refusal & { readonly stage: number })[]
   /** Sorted by object; never a value. */
   readonly changes: readonly Change[]
+  /** Those of the changes that would undo what others did to objects of ours, with declared and found values; where no release asks for them, that is drift. */
+  readonly undoing: readonly Change[]
   readonly unchanged: readonly DesiredObject[]
   /** All desired objects, for waitHealthy. */
   readonly desired: readonly DesiredObject[]
@@ -111,7 +114,11 @@ export function planChanges(context: PlanContext, gathered: Gathered, inventory:
     deletes: deletes.sort((a, b) => b.stage - a.stage),
     refusals,
     failures,
-    changes,
+    changes: changes.map(withoutValues),
+    undoing: planned
+      .filter(({ planned, change }) => isUndoing(planned, change, inventory))
+      .map(({ change }) => change)
+      .sort(byObject),
     unchanged: decided.flatMap(({ looked, decision }) => (decision.kind === 'unchanged' ? [looked.desired] : [])),
     desired: gathered.objects.map(({ desired }) => desired),
     ahead,
@@ -125,6 +132,16 @@ function pruneFacts(desired: number, deletes: readonly PlannedDelete[], inventor
   const made = [...inventory.entries.values()].filter(({ state }) => state !== 'pending').length
   const proven = deletes.filter(({ entry }) => entry.state === 'pending').length
   return { desired, entries: made + proven, deletes: deletes.map(({ entry }) => entry) }
+}
+
+/** A change of what we applied, or the creation of what we created already. */
+function isUndoing({ action, desired }: PlannedChange, { fields = [] }: Change, inventory: Inventory): boolean {
+  if (action === 'create') return inventory.entries.get(desired.key)?.uid !== undefined
+  return action === 'configure' && fields.length > 0
+}
+
+function withoutValues({ values: _, ...change }: Change): Change {
+  return change
 }
 
 function byObject(a: Change, b: Change): number {
@@ -162,7 +179,8 @@ function decide(context: PlanContext, looked: Looked, inventory: Inventory): Dec
   if (owned !== undefined) return { kind: 'refused', refusal: owned }
   if (refusal !== undefined) return { kind: 'refused', refusal }
   const kept: InventoryEntry = { ...id, uid, state: ours && entry?.state !== 'adopted' ? 'created' : 'adopted' }
-  const difference = dryRun === undefined ? { fields: [] } : differenceOf(live, dryRun)
+  const ignored = ignoreTest(context.ignore, { id, declared: desired.object })
+  const difference = dryRun === undefined ? { fields: [] } : differenceOf(live, dryRun, ignored)
   if (ours && looked.deferred === undefined && difference.fields.length === 0) return { kind: 'unchanged', entry: kept }
   const action = ours ? 'configure' : 'adopt'
   return {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { isKubeObject } from '../../../contract/artifact/objects.ts'
 import { differenceOf } from '../../../puller/plan/diff.ts'
+import { ignoreTest } from '../../../puller/plan/ignore.ts'
 import { ownersOf } from '../../../puller/plan/ownership.ts'
 
 const OURS = { manager: 'waybill', operation: 'Apply', time: '2026-11-21T10:00:00Z' }
@@ -50,8 +51,39 @@ test('a changed field is named by the keys of its list, with who holds it and si
   assert.deepEqual(differenceOf(plain(live), plain(dryRun)), {
     fields: ['spec.replicas', 'spec.template.spec.containers[name="app"].image'],
     manager: 'kubectl',
+    operation: 'Update',
     since: '2026-11-21T11:00:00Z',
+    values: [
+      { field: 'spec.replicas', declared: '2', found: '5' },
+      { field: 'spec.template.spec.containers[name="app"].image', declared: '"b"', found: '"a"' },
+    ],
   })
+})
+
+test('what is ignored is no difference, and neither is the annotation of the attribution policy, which names the user', () => {
+  const scaled = { manager: 'autoscaler', operation: 'Update', fieldsV1: { 'f:spec': { 'f:replicas': {} } } }
+  const live = (image: string) =>
+    plain(
+      object(spec(5, image), [{ ...OURS, fieldsV1: ourFields }, scaled], {
+        annotations: { 'waybill.dev/changed-by': 'alice@example.com 2026-11-21T11:00:00Z' },
+      }),
+    )
+  const dryRun = plain(object(spec(2, 'a'), [{ ...OURS, fieldsV1: ourFields }], { annotations: {} }))
+  const id = { group: 'apps', kind: 'Deployment', namespace: '', name: 'x' }
+  const ignored = ignoreTest([{ fields: ['/spec/replicas'] }], { id, declared: dryRun })
+  assert.deepEqual(differenceOf(live('a'), dryRun, ignored), { fields: [] })
+  const found = differenceOf(live('b'), dryRun, ignored)
+  assert.deepEqual(found.fields, ['spec.template.spec.containers[name="app"].image'])
+  assert.equal(found.user, 'alice@example.com')
+})
+
+test('values are cut, and none is said of a Secret', () => {
+  const map = (text: string, kind: string) =>
+    plain({ apiVersion: 'v1', kind, metadata: { name: 's' }, data: { a: text } })
+  const [value] = differenceOf(map('x'.repeat(1000), 'ConfigMap'), map('y', 'ConfigMap')).values ?? []
+  assert.equal(value?.declared, '"y"')
+  assert.equal(value?.found?.length, 256)
+  assert.equal(differenceOf(map('x', 'Secret'), map('y', 'Secret')).values, undefined)
 })
 
 test('a field that our entry lost is drift even where its value is the same', () => {
