@@ -5,17 +5,22 @@ import { WaybillError } from '../contract/errors.ts'
 import { loginCredentials } from '../contract/registry/login.ts'
 import type { RegistryReader, TagLister } from '../contract/registry/registry.ts'
 import { createRegistryReader } from '../contract/registry/registry-client.ts'
+import type { RegistrySession } from '../contract/registry/session.ts'
 import { wait } from '../packager/clock.ts'
 import { openLayout } from '../packager/layout-store.ts'
 import { createOras } from '../packager/publish/oras.ts'
 import { patient } from '../packager/publish/patience.ts'
 import type { RegistryWriter } from '../packager/publish/registry-writer.ts'
+import { createUploader } from '../packager/publish/upload.ts'
 import { readText } from './disk.ts'
 import { type Flags, pathFrom } from './flags.ts'
 import type { Context } from './verb.ts'
 
 /** A connection, closed at the end of its scope (`await using`). */
-export type OpenReader = AsyncDisposable & { readonly reader: RegistryReader & TagLister }
+export type OpenReader = AsyncDisposable & {
+  readonly reader: RegistryReader & TagLister
+  readonly session: RegistrySession
+}
 
 /** A connection to read from, as the flags and the environment say; `plainHttp` goes before --plain-http. */
 export async function openReader(
@@ -39,7 +44,12 @@ export async function openReader(
     proxy: proxyOf(env),
   })
   const reader = patient(connection, { wait, onStep: step })
-  return { reader, [Symbol.asyncDispose]: () => connection.close() }
+  return { reader, session: connection.session, [Symbol.asyncDispose]: () => connection.close() }
+}
+
+/** Writes over the connections that are read from; through oras what is not a blob. */
+export function openWriter(session: RegistrySession, flags: Flags, context: Context): RegistryWriter {
+  return createUploader({ session, oras: createOras(orasOptions(flags, context)), wait, onStep: context.step })
 }
 
 /** Certificates in PEM. @throws WaybillError FILE_UNREADABLE where there is none, or one that cannot be read */
@@ -94,13 +104,13 @@ function proxyAt(name: string, value: string | undefined): string | undefined {
 /** What is read from, and written to by name: a registry, or the folder of a layout. */
 export type Store = { readonly reader: RegistryReader; readonly writer: RegistryWriter }
 
-/** The registry that --plain-http and its like describe, written through oras; or, by its folder, a layout that needs neither. */
+/** The registry that --plain-http and its like describe; or, by its folder, a layout that needs no oras. */
 export async function openStores(
   flags: Flags,
   context: Context,
 ): Promise<AsyncDisposable & { readonly at: (folder: string | undefined) => Store }> {
-  const { reader, ...opened } = await openReader(flags, context)
-  const registry: Store = { reader, writer: createOras(orasOptions(flags, context)) }
+  const { reader, session, ...opened } = await openReader(flags, context)
+  const registry: Store = { reader, writer: openWriter(session, flags, context) }
   const layout = (folder: string): Store => {
     const store = openLayout(pathFrom(context.cwd, folder))
     return { reader: store, writer: store }

@@ -1,8 +1,7 @@
 import { parseChannel, parseReference } from '../../contract/reference.ts'
-import { createOras } from '../../packager/publish/oras.ts'
 import { promote } from '../../packager/publish/promote.ts'
 import { examples, quietFlag, registryFlags } from '../flags.ts'
-import { openReader, orasOptions } from '../registry.ts'
+import { openReader, openWriter } from '../registry.ts'
 import { readPolicies, readSigningKey } from '../signing.ts'
 import type { Verb } from '../verb.ts'
 
@@ -29,7 +28,7 @@ export const verb: Verb = {
     const reason = flags.text('reason')
     await using opened = await openReader(flags, context)
     const promoted = await promote(reference, {
-      writer: createOras(orasOptions(flags, context)),
+      writer: openWriter(opened.session, flags, context),
       reader: opened.reader,
       channel,
       key,

@@ -8,12 +8,23 @@ import type { Connections } from './connections.ts'
 import type { Credential, CredentialSource } from './credentials.ts'
 import { type Answer, ask, dropBody, rateLimited, readBody, where } from './http.ts'
 
-/** Answers a registry's challenges, and remembers the answers: a token for each repository, pull only. */
+/** What a token is asked for: no more than what is to be done with it. */
+export type Access = 'pull' | 'pull,push'
+
+/** Answers a registry's challenges, and remembers the answers: a token for each repository and access. */
 export type Authorizer = {
   /** The header to send without being asked, when one is known. */
-  known(repository: Reference): string | undefined
+  known(repository: Reference, access: Access): string | undefined
   /** Answers a 401; undefined when there is nothing (more) to offer. */
-  answer(repository: Reference, from: URL, header: string, signal: AbortSignal): Promise<string | undefined>
+  answer(challenged: Challenged, signal: AbortSignal): Promise<string | undefined>
+}
+
+export type Challenged = {
+  readonly repository: Reference
+  readonly access: Access
+  readonly from: URL
+  /** `WWW-Authenticate`. */
+  readonly header: string
 }
 
 const tokenSchema = z.object({
@@ -28,12 +39,17 @@ const MARGIN_SECONDS = 10
 
 export function createAuthorizer(connections: Connections, credentials: CredentialSource): Authorizer {
   const remembered = new Map<string, { readonly header: string; readonly until: number }>()
-  const fetchToken = async (challenge: Challenge, repository: Reference, from: URL, signal: AbortSignal) => {
+  const keyOf = ({ repository }: Reference, access: Access) => `${repository} ${access}`
+  const fetchToken = async (
+    challenge: Challenge,
+    { repository, access, from }: Omit<Challenged, 'header'>,
+    signal: AbortSignal,
+  ) => {
     const realm = tokenRealm(challenge, from)
     const login = await credentials(repository.registry)
     if (login?.kind === 'registryToken') return { header: `Bearer ${login.token}`, seconds: Number.POSITIVE_INFINITY }
     const answer = await ask({
-      ...tokenRequest(realm, challenge, repository, login),
+      ...tokenRequest(realm, challenge, { repository, access }, login),
       dispatcher: connections.toward(from, realm),
       signal,
     })
@@ -45,22 +61,24 @@ export function createAuthorizer(connections: Connections, credentials: Credenti
     return { header: `Bearer ${token}`, seconds }
   }
   return {
-    known: ({ repository }) => {
-      const found = remembered.get(repository)
+    known: (repository, access) => {
+      const found = remembered.get(keyOf(repository, access))
       return found !== undefined && found.until > performance.now() ? found.header : undefined
     },
-    answer: async (repository, from, header, signal) => {
-      const challenges = parseChallenges(header)
+    answer: async (challenged, signal) => {
+      const { repository, access } = challenged
+      const challenges = parseChallenges(challenged.header)
       const bearer = challenges.find(({ scheme }) => scheme === 'bearer')
       const basic = challenges.some(({ scheme }) => scheme === 'basic')
       const found =
         bearer !== undefined
-          ? await fetchToken(bearer, repository, from, signal)
+          ? await fetchToken(bearer, challenged, signal)
           : basic
             ? basicHeader(await credentials(repository.registry))
             : undefined
       if (found === undefined) return undefined
-      remembered.set(repository.repository, { header: found.header, until: performance.now() + found.seconds * 1000 })
+      const until = performance.now() + found.seconds * 1000
+      remembered.set(keyOf(repository, access), { header: found.header, until })
       return found.header
     },
   }
@@ -85,11 +103,14 @@ function tokenRealm({ parameters }: Challenge, from: URL): URL {
 function tokenRequest(
   realm: URL,
   { parameters }: Challenge,
-  { path }: Reference,
+  { repository: { path }, access }: Pick<Challenged, 'repository' | 'access'>,
   login: Credential | undefined,
 ): { method: 'GET' | 'POST'; url: URL; headers: Record<string, string>; body?: string } {
   // Ours, whatever the challenge asks for: reading this repository is all that a reader needs.
-  const query = { scope: `repository:${path}:pull`, ...(parameters.service ? { service: parameters.service } : {}) }
+  const query = {
+    scope: `repository:${path}:${access}`,
+    ...(parameters.service ? { service: parameters.service } : {}),
+  }
   if (login?.kind === 'identityToken') {
     const form = { grant_type: 'refresh_token', client_id: 'waybill', refresh_token: login.token, ...query }
     return {

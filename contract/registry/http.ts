@@ -10,10 +10,12 @@ export type Answer = {
 }
 
 export type Ask = {
-  readonly method: 'GET' | 'HEAD' | 'POST'
+  readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT'
   readonly url: URL
   readonly headers?: Readonly<Record<string, string>>
-  readonly body?: string
+  readonly body?: string | Uint8Array
+  /** Silence after the request was sent whole, where it may be longer than on other requests. */
+  readonly answerMs?: number
   readonly dispatcher: Dispatcher
   /** Headers to last byte. */
   readonly signal: AbortSignal
@@ -23,7 +25,7 @@ export type Ask = {
  * One HTTP request, redirects not followed. @throws WaybillError REGISTRY_UNREACHABLE, REGISTRY_REDIRECT (an address that the
  * dispatcher refuses)
  */
-export async function ask({ method, url, headers = {}, body, dispatcher, signal }: Ask): Promise<Answer> {
+export async function ask({ method, url, headers = {}, body, answerMs, dispatcher, signal }: Ask): Promise<Answer> {
   try {
     const answer = await request(url, {
       method,
@@ -31,6 +33,7 @@ export async function ask({ method, url, headers = {}, body, dispatcher, signal 
       signal,
       headers: { 'user-agent': 'waybill', 'accept-encoding': 'identity', ...headers },
       ...(body === undefined ? {} : { body }),
+      ...(answerMs === undefined ? {} : { headersTimeout: answerMs }),
     })
     // A body that is given up emits an error; without a listener that would end the process.
     answer.body.on('error', () => {})

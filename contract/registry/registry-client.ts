@@ -21,6 +21,8 @@ export type RegistryConnection = RegistryReader &
   TagLister & {
     /** The same connections, for one who may give up: `signal` ends what he asked for. */
     until(signal: AbortSignal): RegistryReader & TagLister
+    /** The same connections and logins, for one who writes. */
+    readonly session: RegistrySession
     close(): Promise<void>
   }
 
@@ -41,6 +43,7 @@ export function createRegistryReader(options: RegistryReaderOptions = {}): Regis
     ...readerOver(session, options),
     until: (signal) =>
       readerOver({ ...session, request: (request) => session.request({ ...request, signal }) }, options),
+    session,
     close: () => session.close(),
   }
 }

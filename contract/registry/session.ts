@@ -1,11 +1,11 @@
 import { WaybillError } from '../errors.ts'
 import { LIMITS } from '../limits.ts'
 import type { Reference } from '../reference.ts'
-import { createAuthorizer } from './authorization.ts'
+import { type Access, createAuthorizer } from './authorization.ts'
 import { type ConnectionOptions, createConnections } from './connections.ts'
 import type { CredentialSource } from './credentials.ts'
 import { apiHost } from './docker-hub.ts'
-import { type Answer, ask, dropBody, rateLimited, where } from './http.ts'
+import { type Answer, type Ask, ask, dropBody, rateLimited, where } from './http.ts'
 
 export type SessionOptions = ConnectionOptions & {
   /** Speak HTTP. Off by default, for loopback too. */
@@ -27,6 +27,15 @@ export type RegistryRequest = {
   readonly signal?: AbortSignal
 }
 
+/** A request that writes. Nothing is redirected. */
+export type RegistryWrite = {
+  readonly repository: Reference
+  readonly method: 'HEAD' | 'POST' | 'PUT'
+  /** Below `/v2/<name>/`, or, for PUT, the whole URL that the registry gave; another origin is sent no login. */
+  readonly path: string
+  readonly body?: Uint8Array
+}
+
 /** Requests to registries with logins, tokens and redirects done. */
 export type RegistrySession = {
   /**
@@ -35,6 +44,12 @@ export type RegistrySession = {
    * REGISTRY_UNREACHABLE, REGISTRY_ANSWER_INVALID
    */
   request(request: RegistryRequest): Promise<Answer>
+  /**
+   * An answer of whatever status. The caller reads or drops its body.
+   * @throws WaybillError REGISTRY_AUTH, REGISTRY_RATE_LIMITED, REGISTRY_FAILED (by who gives tokens), REGISTRY_REDIRECT, REGISTRY_UNREACHABLE,
+   * REGISTRY_ANSWER_INVALID
+   */
+  write(request: RegistryWrite): Promise<Answer>
   close(): Promise<void>
 }
 
@@ -43,31 +58,42 @@ const redirectStatuses = [301, 302, 303, 307, 308]
 export function createSession(options: SessionOptions): RegistrySession {
   const connections = createConnections(options)
   const authorizer = createAuthorizer(connections, options.credentials ?? (async () => undefined))
+  const requestMs = options.requestMs ?? LIMITS.registryRequestMs
   const base = (repository: Reference) =>
     new URL(`${options.plainHttp === true ? 'http' : 'https'}://${apiHost(repository.registry)}/v2/${repository.path}/`)
 
-  const authorized = async (request: RegistryRequest, signal: AbortSignal): Promise<Answer> => {
-    const { repository, method } = request
-    const url = new URL(request.path, base(repository))
-    if (url.origin !== base(repository).origin)
-      throw new WaybillError('REGISTRY_REDIRECT', `${repository.repository}: goes on at ${url.origin}`)
+  /** Asks the registry itself, with a login where it wants one. */
+  const authorized = async (
+    repository: Reference,
+    access: Access,
+    request: Omit<Ask, 'dispatcher'>,
+  ): Promise<Answer> => {
     const send = (authorization: string | undefined) =>
       ask({
-        method,
-        url,
-        headers: {
-          ...(request.accept === undefined ? {} : { accept: request.accept }),
-          ...(authorization === undefined ? {} : { authorization }),
-        },
+        ...request,
+        headers: { ...request.headers, ...(authorization === undefined ? {} : { authorization }) },
         dispatcher: connections.registry,
-        signal,
       })
-    const known = authorizer.known(repository)
+    const known = authorizer.known(repository, access)
     const first = await send(known)
     if (first.status !== 401) return first
     await dropBody(first)
-    const header = await authorizer.answer(repository, url, first.headers['www-authenticate'] ?? '', signal)
+    const { url, signal } = request
+    const challenged = { repository, access, from: url, header: first.headers['www-authenticate'] ?? '' }
+    const header = await authorizer.answer(challenged, signal)
     return header === undefined || header === known ? first : send(header)
+  }
+
+  const read = ({ repository, method, path, accept }: RegistryRequest, signal: AbortSignal): Promise<Answer> => {
+    const url = new URL(path, base(repository))
+    if (url.origin !== base(repository).origin)
+      throw new WaybillError('REGISTRY_REDIRECT', `${repository.repository}: goes on at ${url.origin}`)
+    return authorized(repository, 'pull', {
+      method,
+      url,
+      signal,
+      ...(accept === undefined ? {} : { headers: { accept } }),
+    })
   }
 
   /** Follows redirects away from an answer, with no login: it was meant for the registry alone. */
@@ -90,22 +116,37 @@ export function createSession(options: SessionOptions): RegistrySession {
 
   return {
     request: async (request) => {
-      const time = AbortSignal.timeout(options.requestMs ?? LIMITS.registryRequestMs)
+      const time = AbortSignal.timeout(requestMs)
       const signal = request.signal === undefined ? time : AbortSignal.any([time, request.signal])
-      const direct = await authorized(request, signal)
+      const direct = await read(request, signal)
       const answer = request.redirects === 'follow' ? await followed(direct, request, signal) : direct
       if (answer.status === 200) return answer
       await dropBody(answer)
-      throw statusError(answer, request)
+      throw statusError(answer, request.repository)
+    },
+    write: async ({ repository, method, path, body }) => {
+      const own = base(repository)
+      const url = new URL(path, own)
+      const sent: Omit<Ask, 'dispatcher'> = {
+        method,
+        url,
+        signal: AbortSignal.timeout(requestMs),
+        ...(body === undefined
+          ? {}
+          : { body, headers: { 'content-type': 'application/octet-stream' }, answerMs: requestMs }),
+      }
+      if (url.origin === own.origin) return authorized(repository, 'pull,push', sent)
+      return ask({ ...sent, dispatcher: connections.toward(own, url) })
     },
     close: () => connections.close(),
   }
 }
 
-function statusError({ status, url, headers }: Answer, { repository }: RegistryRequest): WaybillError {
+/** What an answer means that is not the one hoped for. */
+export function statusError({ status, url, headers }: Omit<Answer, 'body'>, { repository }: Reference): WaybillError {
   const at = where(url)
   if (status === 401 || status === 403)
-    return new WaybillError('REGISTRY_AUTH', `${repository.repository}: ${at} answers ${status}`)
+    return new WaybillError('REGISTRY_AUTH', `${repository}: ${at} answers ${status}`)
   if (status === 404) return new WaybillError('REGISTRY_NOT_FOUND', `${at}: answers 404`)
   if (status === 429) return rateLimited({ url, headers })
   if (status >= 500) return new WaybillError('REGISTRY_FAILED', `${at}: answers ${status}`)

@@ -18,7 +18,10 @@ export type OrasOptions = {
  * Calls oras (≥ 1.3, checked once, before the first call). `args` go before the flags of `options`, which `flags` replaces.
  * @throws WaybillError REGISTRY_* about `target`, TOOL_*
  */
-export type RunOras = (call: OrasCall) => Promise<void>
+export type RunOras = ((call: OrasCall) => Promise<void>) & {
+  /** Checks the program. @throws WaybillError TOOL_* */
+  readonly ready: () => Promise<void>
+}
 
 export type OrasCall = {
   /** Those that `target` may be about: their names are taken out of what oras says, before it is sorted. */
@@ -34,9 +37,12 @@ export function openOras(options: OrasOptions): RunOras {
   const program = options.program ?? 'oras'
   const { COSIGN_PASSWORD: _, ...env } = options.env ?? {}
   let checked: Promise<void> | undefined
-  return async ({ repositories, target, args, flags = orasFlags(options), stdin, timeoutMs }) => {
+  const ready = () => {
     checked ??= checkVersion(program, env)
-    await checked
+    return checked
+  }
+  const run = async ({ repositories, target, args, flags = orasFlags(options), stdin, timeoutMs }: OrasCall) => {
+    await ready()
     const result = await runProcess({
       command: program,
       args: [...args, ...flags],
@@ -46,6 +52,7 @@ export function openOras(options: OrasOptions): RunOras {
     })
     if (result.code !== 0) throw orasError(repositories, target, result.stderr)
   }
+  return Object.assign(run, { ready })
 }
 
 /** As flags of a command that speaks to one registry, or, with `side`, of one that copies. */
@@ -57,13 +64,16 @@ export function orasFlags({ plainHttp, caFile, registryConfig }: OrasOptions, si
   ]
 }
 
-/** Every write to a registry, through the `oras` command. */
-export function createOras(options: OrasOptions = {}): RegistryWriter {
+export type Oras = RegistryWriter & Pick<RunOras, 'ready'>
+
+/** Writes to a registry through the `oras` command. */
+export function createOras(options: OrasOptions = {}): Oras {
   const call = openOras(options)
   const run = (repository: Reference, target: string, args: readonly string[], stdin?: Uint8Array) =>
     call({ repositories: [repository], target, args, ...(stdin === undefined ? {} : { stdin }) })
   const pushed = new Set<string>()
   return {
+    ready: call.ready,
     pushBlob: async (repository, bytes, mediaType) => {
       const { digest, target } = named(repository, bytes)
       // The empty config goes with every statement.

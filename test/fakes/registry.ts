@@ -18,9 +18,11 @@ import {
 export type FakeRegistryOptions = {
   /** False: no referrers API, so the fallback tag is what counts. Default true. */
   readonly referrersApi?: boolean
+  /** False: a blob is uploaded even where it is there. Default true. */
+  readonly mounts?: boolean
   /** Entries of a page of referrers or tags. */
   readonly pageSize?: number
-  /** Every request must carry this login, or a token got with it. */
+  /** Every request must carry this login, or a token got with it; to write, one for pushing. */
   readonly auth?: { readonly scheme: 'basic' | 'bearer'; readonly username: string; readonly password: string }
   readonly tls?: { readonly key: string; readonly cert: string }
 }
@@ -63,7 +65,7 @@ export async function startFakeRegistry(options: FakeRegistryOptions = {}): Prom
   }
   const misbehaviours = new Misbehaviours()
   const seen: SeenRequest[] = []
-  const context: Context = { stores, storeOf, options, tokens: new Set(), host: () => host }
+  const context: Context = { stores, storeOf, options, tokens: new Map(), host: () => host }
   const handle = (request: IncomingMessage, response: ServerResponse) => {
     void readAll(request).then((body) => {
       seen.push({ method: request.method ?? '', path: request.url ?? '', headers: textHeaders(request) })
@@ -119,7 +121,8 @@ type Context = {
   readonly stores: Map<string, Store>
   readonly storeOf: (repository: string) => Store
   readonly options: FakeRegistryOptions
-  readonly tokens: Set<string>
+  /** What each token is for. */
+  readonly tokens: Map<string, string>
   readonly host: () => string
 }
 
@@ -133,7 +136,7 @@ function answer(request: IncomingMessage, body: Buffer, context: Context): GoodA
   const parts = /^\/v2\/(.+)\/(blobs|manifests|referrers|tags)\/(.*)$/.exec(url.pathname)
   if (parts === null) return json(404, { errors: [{ code: 'NOT_FOUND' }] })
   const [, repository = '', kind = '', name = ''] = parts
-  if (kind === 'blobs') return blobs(request, body, url, context.storeOf(repository), repository)
+  if (kind === 'blobs') return blobs(request, body, url, context, repository)
   if (kind === 'manifests') return manifests(request, body, name, context, repository)
   const store = context.stores.get(repository)
   if (kind === 'tags')
@@ -145,10 +148,22 @@ function answer(request: IncomingMessage, body: Buffer, context: Context): GoodA
   return page(url, context, found, (some) => ({ schemaVersion: 2, mediaType: MEDIA.index, manifests: some }))
 }
 
-function blobs(request: IncomingMessage, body: Buffer, url: URL, store: Store, repository: string): GoodAnswer {
+function blobs(
+  request: IncomingMessage,
+  body: Buffer,
+  url: URL,
+  { storeOf, stores, options }: Context,
+  repository: string,
+): GoodAnswer {
+  const store = storeOf(repository)
   const name = url.pathname.slice(url.pathname.lastIndexOf('/') + 1)
-  if (request.method === 'POST')
+  if (request.method === 'POST') {
+    const [mount, from] = [url.searchParams.get('mount') ?? '', url.searchParams.get('from') ?? '']
+    const mounted = options.mounts === false ? undefined : stores.get(from)?.blobs.get(mount)
+    if (mounted !== undefined)
+      return { ...json(201, {}), headers: { location: `/v2/${repository}/blobs/${storeBlob(store, mounted)}` } }
     return { ...json(202, {}), headers: { location: `/v2/${repository}/blobs/uploads/${crypto.randomUUID()}` } }
+  }
   if (request.method === 'PUT') {
     const wanted = url.searchParams.get('digest') ?? ''
     return digestOf(body) === wanted
@@ -196,7 +211,9 @@ function page<T>(url: URL, { options }: Context, all: readonly T[], wrap: (some:
 function unauthorized(request: IncomingMessage, { options, tokens, host }: Context): GoodAnswer | undefined {
   const { auth, tls } = options
   const given = request.headers.authorization ?? ''
-  if (auth === undefined || given === basicOf(auth) || (auth.scheme === 'bearer' && tokens.has(given))) return undefined
+  const needed = request.method === 'POST' || request.method === 'PUT' ? 'push' : 'pull'
+  const held = auth?.scheme === 'bearer' && tokens.get(given)?.split(',').includes(needed) === true
+  if (auth === undefined || given === basicOf(auth) || held) return undefined
   const realm = `${tls === undefined ? 'http' : 'https'}://${host()}/token`
   const challenge = auth.scheme === 'basic' ? 'Basic realm="fake"' : `Bearer realm="${realm}",service="fake"`
   return { ...json(401, { errors: [{ code: 'UNAUTHORIZED' }] }), headers: { 'www-authenticate': challenge } }
@@ -205,7 +222,8 @@ function unauthorized(request: IncomingMessage, { options, tokens, host }: Conte
 function giveToken(request: IncomingMessage, { options: { auth }, tokens }: Context): GoodAnswer {
   if (auth === undefined || request.headers.authorization !== basicOf(auth)) return json(401, {})
   const token = crypto.randomUUID()
-  tokens.add(`Bearer ${token}`)
+  const scope = new URL(request.url ?? '/', 'http://fake').searchParams.get('scope') ?? ''
+  tokens.set(`Bearer ${token}`, scope.slice(scope.lastIndexOf(':') + 1))
   return json(200, { token, expires_in: 300 })
 }
 
