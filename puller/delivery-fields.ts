@@ -65,7 +65,16 @@ export const healthSchema = z.strictObject({
   failed: expressionSchema.optional(),
 })
 
-export const ignoreSchema = z.strictObject({ ...objectPatternShape, fields: z.array(pointerSchema).min(1).max(32) })
+/** What an object is known by, and what our label and claim are in. */
+const NEVER_IGNORED = /^\/(?:apiVersion|kind|metadata(?:\/(?:name|namespace|labels|annotations))?)$/
+
+export const ignoreSchema = z.strictObject({
+  ...objectPatternShape,
+  fields: z
+    .array(pointerSchema.refine((pointer) => !NEVER_IGNORED.test(pointer), 'a field inside this one'))
+    .min(1)
+    .max(32),
+})
 
 export const forceSchema = z.strictObject({ kinds: z.array(groupKindSchema).min(1).max(32) })
 
