@@ -26,7 +26,7 @@ export type Difference = {
   readonly values?: Change['values']
 }
 
-const FIELDS_LISTED_MAX = 50
+export const FIELDS_LISTED_MAX = 50
 const VALUES_LISTED_MAX = 20
 const VALUE_CHARS_MAX = 256
 /** What the server keeps for itself, and what changes with every write. */

@@ -4,6 +4,7 @@ import { canonicalJson, isJsonObject, type Json, type JsonObject } from '../../c
 export type ManagedEntry = {
   readonly manager: string
   readonly operation: string
+  readonly apiVersion: string
   readonly subresource: string
   readonly time: string | undefined
   readonly fields: JsonObject
@@ -20,9 +21,10 @@ export type FieldPath = readonly Step[]
 export function managedEntries(object: JsonObject): readonly ManagedEntry[] {
   const { metadata } = object
   const listed = isJsonObject(metadata) && Array.isArray(metadata.managedFields) ? metadata.managedFields : []
-  return listed.filter(isJsonObject).map(({ manager, operation, subresource, time, fieldsV1 }) => ({
+  return listed.filter(isJsonObject).map(({ manager, operation, apiVersion, subresource, time, fieldsV1 }) => ({
     manager: typeof manager === 'string' ? manager : '',
     operation: typeof operation === 'string' ? operation : '',
+    apiVersion: typeof apiVersion === 'string' ? apiVersion : '',
     subresource: typeof subresource === 'string' ? subresource : '',
     time: typeof time === 'string' ? time : undefined,
     fields: isJsonObject(fieldsV1) ? fieldsV1 : {},
@@ -66,6 +68,30 @@ function parseKeys(text: string): JsonObject | undefined {
   } catch {
     return undefined
   }
+}
+
+/** Everything that either holds. */
+export function uniteFields(a: JsonObject, b: JsonObject): JsonObject {
+  const united: Record<string, Json | undefined> = { ...a }
+  for (const [name, below] of Object.entries(b)) {
+    const there = united[name]
+    united[name] = uniteFields(isJsonObject(there) ? there : {}, isJsonObject(below) ? below : {})
+  }
+  return united
+}
+
+/** What is held and kept; a field that leads to nothing any more goes too. */
+export function filterFields(fields: JsonObject, keeps: (path: FieldPath) => boolean, at: FieldPath = []): JsonObject {
+  return Object.fromEntries(
+    Object.entries(fields).flatMap(([name, below]) => {
+      if (name === '.') return keeps(at) ? [[name, {}]] : []
+      const path = [...at, stepOf(name)]
+      if (!keeps(path)) return []
+      const inside = isJsonObject(below) ? below : {}
+      const kept = filterFields(inside, keeps, path)
+      return Object.keys(inside).length > 0 && Object.keys(kept).length === 0 ? [] : [[name, kept]]
+    }),
+  )
 }
 
 /** Paths of `a` that are not in `b`. */
