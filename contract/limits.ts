@@ -54,6 +54,14 @@ export const LIMITS = {
   yamlAliasesMax: 1000,
   /** Items that the macros of one policy walk over, for one object. Where it ends, the policy is undecided. */
   policyStepsMax: 100_000,
+  /** Operations that evaluating one expression of a policy may take, for one object. Where it ends, it is undecided. */
+  policyWorkMax: 10_000_000,
+  /** Operations that evaluating one expression over one object may take in the puller. */
+  expressionWorkMax: 200_000,
+  /** One expression that the puller evaluates. */
+  expressionCharsMax: 4096,
+  /** Instructions of the regular expressions in one expression. */
+  patternSizeMax: 20_000,
   /** What a child process (kustomize, oras, git) may print. */
   childOutputBytesMax: 256 * 1024 * 1024,
   childMs: 300_000,
@@ -61,6 +69,8 @@ export const LIMITS = {
   copyMs: 3_600_000,
   /** One answer of the API server. */
   clusterAnswerBytesMax: 64 * 1024 * 1024,
+  /** What a registry's webhook may send. */
+  hookBodyBytesMax: 1024 * 1024,
   /** Entries in one DeliveryInventory shard. */
   inventoryShardEntriesMax: 1000,
   /** Changes that a record lists one by one; the digest of the whole list is always there. */

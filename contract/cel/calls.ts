@@ -15,6 +15,7 @@ import {
   Unknown,
   type Value,
 } from './values.ts'
+import { callCost, resultCost, spend } from './work.ts'
 
 /** a.b, a.?b and has(a.b). */
 export function selecting(operand: Node['run'], field: string, mode: 'plain' | 'optional' | 'test'): Node['run'] {
@@ -35,6 +36,7 @@ export function selecting(operand: Node['run'], field: string, mode: 'plain' | '
 
 /** A call whose arguments are all evaluated first. An error of one is the call's, whatever the unknown ones may be. */
 export function strict(
+  name: string,
   nodes: readonly Node[],
   candidates: readonly { readonly signature: Signature; readonly run: Implementation }[],
 ): Node['run'] {
@@ -49,7 +51,11 @@ export function strict(
     }
     if (unknown !== undefined) return unknown
     const found = candidates.find(({ signature }) => args.every((arg, i) => fits(arg, signature.parameters[i] ?? DYN)))
-    return found === undefined ? noSuchOverload : found.run(...args)
+    if (found === undefined) return noSuchOverload
+    const spent = spend(frame, callCost(name, args))
+    if (spent !== undefined) return spent
+    const result = found.run(...args)
+    return spend(frame, resultCost(name, args, result)) ?? result
   }
 }
 

@@ -1,9 +1,10 @@
+import { LIMITS } from '../limits.ts'
 import { SPECIAL, selecting, strict } from './calls.ts'
 import { FUNCTIONS, overloadsOf, UNSUPPORTED_NAMES } from './functions.ts'
 import type { Implementation } from './implementation.ts'
 import { macroNode } from './macros.ts'
 import type { Declaration, Environment, Frame, Node } from './node.ts'
-import { patternProblem } from './patterns.ts'
+import { patternProblem, patternSize } from './patterns.ts'
 import { type Expr, type Item, invalid, unsupported } from './syntax.ts'
 import {
   BOOL,
@@ -35,7 +36,10 @@ import {
   Unknown,
   type Value,
 } from './values.ts'
+import { metered } from './work.ts'
 
+/** How deep an expression may be once it is read: chains such as a.b.c and a + b + c count. */
+const DEPTH_MAX = 400
 const TYPE_NAMES = new Set(['bool', 'int', 'uint', 'double', 'string', 'bytes', 'list', 'map', 'null_type', 'type'])
 
 /**
@@ -57,6 +61,10 @@ export class Compiler {
   readonly #alike: (readonly { readonly type: CelType; readonly at: number }[])[] = []
   /** How many format() calls are around: lists in them may mix types. */
   #formats = 0
+  #depth = 0
+  readonly #types = new Map<Expr, CelType>()
+  /** Of all regular expressions that stand in it. */
+  #patternSize = 0
   #variables: ReadonlyMap<string, Declaration>
 
   constructor(environment: Environment) {
@@ -65,13 +73,23 @@ export class Compiler {
   }
 
   node(expr: Expr): Node {
+    if (++this.#depth > DEPTH_MAX) throw invalid('nested too deeply', expr.at)
+    const node = this.#node(expr)
+    this.#depth--
+    this.#types.set(expr, node.type)
+    return node
+  }
+
+  #node(expr: Expr): Node {
+    if (expr.kind === 'literal') {
+      const { value } = expr
+      return { type: literalType(value), run: () => value }
+    }
+    return expr.kind === 'ident' ? this.#identifier(expr.name, expr.at) : metered(this.#compound(expr))
+  }
+
+  #compound(expr: Exclude<Expr, { kind: 'literal' | 'ident' }>): Node {
     switch (expr.kind) {
-      case 'literal': {
-        const { value } = expr
-        return { type: literalType(value), run: () => value }
-      }
-      case 'ident':
-        return this.#identifier(expr.name, expr.at)
       case 'select':
         return this.#select(expr)
       case 'call':
@@ -205,9 +223,10 @@ export class Compiler {
       if (overloadsOf(name, kind).length === 0) throw invalid(`undeclared reference to '${name}'`, at)
       throw invalid(`found no matching overload for '${name}' applied to '${applied}'`, at)
     }
-    checkLiterals(name, args)
+    this.#patternSize += checkLiterals(name, args)
+    if (this.#patternSize > LIMITS.patternSizeMax) throw unsupported('regular expressions of that size', at)
     if (name === 'format') this.#checkFormat(args)
-    const run = special === undefined ? strict(nodes, candidates) : special(nodes)
+    const run = special === undefined ? strict(name, nodes, candidates) : special(nodes)
     // The API server makes conversions of literals when it takes the policy.
     const made = CONVERSIONS.has(name) && args.every(isConstant) ? run([]) : undefined
     if (made instanceof EvaluationError) throw invalid(made.message, at)
@@ -221,7 +240,7 @@ export class Compiler {
     if (verbs.length !== list.items.length)
       throw invalid(`format() needs ${verbs.length} arguments, and has ${list.items.length}`, list.at)
     for (const [i, { value }] of list.items.entries()) {
-      const { name } = this.typeOf(this.node(value))
+      const { name } = this.substitutions.resolve(this.#types.get(value) ?? DYN)
       if (verbs[i] === '%d' && name !== 'int' && name !== 'dyn') throw invalid(`%d of a ${name}`, value.at)
     }
   }
@@ -336,8 +355,8 @@ function isConstant(expr: Expr): boolean {
   return converts && expr.target === undefined && expr.args.every(isConstant)
 }
 
-/** A pattern that stands in the expression is compiled now, and so is a format. */
-function checkLiterals(name: string, args: readonly Expr[]): void {
+/** A pattern that stands in the expression is compiled now, unless it is too large, and so is a format. Gives the pattern's size. */
+function checkLiterals(name: string, args: readonly Expr[]): number {
   if (name === 'format') {
     const [format] = args
     const text = format?.kind === 'literal' ? String(format.value) : undefined
@@ -346,7 +365,10 @@ function checkLiterals(name: string, args: readonly Expr[]): void {
     if (other !== null) throw unsupported(`${other[0]} in format()`, format?.at ?? 0)
   }
   const pattern = ['matches', 'find', 'findAll'].includes(name) ? args[1] : undefined
-  if (pattern?.kind !== 'literal' || typeof pattern.value !== 'string') return
+  if (pattern?.kind !== 'literal' || typeof pattern.value !== 'string') return 0
+  const size = patternSize(pattern.value)
+  if (size > LIMITS.patternSizeMax) return size
   const problem = patternProblem(pattern.value)
   if (problem !== undefined) throw invalid(`not a regular expression of RE2: ${problem}`, pattern.at)
+  return size
 }

@@ -129,7 +129,10 @@ export const STRING_FUNCTIONS: FunctionTable = {
     'string.endsWith(string): bool': (value, part) => text(value).endsWith(text(part)),
     'string.matches(string): bool': matches,
     'string.find(string): string': (value, pattern) =>
-      withPattern(text(pattern), (compiled) => matchesOf(compiled, text(value), 1)[0] ?? ''),
+      withPattern(text(pattern), (compiled) => {
+        const found = matchesOf(compiled, text(value), 1)
+        return found instanceof Unknown ? found : (found[0] ?? '')
+      }),
     'string.findAll(string): list<string>': (value, pattern) => findAll(text(value), text(pattern), -1n),
     'string.findAll(string, int): list<string>': (value, pattern, max) => findAll(text(value), text(pattern), int(max)),
     'string.charAt(int): string': (value, index) => charAt(text(value), int(index)),

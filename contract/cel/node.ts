@@ -5,6 +5,9 @@ import type { Result } from './values.ts'
 export type Frame = (Result | undefined)[] & {
   /** How many items macros have walked over. */
   steps?: number
+  /** What was spent so far, and may be spent at most (contract/cel/work.ts). */
+  work?: number
+  workMax?: number
 }
 
 /** An expression that was checked and can be evaluated, again and again. */

@@ -1,8 +1,23 @@
-/** A type of CEL: `int`, `list` of something, `?3` for one that is still open, `A` for a parameter of a signature. */
-export type CelType = { readonly name: string; readonly of: readonly CelType[] }
+import { unsupported } from './syntax.ts'
 
+/** A type of CEL: `int`, `list` of something, `?3` for one that is still open, `A` for a parameter of a signature. */
+export type CelType = {
+  readonly name: string
+  readonly of: readonly CelType[]
+  /** How many types it is made of. */
+  readonly size: number
+}
+
+/** A type may hold others twice, so that each step of an expression may double it. */
+const TYPE_SIZE_MAX = 1000
+/** Comparisons of types while one expression is compiled. */
+const COMPARISONS_MAX = 1_000_000
+
+/** @throws ExpressionFault for one that is too large */
 export function typeOf(name: string, ...of: readonly CelType[]): CelType {
-  return { name, of }
+  const size = of.reduce((sum, one) => sum + one.size, 1)
+  if (size > TYPE_SIZE_MAX) throw unsupported('a type of that size', 0)
+  return { name, of, size }
 }
 
 export const DYN = typeOf('dyn')
@@ -32,6 +47,7 @@ export function sameType(a: CelType, b: CelType): boolean {
 export class Substitutions {
   #found = new Map<string, CelType>()
   #count = 0
+  #comparisons = 0
 
   open(): CelType {
     return typeOf(`?${this.#count++}`)
@@ -60,6 +76,7 @@ export class Substitutions {
   }
 
   #assignable(from: CelType, to: CelType): boolean {
+    this.#compared()
     if (isOpen(to)) {
       const { valid, known } = this.#substitute(from, to)
       if (valid) return true
@@ -91,7 +108,13 @@ export class Substitutions {
     return { valid: true, known: true }
   }
 
+  /** Open types may stand for others that hold them twice, which no size shows. @throws ExpressionFault */
+  #compared(): void {
+    if (++this.#comparisons > COMPARISONS_MAX) throw unsupported('types of that size', 0)
+  }
+
   #occurs(open: CelType, inside: CelType): boolean {
+    this.#compared()
     if (sameType(open, inside)) return true
     const found = isOpen(inside) ? this.#found.get(inside.name) : undefined
     return found === undefined ? inside.of.some((one) => this.#occurs(open, one)) : this.#occurs(open, found)

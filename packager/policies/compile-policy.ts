@@ -2,7 +2,7 @@ import { compile } from '../../contract/cel/compile.ts'
 import type { Node } from '../../contract/cel/node.ts'
 import { parseExpression } from '../../contract/cel/parser.ts'
 import { ExpressionFault } from '../../contract/cel/syntax.ts'
-import { typeText } from '../../contract/cel/typing.ts'
+import { DYN, typeText } from '../../contract/cel/typing.ts'
 import type { ErrorCode, Fault } from '../../contract/errors.ts'
 import { type FieldPath, faultAt, type RenderedObject } from '../render/rendered.ts'
 import { PolicyEnvironment } from './environment.ts'
@@ -87,7 +87,7 @@ export function compilePolicy(
   return { policy: { name, spec, rendered, conditions, validations, audits }, faults }
 }
 
-const BROKEN: Node = { type: { name: 'dyn', of: [] }, run: () => null }
+const BROKEN: Node = { type: DYN, run: () => null }
 
 /** A rule that applies to updates only says nothing about a create, which is all that CI can play through. */
 export function ruleFaults(
