@@ -30,6 +30,12 @@ export type Observed = {
   readonly progress: Job['progress']
 }
 
+/** What Verify and Fetch need of it. */
+export type Reading = Pick<Observed, 'delivery' | 'access' | 'turn'> & {
+  readonly site: Pick<Site, 'policies' | 'registries' | 'cache'>
+  readonly ledger: Pick<Ledger, 'summary'>
+}
+
 /** What came of Resolve, Verify and Fetch. */
 export type Asked =
   | { readonly kind: 'fetched'; readonly resolved: Resolved; readonly verified: Verified; readonly fetched: Fetched }
@@ -84,7 +90,7 @@ export function refusalOf(error: unknown): Said {
 
 /** Verify, by the policies as they are now and by what the records say was seen. */
 export async function verifyHere(
-  observed: Observed,
+  observed: Reading,
   target: VerifyTarget,
   how: { readonly ordered: boolean },
 ): Promise<Verified> {
@@ -98,13 +104,13 @@ export async function verifyHere(
   })
 }
 
-function cacheAccess({ delivery, access }: Observed, target: VerifyTarget) {
+function cacheAccess({ delivery, access }: Reading, target: VerifyTarget) {
   const reader = `${delivery.uid}\n${target.repository.repository}\n${access.credentialId}`
   return { reader, ran: target.ranBefore }
 }
 
 /** Fetch: takes what is verified and nothing else. */
-export async function fetchHere(observed: Observed, verified: Verified, environment?: string): Promise<Fetched> {
+export async function fetchHere(observed: Reading, verified: Verified, environment?: string): Promise<Fetched> {
   const { site, access, delivery } = observed
   const source = cachedSource(
     site.registries.reader(access, observed.turn),
@@ -120,8 +126,12 @@ export function fromOutside(observed: Observed, signal: AbortSignal): Observed {
   return { ...observed, turn: { ...observed.turn, signal, outside: (work) => work() } }
 }
 
-/** While a release is waited for, its source is still polled: a newer verified digest takes its place. */
-export async function watchForNewer(observed: Observed, resolved: Resolved): Promise<string | undefined> {
+/** While a release is waited for, its source is still polled: a newer verified digest takes its place, where `mayMove` says so. */
+export async function watchForNewer(
+  observed: Observed,
+  resolved: Resolved,
+  mayMove: () => boolean,
+): Promise<string | undefined> {
   const { site, delivery, access, ledger, turn } = observed
   const { signal } = turn
   if (resolved.via !== 'channel' && resolved.via !== 'version') return undefined
@@ -131,7 +141,7 @@ export async function watchForNewer(observed: Observed, resolved: Resolved): Pro
   while (!signal.aborted) {
     await site.clock.sleep(withJitter(intervalMs, site.clock), signal)
     if (signal.aborted) return undefined
-    if (site.clock.nowMs() < nextMs) continue
+    if (site.clock.nowMs() < nextMs || !mayMove()) continue
     try {
       const sinceMs = Math.max(nextMs, site.clock.nowMs() - intervalMs / 2)
       if (schedule !== undefined) nextMs = nextTimeMs(schedule, site.clock.nowMs())

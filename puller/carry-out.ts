@@ -26,6 +26,9 @@ export async function carryOut(job: Job): Promise<Result> {
   if (turn.signal.aborted) return { kind: 'interrupted' }
   const plan = planChanges(context, gathered, inventory)
   if (plan.refusals.length > 0) return refused(plan)
+  const gate = job.gate === undefined ? 'go' : await job.gate(plan)
+  if (gate === 'look') return steady(job, context, plan)
+  if (gate !== 'go') return gate
   const { summary } = job.ledger
   const { digest } = fetched.verified
   const intent = intentToContinue(summary, { digest, generation: wantedGeneration(job) })
@@ -49,6 +52,7 @@ function planContext({ delivery, account, fetched, site }: Job): PlanContext {
     digest: fetched.verified.digest,
     adopt: delivery.spec.adopt,
     prune: delivery.spec.prune,
+    ...(delivery.spec.ignore === undefined ? {} : { ignore: delivery.spec.ignore }),
     confirmed: confirmed !== undefined && isDigest(confirmed) ? confirmed : undefined,
     environment: fetched.environment,
     claimKey: site.keys.claimKey,

@@ -1,8 +1,9 @@
 import type { Digest } from '../contract/digest.ts'
+import { holding } from './control/control.ts'
 import type { Delivery, RecordFacts, RecordKind, RecordSpec } from './kinds.ts'
 import type { Said } from './message.ts'
 import type { LedgerSummary } from './records/ledger.ts'
-import { summarize } from './records/ledger-summary.ts'
+import { isBeside, summarize } from './records/ledger-summary.ts'
 import type { Fetched } from './source/fetch.ts'
 import { environmentOf, type Resolved } from './source/resolve.ts'
 import type { Seen, Verified, VerifyTarget } from './source/verify.ts'
@@ -62,18 +63,15 @@ export function triggerOf(
   if (asked.via === 'hold' && (last?.trigger.generation !== generation || asked.digest !== summary.current))
     return { type: 'hold', generation, ...by, ...why(spec.hold?.reason) }
   if (last === undefined) return { type: 'spec', generation, ...by }
+  const chosen = holding(summary.records)
+  if (chosen?.kind === 'Resumed' && asked.via !== 'current')
+    return { type: 'expiry', generation, ...why(chosen.trigger.reason) }
   if (last.trigger.generation !== generation && asked.via !== 'current')
-    return { type: wasHeld(summary) ? 'unhold' : 'spec', generation, ...by }
+    return { type: chosen?.trigger.type === 'hold' ? 'unhold' : 'spec', generation, ...by }
   if (asked.digest !== undefined && asked.digest !== summary.current && asked.via !== 'current')
     return { type: 'source', generation, ...why(asked.reason) }
   if (last.kind === 'Failed' || last.kind === 'Refused') return { type: 'retry', generation }
   return { type: last.kind === 'TrustChanged' ? 'trust' : 'source', generation, ...why(asked.reason) }
-}
-
-/** The newest record that tells who chose the digest says that a hold did. */
-function wasHeld(summary: LedgerSummary): boolean {
-  const chosen = summary.records.findLast(({ trigger }) => ['hold', 'unhold', 'spec', 'source'].includes(trigger.type))
-  return chosen?.trigger.type === 'hold'
 }
 
 /**
@@ -129,7 +127,7 @@ export function isSettled(
 
 /** Drift, put back or not, does not change what was chosen. */
 function isAside(kind: RecordKind, trigger: Trigger['type']): boolean {
-  return kind === 'Checkpoint' || trigger === 'drift'
+  return kind === 'Checkpoint' || isBeside(kind) || trigger === 'drift'
 }
 
 /** True when a refusal was said already, and nothing but drift repair happened since. */

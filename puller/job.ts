@@ -1,3 +1,4 @@
+import type { ShownPlan } from './control/approval.ts'
 import type { Delivery, RecordFacts } from './kinds.ts'
 import type { Said } from './message.ts'
 import type { Plan } from './plan/plan.ts'
@@ -21,11 +22,30 @@ export type Job = {
   readonly trigger: RecordFacts['trigger']
   /** Resolves when something newer, verified, has come in the place of this; never rejects. */
   readonly newer: (signal: AbortSignal) => Promise<string | undefined>
+  /** What stands between the plan and the first write; absent: nothing. */
+  readonly gate?: Gate
   /** Tells people that it is under way. */
   readonly progress: (reason: string, message: string) => Promise<void>
 }
 
+/** Asked when a plan is free of refusals, before anything is written or recorded. `look`: only health is looked at. */
+export type Gate = (plan: Plan) => Promise<'go' | 'look' | Waiting>
+
+/** Nothing is written: the Delivery says that a person, or a time, comes first. */
+export type Waiting = {
+  readonly kind: 'waiting'
+  readonly reason: 'AwaitingApproval' | 'OutsideWindow' | 'Observed'
+  readonly message: string
+  /** The plan that it is about, where one was made. */
+  readonly shown?: ShownPlan
+  /** When it may be over by itself, in milliseconds since 1970. */
+  readonly lookAtMs?: number
+  /** In `observe`: how the cluster differs. */
+  readonly differs?: Plan
+}
+
 export type Result =
+  | Waiting
   /** Converged and healthy; `corrected` holds what had drifted, when something had. */
   | { readonly kind: 'healthy'; readonly corrected: Plan | undefined }
   | { readonly kind: 'refused'; readonly said: Said; readonly objects: readonly Refusal[] }

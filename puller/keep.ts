@@ -3,16 +3,18 @@ import type { ErrorCode } from '../contract/errors.ts'
 import { parseRepository } from '../contract/reference.ts'
 import { fetchHere, type Observed, refusalOf, verifyHere } from './ask.ts'
 import { carryOut } from './carry-out.ts'
+import { observeOnly } from './control/gate.ts'
 import { triggerOf } from './facts.ts'
 import type { Job, Result } from './job.ts'
 import type { RecordKind, RecordSpec } from './kinds.ts'
+import type { Plan } from './plan/plan.ts'
 import { recordDistrust } from './record-refusal.ts'
 import type { LedgerSummary } from './records/ledger.ts'
 import { sourceOf } from './source/resolve.ts'
 import type { VerifyTarget } from './source/verify.ts'
 
-/** What became of what ran before; `kept` is false where there was nothing to keep. */
-export type Kept = { readonly result?: Result; readonly kept: boolean }
+/** What became of what ran before; `kept` is false where there was nothing to keep. `differs`: what was left as it is. */
+export type Kept = { readonly result?: Result; readonly kept: boolean; readonly differs?: Plan }
 
 /**
  * While what is asked for cannot be had, what ran before is compared and put back: verified again, as it was when it was
@@ -27,8 +29,11 @@ export async function keep(observed: Observed, not: Digest | undefined): Promise
     const verified = await verifyHere(observed, currentTarget(observed, current, basis), { ordered: false })
     const fetched = await fetchHere(observed, verified, basis?.environment)
     const trigger = triggerOf(observed.delivery, ledger.summary, { via: 'current' })
-    const job: Job = { ...observed, fetched, role: 'current', trigger, newer: async () => undefined }
-    return { result: await carryOut(job), kept: true }
+    const gate = observed.delivery.spec.sync === 'observe' ? { gate: observeOnly(observed, fetched) } : {}
+    const job: Job = { ...observed, fetched, role: 'current', trigger, ...gate, newer: async () => undefined }
+    const result = await carryOut(job)
+    const differs = result.kind === 'waiting' ? result.differs : undefined
+    return { result, kept: true, ...(differs === undefined ? {} : { differs }) }
   } catch (error) {
     if (observed.turn.signal.aborted) return { result: { kind: 'interrupted' }, kept: true }
     const said = refusalOf(error)
@@ -38,14 +43,19 @@ export async function keep(observed: Observed, not: Digest | undefined): Promise
 }
 
 /** What was recorded when a digest was last chosen. */
-export function basisOf({ records }: LedgerSummary, digest: Digest): RecordSpec | undefined {
+export function basisOf({ records }: Pick<LedgerSummary, 'records'>, digest: Digest): RecordSpec | undefined {
   return records.findLast((record) => record.digest === digest && CHOSEN.has(record.kind))
 }
 
 /** Records that say from where, and as which environment, a digest was chosen. A refusal or distrust speaks of what is asked for now. */
 const CHOSEN: ReadonlySet<RecordKind> = new Set(['Intent', 'Applied', 'Unchanged', 'RolledBack'])
 
-function currentTarget({ delivery }: Observed, digest: Digest, basis: RecordSpec | undefined): VerifyTarget {
+/** What is asked of a digest that ran before, as it was chosen then. */
+export function currentTarget(
+  { delivery }: Pick<Observed, 'delivery'>,
+  digest: Digest,
+  basis: RecordSpec | undefined,
+): VerifyTarget {
   const place = sourceOf(delivery.spec)
   const repository = basis?.source === undefined ? place.repository : parseRepository(basis.source.repository)
   const canonical = basis?.source === undefined ? place.canonical : (basis.source.mirrorOf ?? basis.source.repository)

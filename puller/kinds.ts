@@ -47,6 +47,8 @@ export const ANNOTATION = {
   reconcile: 'waybill.dev/reconcile',
   /** On delivered objects: proves, to who holds the puller's claim key, that our create made them (puller/plan/claim.ts). */
   claim: 'waybill.dev/claim',
+  /** On delivered Jobs that run once for each release: the digest of the artifact that they run for. */
+  release: 'waybill.dev/release',
 } as const
 
 /** Field manager of every write to a delivered object. */
@@ -234,25 +236,21 @@ export type Delivery = {
   readonly status: DeliveryStatus
   /** The manager whose entry last changed the spec, as the API server's managedFields say, and when. */
   readonly specEditedBy?: { readonly manager: string; readonly at?: string }
+  /** Likewise of the annotation that approves a plan. */
+  readonly approvedBy?: { readonly manager: string; readonly at?: string }
 }
 
 /** Fields of a Delivery that are declared, and refused until they are built; `field=value`: refused with that value alone. */
 const UNBUILT: readonly string[] = [
-  'sync=approve',
-  'sync=observe',
-  'windows',
   'dependsOn',
   'timeout',
   'onFailure=rollback',
   'health',
   'force',
   'drift=report',
-  'ignore',
   'prune.max',
   'unmanaged',
   'deletion=delete',
-  'hold.until',
-  'suspend',
   'notifications',
 ]
 
@@ -307,6 +305,10 @@ export const inventoryEntrySchema = z.strictObject({
   /** Absent while `pending`: written ahead of the create. */
   uid: z.string().max(64).optional(),
   state: z.enum(['pending', 'created', 'adopted']),
+  /** Of a Job that runs once: for which artifact and which generation of the Delivery it was made, and how it ended. */
+  run: z
+    .strictObject({ digest: digestSchema, generation: z.int(), ended: z.enum(['succeeded', 'failed']).optional() })
+    .optional(),
 })
 export type InventoryEntry = z.infer<typeof inventoryEntrySchema>
 

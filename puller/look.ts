@@ -2,6 +2,8 @@ import { isJsonObject, type JsonObject } from '../contract/canonical-json.ts'
 import { WaybillError } from '../contract/errors.ts'
 import { durationMs, timestamp } from './clock.ts'
 import { answerError } from './cluster/answer-error.ts'
+import { suspendedSays } from './control/says.ts'
+import { takeControl } from './control/take-control.ts'
 import { factsOfError, isSaid } from './facts.ts'
 import type { Delivery, RecordFacts } from './kinds.ts'
 import { type Said, sayError } from './message.ts'
@@ -36,7 +38,14 @@ export async function look(site: Site, key: DeliveryKey, turn: Turn): Promise<Lo
   let ledger: Ledger | undefined
   try {
     ledger = await openLedger(site.cluster, site.keys, header, { pullerNamespace: site.namespace, clock: site.clock })
-    const delivery = parseDelivery(object)
+    const control = await takeControl(site, parseDelivery(object), ledger)
+    if (control.kind === 'edited') return { next: { kind: 'after', ms: 0 } }
+    if (control.kind === 'suspended') {
+      const { message, lookInMs } = control
+      const said = await report({ ...suspendedSays(header.generation, message), ...recordsOf(ledger.summary) })
+      return { next: lookInMs === undefined ? { kind: 'never' } : { kind: 'at', ms: lookInMs }, said }
+    }
+    const { delivery } = control
     const ending = await observeAndReconcile(site, delivery, ledger, turn, report)
     if (turn.signal.aborted) return { next: { kind: 'after', ms: 0 } }
     const said = await report(findingOf(delivery, ledger.summary, ending))

@@ -133,7 +133,10 @@ async function endAll(queue: Queue, followed: readonly Followed[]): Promise<void
 const TIDY_MS = 600_000
 
 /** Lets go of connections and cached artifacts that nobody needs, now and then, until the signal. */
-async function tidyUntil(site: Site, signal: AbortSignal): Promise<void> {
+export async function tidyUntil(
+  site: Pick<Site, 'clock' | 'registries' | 'cache' | 'cacheBytesMax'> & { readonly log: Pick<Site['log'], 'warn'> },
+  signal: AbortSignal,
+): Promise<void> {
   while (!signal.aborted) {
     await site.clock.sleep(TIDY_MS, signal)
     if (signal.aborted) return
@@ -158,6 +161,7 @@ function wishOf(object: JsonObject): string {
     deletionTimestamp,
     annotations[ANNOTATION.reconcile],
     annotations[ANNOTATION.confirm],
+    annotations[ANNOTATION.approve],
   ])
 }
 

@@ -1,10 +1,10 @@
 import { isJsonObject, type Json, type JsonObject } from '../contract/canonical-json.ts'
 import { WaybillError } from '../contract/errors.ts'
 import { parseTrustPolicy, repositoryMatches, type TrustPolicy } from '../contract/trust/trust-policy.ts'
-import { API_VERSION, type Delivery, deliveryStatusSchema, parseDeliverySpec } from './kinds.ts'
+import { ANNOTATION, API_VERSION, type Delivery, deliveryStatusSchema, parseDeliverySpec } from './kinds.ts'
 
 /** What of a Delivery can be said before its spec is read: enough to write its status. */
-export type DeliveryHeader = Omit<Delivery, 'spec' | 'specEditedBy'> & {
+export type DeliveryHeader = Omit<Delivery, 'spec' | 'specEditedBy' | 'approvedBy'> & {
   readonly labels: Readonly<Record<string, string>>
 }
 
@@ -32,25 +32,31 @@ export function parseHeader(object: JsonObject): DeliveryHeader {
 /** @throws WaybillError DELIVERY_INVALID, FIELD_UNSUPPORTED */
 export function parseDelivery(object: JsonObject): Delivery {
   const { labels: _, ...header } = parseHeader(object)
-  const editor = specEditor(object)
+  const editor = editorOf(object, ['f:spec'])
+  const approver = editorOf(object, ['f:metadata', 'f:annotations', `f:${ANNOTATION.approve}`])
   return {
     ...header,
     spec: parseDeliverySpec(`${header.namespace}/${header.name}`, object.spec),
     ...(editor === undefined ? {} : { specEditedBy: editor }),
+    ...(approver === undefined ? {} : { approvedBy: approver }),
   }
 }
 
-/** The newest managedFields entry that holds a field of the spec: who the API server says edited it last. */
-function specEditor(object: JsonObject): Delivery['specEditedBy'] {
+/** The newest managedFields entry that holds something at `path`: who the API server says edited it last. */
+function editorOf(object: JsonObject, path: readonly string[]): Delivery['specEditedBy'] {
   const metadata = isJsonObject(object.metadata) ? object.metadata : {}
   const entries = (Array.isArray(metadata.managedFields) ? metadata.managedFields : [])
     .filter(isJsonObject)
-    .filter(({ subresource, fieldsV1 }) => !subresource && isJsonObject(fieldsV1) && fieldsV1['f:spec'] !== undefined)
+    .filter(({ subresource, fieldsV1 }) => !subresource && valueAt(fieldsV1, path) !== undefined)
     .map(({ manager, time }) => ({ manager: String(manager ?? ''), at: typeof time === 'string' ? time : '' }))
     .sort((a, b) => (a.at < b.at ? 1 : -1))
   const newest = entries[0]
   if (newest === undefined) return undefined
   return { manager: newest.manager.slice(0, 256), ...(newest.at === '' ? {} : { at: newest.at }) }
+}
+
+function valueAt(value: Json | undefined, path: readonly string[]): Json | undefined {
+  return path.reduce<Json | undefined>((at, field) => (isJsonObject(at) ? at[field] : undefined), value)
 }
 
 function strings(value: Json | undefined): Record<string, string> {

@@ -2,11 +2,14 @@ import { WaybillError } from '../contract/errors.ts'
 import { type Asked, ask, fromOutside, type Observed, watchForNewer } from './ask.ts'
 import { carryOut } from './carry-out.ts'
 import { checkAccount } from './cluster/access.ts'
+import { isMove, windowWait } from './control/control.ts'
+import { gateOf, windowGate } from './control/gate.ts'
 import { triggerOf } from './facts.ts'
-import type { Job, Result } from './job.ts'
+import type { Job, Result, Waiting } from './job.ts'
 import { basisOf, isDistrust, isOrder, keep } from './keep.ts'
 import type { Delivery } from './kinds.ts'
 import type { Said } from './message.ts'
+import type { Plan } from './plan/plan.ts'
 import type { Account } from './plan/plan-context.ts'
 import { recordDistrust, recordRefusal } from './record-refusal.ts'
 import type { Site } from './site.ts'
@@ -28,6 +31,10 @@ export type Ending = {
   readonly result?: Result
   /** `result` is about what ran before. */
   readonly kept: boolean
+  /** Why what is asked for is not carried out yet, though nothing is wrong with it. */
+  readonly waiting?: Waiting
+  /** In `observe`: how the cluster differs from what ran before. */
+  readonly differs?: Plan
   /** How long the registry asked to be left alone. */
   readonly retryAfterMs?: number
 }
@@ -43,8 +50,9 @@ export async function reconcile(observed: Observed): Promise<Ending> {
   // What was given up on the way says nothing of what was asked for.
   if (observed.turn.signal.aborted) return { result: { kind: 'interrupted' }, kept: false }
   if (asked.kind === 'fetched') {
-    const result = await carryOut(askedJob(observed, asked))
+    const result = windowGate(observed, asked.resolved) ?? (await carryOut(askedJob(observed, asked)))
     const about = { resolved: asked.resolved, ...sequenceOf(asked.verified), ...answered }
+    if (result.kind === 'waiting') return { ...about, ...(await whileWaiting(observed, asked, result)) }
     if (result.kind !== 'refused') return { ...about, result, kept: false }
     await recordRefusal(observed, { ...asked, said: result.said, objects: result.objects })
     return { ...about, refusal: result.said, ...(await keep(observed, asked.resolved.digest)) }
@@ -58,6 +66,18 @@ export async function reconcile(observed: Observed): Promise<Ending> {
   await recordRefusal(observed, asked)
   const keepsSame = isOrder(said.code) || resolved?.release !== undefined
   return { ...about, refusal: said, ...(await keep(observed, keepsSame ? undefined : resolved?.digest)) }
+}
+
+/** While what is asked for waits, what ran before is kept in shape; in `observe` it is told how that differs. */
+async function whileWaiting(
+  observed: Observed,
+  { resolved }: Extract<Asked, { kind: 'fetched' }>,
+  waiting: Waiting,
+): Promise<Pick<Ending, 'waiting' | 'result' | 'kept' | 'differs'>> {
+  const { ledger, delivery } = observed
+  const { differs } = waiting
+  if (differs !== undefined && !isMove(ledger.summary, delivery, resolved)) return { waiting, kept: false, differs }
+  return { waiting, ...(await keep(observed, undefined)) }
 }
 
 /** That there is no such tag is an answer too, where an earlier one is remembered for this spec: it stands until the next time. */
@@ -82,13 +102,20 @@ function askedJob(observed: Observed, asked: Extract<Asked, { kind: 'fetched' }>
   const { resolved, verified, fetched } = asked
   const reason = verified.trusted.promotion?.reason
   const trigger = triggerOf(delivery, ledger.summary, { ...resolved, ...(reason === undefined ? {} : { reason }) })
+  const gate = gateOf(observed, resolved, fetched)
   return {
     ...observed,
     fetched,
     role: 'asked',
     trigger,
-    newer: (signal) => watchForNewer(fromOutside(observed, signal), resolved),
+    ...(gate === undefined ? {} : { gate }),
+    newer: (signal) => watchForNewer(fromOutside(observed, signal), resolved, () => mayMove(observed)),
   }
+}
+
+/** Whether a newer release would be let through now: one that would wait takes no place of one that is waited for. */
+function mayMove({ delivery, site }: Observed): boolean {
+  return delivery.spec.sync === 'automatic' && windowWait(delivery, site.clock.nowMs()) === undefined
 }
 
 function sequenceOf(verified: Verified): Pick<Ending, 'promotionSequence'> {

@@ -1,6 +1,7 @@
 import { shortDigest } from '../contract/digest.ts'
 import { ERRORS, type ErrorCode, WaybillError } from '../contract/errors.ts'
 import { durationMs } from './clock.ts'
+import { planSays, soonerAt, waitingSays } from './control/says.ts'
 import { changesSaid } from './events/say.ts'
 import { isDistrust, isOrder } from './keep.ts'
 import type { Delivery, DeliveryStatus, RecordSpec } from './kinds.ts'
@@ -38,6 +39,7 @@ export function findingOf(delivery: Delivery, summary: LedgerSummary, ending: En
         }),
     ...scheduleSays(delivery, ending),
     ...driftOf(ending),
+    ...planSays(ending),
   }
 }
 
@@ -74,7 +76,8 @@ function saysOf(
   summary: LedgerSummary,
   generation: number,
 ): Pick<Finding, 'ready' | 'stalled' | 'reconciling'> {
-  const { refusal, result, kept } = ending
+  const { refusal, result, kept, waiting } = ending
+  if (waiting !== undefined && result?.kind !== 'interrupted') return waitingSays({ ...ending, waiting }, summary)
   const keeping = keepingSays(summary, result, kept)
   if (refusal !== undefined && !(isOutage(refusal.code) && isWellKept(ending, summary, generation))) {
     const message = `${refusal.message}${keeping}`
@@ -93,6 +96,7 @@ function saysOf(
       ready: { status: 'Unknown', reason: 'Progressing', message: 'looking again' },
       reconciling: { reason: 'Progressing', message: 'looking again' },
     }
+  if (result.kind === 'waiting') return waitingSays({ ...ending, waiting: result }, summary)
   if (result.kind === 'refused')
     return {
       ready: { status: 'False', reason: result.said.code, message: result.said.message },
@@ -116,7 +120,7 @@ function keepingSays(summary: LedgerSummary, result: Ending['result'], kept: boo
   if (!kept || summary.current === undefined || result === undefined) return ''
   const what = shortDigest(summary.current)
   if (result.kind === 'healthy') return `; ${what} runs on`
-  if (result.kind === 'interrupted') return ''
+  if (result.kind === 'interrupted' || result.kind === 'waiting') return ''
   return `; ${what} is kept, but: ${result.said.code}: ${result.said.message}`
 }
 
@@ -168,7 +172,11 @@ function healthySays({ result }: Ending, summary: LedgerSummary): Pick<Finding, 
 }
 
 /** `Drifted` is True while a difference is left as it is; what was put back is told, and is no drift any more. */
-function driftedSays({ result }: Ending): Pick<Finding, 'drifted'> {
+function driftedSays({ result, differs }: Ending): Pick<Finding, 'drifted'> {
+  if (differs !== undefined) {
+    const message = boundedMessage(`left as it is: ${changesSaid(differs.changes)}`)
+    return { drifted: { status: 'True', reason: 'Observed', message } }
+  }
   if (result?.kind !== 'healthy') return {}
   const { corrected } = result
   if (corrected === undefined)
@@ -197,10 +205,10 @@ function stalledBy(code: ErrorCode, message: string, steps: Steps): Pick<Finding
   return { stalled: { reason: code, message: filled } }
 }
 
-function driftOf({ result }: Ending): Pick<Finding, 'drift'> {
-  if (result?.kind !== 'healthy') return {}
-  if (result.corrected === undefined) return { drift: null }
-  const { changes } = result.corrected
+function driftOf({ result, differs }: Ending): Pick<Finding, 'drift'> {
+  const found = differs ?? (result?.kind === 'healthy' ? result.corrected : undefined)
+  if (found === undefined) return result?.kind === 'healthy' ? { drift: null } : {}
+  const { changes } = found
   return {
     drift: {
       objects: changes.length,
@@ -226,6 +234,12 @@ export function findingOfError(generation: number, said: Said, summary: LedgerSu
 
 /** When to look again: at the interval or the next time of the schedule, or sooner after a failure; not before the registry wants to be asked again. */
 export function nextRunOf(delivery: Delivery, ending: Ending, nowMs: number): NextRun {
+  const { hold } = delivery.spec
+  const ends = hold?.until === undefined ? undefined : Date.parse(hold.until)
+  return soonerAt(nextBySource(delivery, ending, nowMs), [ending.waiting?.lookAtMs, ends], nowMs)
+}
+
+function nextBySource(delivery: Delivery, ending: Ending, nowMs: number): NextRun {
   const next = nextByInterval(delivery, ending)
   const schedule = scheduleOf(delivery)
   if (schedule === undefined) return next

@@ -10,7 +10,7 @@ export type RecordsSummary = {
    * RolledBack after it, or by any record whose `intent` names it.
    */
   readonly openIntent?: RecordSpec
-  /** The newest record that is neither an Intent nor a Checkpoint. */
+  /** The newest record that is neither an Intent nor a Checkpoint, nor one of those that stand beside releases. */
   readonly lastOutcome?: RecordSpec
   /** The newest Applied, Unchanged or RolledBack. */
   readonly applied?: RecordSpec
@@ -39,6 +39,13 @@ const APPLIED: ReadonlySet<RecordKind> = new Set(['Applied', 'Unchanged', 'Rolle
 /** True for the outcomes that say: this digest is what runs, and it is well. */
 export function isApplied(record: Pick<RecordSpec, 'kind'>): boolean {
   return APPLIED.has(record.kind)
+}
+
+const BESIDE: ReadonlySet<RecordKind> = new Set(['Approved', 'Suspended', 'Resumed', 'DriftDetected', 'DriftResolved'])
+
+/** Tells of something beside the way of a release: neither chooses one nor ends one. */
+export function isBeside(kind: RecordKind): boolean {
+  return BESIDE.has(kind)
 }
 
 /** Pure. `records` in order of sequence, all of one Delivery, all believed. */
@@ -72,7 +79,7 @@ export function summarize(records: readonly RecordSpec[]): RecordsSummary {
     release = releaseAfter(release, record)
     if (record.kind === 'Intent') openIntent = record
     else if (isApplied(record) || record.intent === openIntent?.sequence) openIntent = undefined
-    if (record.kind !== 'Intent') lastOutcome = record
+    if (record.kind !== 'Intent' && !isBeside(record.kind)) lastOutcome = record
     if (isApplied(record)) applied = record
     if (digest === undefined) continue
     if (record.kind === 'Intent' || isApplied(record)) {

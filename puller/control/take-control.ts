@@ -1,0 +1,76 @@
+import { timestamp } from '../clock.ts'
+import { answerError } from '../cluster/answer-error.ts'
+import type { Delivery } from '../kinds.ts'
+import { deliveryPath } from '../observe.ts'
+import type { Ledger } from '../records/ledger.ts'
+import type { Site } from '../site.ts'
+import { type Control, controlOf, holdEndFacts, suspensionFacts } from './control.ts'
+
+/** Field manager of the puller's own edits of a spec: an end time that has come takes its field with it. */
+const EXPIRY_MANAGER = 'waybill-expiry'
+
+export type TakenControl =
+  | { readonly kind: 'suspended'; readonly message: string; readonly lookInMs?: number }
+  /** The spec was edited just now: it is looked at again. */
+  | { readonly kind: 'edited' }
+  /** `delivery`: without what has expired. */
+  | { readonly kind: 'go'; readonly delivery: Delivery }
+
+/**
+ * What operators allow, before anything is asked: suspensions and ends of holds go on record, and what has expired is taken out of the spec.
+ * Where that may not be done, it is passed over.
+ * @throws WaybillError CLUSTER_*
+ */
+export async function takeControl(
+  site: Pick<Site, 'cluster' | 'clock' | 'log'>,
+  delivery: Delivery,
+  ledger: Ledger,
+): Promise<TakenControl> {
+  const nowMs = site.clock.nowMs()
+  const control = controlOf(delivery, nowMs)
+  // A chain that is broken is told of elsewhere, and takes no records.
+  if (ledger.summary.broken === undefined) {
+    const facts = suspensionFacts(delivery, control, ledger.summary, timestamp(site.clock))
+    if (facts !== undefined) await ledger.append(facts)
+  }
+  if (control.suspended !== undefined) return suspended(delivery, control.suspended, nowMs)
+  if (control.expired.length === 0) return { kind: 'go', delivery }
+  if (control.expired.includes('hold') && ledger.summary.broken === undefined) {
+    const facts = holdEndFacts(delivery, ledger.summary, timestamp(site.clock))
+    if (facts !== undefined) await ledger.append(facts)
+  }
+  return (await dropExpired(site, delivery, control)) ? { kind: 'edited' } : { kind: 'go', delivery: control.delivery }
+}
+
+function suspended(
+  { spec: { suspend } }: Delivery,
+  { untilMs, reason }: NonNullable<Control['suspended']>,
+  nowMs: number,
+): TakenControl {
+  const end = suspend?.until === undefined ? '' : ` until ${suspend.until}`
+  const why = reason === undefined ? '' : `: ${reason}`
+  const message = `hands off${end}, drift included${why}`
+  return { kind: 'suspended', message, ...(untilMs === undefined ? {} : { lookInMs: untilMs - nowMs }) }
+}
+
+/** False where the puller may not; true also where somebody else edited meanwhile, which is looked at then. */
+async function dropExpired(
+  { cluster, log }: Pick<Site, 'cluster' | 'log'>,
+  { namespace, name, resourceVersion }: Delivery,
+  { expired }: Control,
+): Promise<boolean> {
+  const answer = await cluster.request('puller', {
+    method: 'PATCH',
+    path: deliveryPath(namespace, name),
+    query: { fieldManager: EXPIRY_MANAGER },
+    contentType: 'application/merge-patch+json',
+    body: { metadata: { resourceVersion }, spec: Object.fromEntries(expired.map((field) => [field, null])) },
+  })
+  if (answer.status === 200 || answer.status === 404 || answer.status === 409) return true
+  if (answer.status !== 403 && answer.status !== 422) throw answerError(`Delivery ${namespace}/${name}`, answer)
+  log.warn(
+    { delivery: `${namespace}/${name}` },
+    `the puller may not take the expired ${expired.join(', ')} out of spec`,
+  )
+  return false
+}
