@@ -6,6 +6,7 @@ import { checkEnvironments } from './checks/environments.ts'
 import { checkIdentity } from './checks/identity.ts'
 import { checkImages } from './checks/images.ts'
 import { checkLimits } from './checks/limits.ts'
+import { checkOrdering } from './checks/ordering.ts'
 import { checkPolicies } from './checks/policies.ts'
 import { checkReplicas } from './checks/replicas.ts'
 import { checkReserved } from './checks/reserved.ts'
@@ -42,6 +43,7 @@ export function findFaults(rendered: Rendered, packageFile: PackageFile): readon
     ...checkSecrets(objects, packageFile.checks.secrets),
     ...checkImages(objects, packageFile.checks.images),
     ...checkReplicas(objects),
+    ...checkOrdering(rendered.environments),
     ...checkLimits(objects),
   ]
   return sorted(faults)

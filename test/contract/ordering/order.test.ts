@@ -91,7 +91,7 @@ test('a dependency in a ring is told once, with everything that is in the ring',
 
 test('nothing comes before its Namespace or its CRD, and an annotation that asks for it is a fault', () => {
   const definition: KubeObject = {
-    ...object('apiextensions.k8s.io/v1', 'CustomResourceDefinition', 'jugs.shop.example', {}, undefined),
+    ...object('apiextensions.k8s.io/v1', 'CustomResourceDefinition', 'jugs.shop.example'),
     spec: { group: 'shop.example', names: { kind: 'Jug' } },
   }
   const jug = object('shop.example/v1', 'Jug', 'one')
@@ -156,7 +156,7 @@ const acyclic = fc
     fc.record({
       kind: fc.constantFrom(['v1', 'ConfigMap'], ['v1', 'Pod'], ['apps/v1', 'Deployment'], ['v1', 'Namespace']),
       wave: fc.integer({ min: -3, max: 3 }),
-      inNamespace: fc.constantFrom(undefined, 'shop', 'other'),
+      inNamespace: fc.constantFrom('', 'shop', 'other'),
       after: fc.array(fc.nat(), { maxLength: 3 }),
       isShort: fc.boolean(),
     }),
@@ -166,12 +166,12 @@ const acyclic = fc
     const made: KubeObject[] = []
     for (const [i, { kind, wave, inNamespace, after, isShort }] of drawn.entries()) {
       const [apiVersion = '', kindName = ''] = kind
-      const at = kindName === 'Namespace' ? undefined : inNamespace
+      const at = kindName === 'Namespace' ? '' : inNamespace
       // A Namespace of the set that had to wait for what stands in it would be a ring.
       const others = kindName === 'Namespace' ? [] : made
       const named = after.flatMap((n) => {
         const one = others[n % Math.max(others.length, 1)]
-        return one === undefined ? [] : [reference(one, isShort && one.metadata.namespace === at)]
+        return one === undefined ? [] : [reference(one, isShort && (one.metadata.namespace ?? '') === at)]
       })
       const dependsOn = named.length === 0 ? {} : { 'depends-on': named.join(',') }
       const name = kindName === 'Namespace' && i === 0 ? 'shop' : `n${i}`
@@ -227,9 +227,9 @@ function object(
   kind: string,
   name: string,
   directives: Readonly<Record<string, string>> = {},
-  namespace: string | undefined = kind === 'CustomResourceDefinition' ? undefined : 'shop',
+  namespace = kind === 'CustomResourceDefinition' ? '' : 'shop',
 ): KubeObject {
-  const where = namespace === undefined ? {} : { namespace }
+  const where = namespace === '' ? {} : { namespace }
   return { apiVersion, kind, metadata: { name, ...where, annotations: annotations(directives) } }
 }
 
