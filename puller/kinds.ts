@@ -51,6 +51,9 @@ export const ANNOTATION = {
   release: 'waybill.dev/release',
 } as const
 
+/** On Deliveries that are to be deleted with what they delivered. */
+export const FINALIZER = 'waybill.dev/removal'
+
 /** Field manager of every write to a delivered object. */
 export const FIELD_MANAGER = 'waybill'
 
@@ -199,9 +202,9 @@ export const deliveryStatusSchema = z.object({
   plan: z.object({ digest: digestSchema, plan: digestSchema, at: z.string(), changes: changeListSchema }).optional(),
   /** What runs in the namespaces of `spec.unmanaged` that no Delivery owns, bounded. */
   unmanaged: z.object({ at: z.string(), objects: z.int(), listed: z.array(z.string().max(700)).max(50) }).optional(),
-  /** Up to which record each notification was delivered, by its name. */
+  /** Up to which record each notification was delivered, by its name, and why it is not delivered just now. */
   notified: z
-    .array(z.object({ name: z.string().max(63), sequence: z.int() }))
+    .array(z.object({ name: z.string().max(63), sequence: z.int(), error: z.string().max(2048).optional() }))
     .max(16)
     .optional(),
   /** What the newest comparison with the cluster found, bounded. */
@@ -232,6 +235,9 @@ export type Delivery = {
   readonly generation: number
   readonly resourceVersion: string
   readonly annotations: Readonly<Record<string, string>>
+  readonly finalizers?: readonly string[]
+  /** RFC 3339: since when it is being deleted. */
+  readonly deletedAt?: string
   readonly spec: DeliverySpec
   readonly status: DeliveryStatus
   /** The manager whose entry last changed the spec, as the API server's managedFields say, and when. */
@@ -248,10 +254,7 @@ const UNBUILT: readonly string[] = [
   'health',
   'force',
   'drift=report',
-  'prune.max',
   'unmanaged',
-  'deletion=delete',
-  'notifications',
 ]
 
 function unbuiltIn(spec: DeliverySpec): readonly string[] {

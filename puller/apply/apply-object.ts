@@ -3,12 +3,14 @@ import { hasCode } from '../../contract/errors.ts'
 import { answerReason } from '../cluster/answer.ts'
 import type { ClusterAnswer } from '../cluster/cluster-port.ts'
 import { objectUrl } from '../cluster/resources.ts'
+import type { InventoryEntry } from '../kinds.ts'
 import { claimOf } from '../plan/claim.ts'
 import { applyObject } from '../plan/dry-run.ts'
 import { isOurs } from '../plan/ownership.ts'
 import type { PlannedChange } from '../plan/plan.ts'
 import { judge } from '../plan/refusal.ts'
 import type { Applying, Outcome } from './applying.ts'
+import { moveOwnership } from './move-ownership.ts'
 
 /**
  * One write, as the account: a create that never takes over, or a change of exactly the object that was planned. Writes its uid, or that
@@ -21,6 +23,8 @@ export async function writeObject(applying: Applying, change: PlannedChange): Pr
   if (resource === undefined) return { object: name, result: 'failed', code: 'KIND_UNKNOWN', message: 'unknown kind' }
   const expecting = uid === undefined ? 'absent' : { uid }
   try {
+    const stopped = action === 'adopt' ? await moveOwnership(applying, change) : undefined
+    if (stopped !== undefined) return settleUpdate(book, change, stopped)
     const answer = await applyObject(cluster, context.account, resource, desired, expecting, { dryRun: false })
     if (action === 'create' && answer.status === 409 && (await isMadeByUs(applying, change)))
       return {
@@ -55,7 +59,7 @@ function settleCreate(book: Applying['book'], { desired }: PlannedChange, answer
   const uid = uidOf(answer)
   // Only a 201 proves that we created it.
   if (answer.status === 201 && uid !== undefined) {
-    book.set(key, { ...id, uid, state: 'created' })
+    book.set(key, { ...id, ...runOf(book.get(key)), uid, state: 'created' })
     return { object: name, result: 'created' }
   }
   if (answer.status === 409 || answer.status === 200) {
@@ -65,6 +69,10 @@ function settleCreate(book: Applying['book'], { desired }: PlannedChange, answer
   }
   if (isDefinite(answer)) book.delete(key)
   return judged(desired, answer, { update: false })
+}
+
+function runOf(entry: InventoryEntry | undefined): Pick<InventoryEntry, 'run'> {
+  return entry?.run === undefined ? {} : { run: entry.run }
 }
 
 function settleUpdate(book: Applying['book'], { desired, action }: PlannedChange, answer: ClusterAnswer): Outcome {

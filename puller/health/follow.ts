@@ -131,8 +131,7 @@ async function list(
 
 function showList(group: WatchGroup, items: readonly JsonObject[], board: HealthBoard): void {
   const found = new Set(items.flatMap((item) => show(group, item, false, board) ?? []))
-  for (const { key } of group.members)
-    if (!found.has(key)) board.set(key, { state: 'waiting', message: 'it is not there, or its ApplySet label is gone' })
+  for (const { key } of group.members) if (!found.has(key)) board.missing(key)
 }
 
 /** Items of a list come without apiVersion and kind. Returns the key of what was shown. */
@@ -141,7 +140,7 @@ function show({ resource }: WatchGroup, item: JsonObject, deleted: boolean, boar
   if (!isKubeObject(object)) return undefined
   const key = objectKey({ ...objectId(object), group: groupOf(object.apiVersion) })
   if (!board.has(key)) return undefined
-  if (deleted) board.set(key, { state: 'waiting', message: 'it was deleted' })
+  if (deleted) board.gone(key, object)
   else board.seen(key, object)
   return key
 }

@@ -1,6 +1,9 @@
 import type { KubeObject } from '../../contract/artifact/objects.ts'
 import type { DesiredObject } from '../plan/desired.ts'
-import { healthOf, type ObjectHealth } from './health.ts'
+import { isRemovedWhenFinished } from '../plan/runs.ts'
+import { hasEnded, healthOf, type ObjectHealth } from './health.ts'
+import { runOnce } from './health-rules.ts'
+import { HEALTHY } from './object-health.ts'
 
 /** `Deployment.apps shop/api`, and why in our own words. */
 export type HealthNote = { readonly object: string; readonly message: string }
@@ -14,23 +17,39 @@ export type Health = {
 
 /** How each of some objects stands, as the newest event said. */
 export class HealthBoard {
-  readonly #names = new Map<string, string>()
+  readonly #objects = new Map<string, DesiredObject>()
   readonly #states = new Map<string, ObjectHealth>()
   onChange: () => void = () => {}
 
   constructor(objects: readonly DesiredObject[]) {
-    for (const { key, name } of objects) {
-      this.#names.set(key, name)
-      this.#states.set(key, { state: 'waiting', message: 'not seen yet' })
+    for (const object of objects) {
+      this.#objects.set(object.key, object)
+      this.#states.set(object.key, { state: 'waiting', message: 'not seen yet' })
     }
   }
 
   has(key: string): boolean {
-    return this.#names.has(key)
+    return this.#objects.has(key)
   }
 
   seen(key: string, object: KubeObject): void {
-    this.set(key, healthOf(object))
+    this.set(key, this.#objects.get(key)?.runsOnce === true ? runOnce(object) : healthOf(object))
+  }
+
+  /** As it was when it was deleted: what had ended by then is not missed. */
+  gone(key: string, object: KubeObject): void {
+    if (hasEnded(object)) this.seen(key, { ...object, metadata: { ...object.metadata, deletionTimestamp: undefined } })
+    else this.set(key, { state: 'waiting', message: 'it was deleted' })
+  }
+
+  /** There is none of that name, or its label is gone. */
+  missing(key: string): void {
+    const object = this.#objects.get(key)
+    const mayHaveEnded = object !== undefined && !object.runsOnce && isRemovedWhenFinished(object)
+    this.set(
+      key,
+      mayHaveEnded ? HEALTHY : { state: 'waiting', message: 'it is not there, or its ApplySet label is gone' },
+    )
   }
 
   set(key: string, health: ObjectHealth): void {
@@ -52,7 +71,7 @@ export class HealthBoard {
 
   #notes(state: 'failed' | 'waiting'): readonly HealthNote[] {
     return [...this.#states].flatMap(([key, health]) =>
-      health.state === state ? [{ object: this.#names.get(key) ?? key, message: messageOf(health) }] : [],
+      health.state === state ? [{ object: this.#objects.get(key)?.name ?? key, message: messageOf(health) }] : [],
     )
   }
 }

@@ -119,6 +119,15 @@ export const job: HealthRule = (object) => {
   return status(object).startTime === undefined ? waiting('not started') : HEALTHY
 }
 
+/** A Job that runs once for a release: only its end says something. */
+export const runOnce: HealthRule = (object) => {
+  const failure = conditionOf(object, 'Failed')
+  if (failure?.status === 'True') return failed(`Failed${said(failure)}`)
+  if (conditionOf(object, 'Complete')?.status === 'True') return HEALTHY
+  if (conditionOf(object, 'Suspended')?.status === 'True') return waiting('suspended')
+  return waiting(status(object).startTime === undefined ? 'not started' : 'not finished')
+}
+
 /** As kstatus: a claim is waited for until it is bound, also where binding waits for a first Pod. */
 export const volumeClaim: HealthRule = (object) => {
   const { phase } = status(object)

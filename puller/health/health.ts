@@ -1,5 +1,6 @@
 import type { KubeObject } from '../../contract/artifact/objects.ts'
 import { groupOf } from '../../contract/artifact/objects.ts'
+import { endOf } from '../plan/runs.ts'
 import { conditionOf, isObserved, said } from './conditions.ts'
 import { failed, HEALTHY, type HealthRule, type ObjectHealth, waiting } from './object-health.ts'
 
@@ -67,6 +68,11 @@ const BUILT_IN = [
   'storage.k8s.io',
   'storagemigration.k8s.io',
 ]
+
+/** A Job that has come to its end, one way or the other. */
+export function hasEnded({ apiVersion, kind, ...object }: KubeObject): boolean {
+  return groupOf(apiVersion) === 'batch' && kind === 'Job' && endOf({ apiVersion, kind, ...object }) !== undefined
+}
 
 /** Says how an object stands, by the rules of its kind and of its own generation: never by what a controller saw of an older one. Pure. */
 export function healthOf(object: KubeObject): ObjectHealth {

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { type KubeObject, type ObjectId, objectId, objectKey, objectName } from '../../contract/artifact/objects.ts'
 import { isJsonObject, type Json, type JsonObject } from '../../contract/canonical-json.ts'
+import { readDirectives } from '../../contract/ordering/annotations.ts'
 import type { Resource } from '../cluster/cluster-port.ts'
 import { type CrdVersion, crdVersions } from '../cluster/resources.ts'
 import { ANNOTATION, GROUP, LABELS } from '../kinds.ts'
@@ -24,6 +25,8 @@ export type DesiredObject = {
   readonly kindInSet: boolean
   /** Index into the stages (puller/plan/stages.ts). */
   readonly stage: number
+  /** A Job that is to run once for each release. */
+  readonly runsOnce: boolean
 }
 
 /** By `${apiVersion} ${kind}`: what discovery said, undefined for what the server does not know. */
@@ -48,8 +51,11 @@ export function prepare(
     const placed = inNamespace(object, resource, context.delivery.namespace)
     const id = objectId(placed)
     const key = objectKey(id)
+    const runsOnce = readDirectives(placed).directives.run !== undefined
+    const claim = { [ANNOTATION.claim]: claimOf(context.claimKey, context.delivery.uid, key) }
+    const said = runsOnce ? { ...claim, [ANNOTATION.release]: context.digest } : claim
     return {
-      object: marked(placed, applySetId(context.delivery), claimOf(context.claimKey, context.delivery.uid, key)),
+      object: marked(placed, applySetId(context.delivery), said),
       id,
       key,
       name: objectName(id),
@@ -57,6 +63,7 @@ export function prepare(
       crd,
       kindInSet: known === undefined && crd !== undefined,
       stage: stageOf(id),
+      runsOnce,
     }
   })
 }
@@ -77,10 +84,10 @@ function inNamespace(object: KubeObject, resource: Resource | undefined, fallbac
   return { ...object, metadata: { ...placed, name: object.metadata.name } }
 }
 
-function marked(object: KubeObject, applySet: string, claim: string): KubeObject {
+function marked(object: KubeObject, applySet: string, said: Readonly<Record<string, string>>): KubeObject {
   const { metadata } = object
   const labels = { ...plain(metadata.labels), [LABELS.partOf]: applySet }
-  const annotations = { ...plain(metadata.annotations), [ANNOTATION.claim]: claim }
+  const annotations = { ...plain(metadata.annotations), ...said }
   return { ...object, metadata: { ...metadata, labels, annotations } }
 }
 

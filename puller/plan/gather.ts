@@ -1,23 +1,30 @@
 import { type KubeObject, objectKey } from '../../contract/artifact/objects.ts'
 import { AccessReviews } from '../cluster/access.ts'
 import type { Cluster } from '../cluster/cluster-port.ts'
-import { inParallel } from '../cluster/in-parallel.ts'
+import { AT_ONCE, inParallel } from '../cluster/in-parallel.ts'
 import { resolveResources } from '../cluster/resolve-resources.ts'
+import type { Known } from '../drift/known.ts'
 import type { InventoryEntry } from '../kinds.ts'
 import { claimOf } from './claim.ts'
 import { deferralOf, isRoleAbsent, type SetFacts, setFacts } from './deferral.ts'
-import { type DesiredObject, prepare } from './desired.ts'
+import { type DesiredObject, prepare, type ResourceMap } from './desired.ts'
+import { differenceOf } from './diff.ts'
 import { dryRunObject } from './dry-run.ts'
+import { ignoreTest } from './ignore.ts'
 import type { Inventory } from './inventory.ts'
 import { leaveToOthers } from './leave-to-others.ts'
 import { type LookedEntry, lookAtLeftover } from './leftovers.ts'
 import { type Live, lookAt } from './live.ts'
+import { lookAtAll } from './look-at-all.ts'
 import { otherDeliveries } from './other-deliveries.ts'
 import { isOurs } from './ownership.ts'
 import type { PlanContext } from './plan-context.ts'
 import type { Refusal } from './refusal.ts'
+import { foreseeReplacement, mayReplace } from './replacement.ts'
+import { type RunState, runStateOf } from './runs.ts'
 import { SchemaCheck } from './schema-check.ts'
 
+export { AT_ONCE } from '../cluster/in-parallel.ts'
 export type { LookedEntry } from './leftovers.ts'
 
 /** What the cluster said of one desired object. */
@@ -33,6 +40,10 @@ export type Looked = {
   readonly refusal?: Refusal
   /** Its API does not answer: neither yes nor no. */
   readonly failure?: Refusal
+  /** Of a Job that runs once: it ran already, or what is there ran for another release. */
+  readonly run?: RunState
+  /** It gives way to a new one of its name, which the server would take. */
+  readonly replace?: true
   /** The other Delivery that owns it, where one does. */
   readonly otherDelivery?: string
 }
@@ -46,9 +57,6 @@ export type Gathered = {
   readonly leftovers: readonly LookedEntry[]
 }
 
-/** Requests in flight at once: more does not make the API server faster (FACTS.md: 16 and 32 take the same time). */
-export const AT_ONCE = 16
-
 type Asking = {
   readonly context: PlanContext
   readonly inventory: Inventory
@@ -58,8 +66,21 @@ type Asking = {
   readonly signal: AbortSignal | undefined
 }
 
+/** What earlier looks, writes and watches left, so that not everything has to be asked for. */
+export type Recall = Known & {
+  /** These objects as the last look prepared them, where it wanted the same. */
+  prepared(objects: readonly KubeObject[]): readonly DesiredObject[] | undefined
+  prepare(
+    objects: readonly KubeObject[],
+    resources: ResourceMap,
+    make: () => readonly DesiredObject[],
+  ): readonly DesiredObject[]
+  /** Called before anything is asked as the account. */
+  beforeAsking?(): Promise<void>
+}
+
 /**
- * Looks, as the account, and writes nothing: for each object GET and a server dry run, access reviews and schemas for
+ * Looks, as the account, and writes nothing: for each object that is not known to be as it is wanted what is there and a server dry run, access reviews and schemas for
  * what cannot be dry-run yet; for each entry that is no longer desired GET and a dry-run delete.
  * @throws WaybillError CLUSTER_UNREACHABLE, CLUSTER_AUTH; what concerns one object is data
  */
@@ -68,7 +89,7 @@ export async function gather(
   objects: readonly KubeObject[],
   inventory: Inventory,
   cluster: Cluster,
-  { signal }: { readonly signal?: AbortSignal } = {},
+  { signal, recall }: { readonly signal?: AbortSignal; readonly recall?: Recall | undefined } = {},
 ): Promise<Gathered> {
   const asking: Asking = {
     context,
@@ -78,29 +99,121 @@ export async function gather(
     reviews: new AccessReviews(cluster, context.account),
     signal,
   }
+  const remembered = settledBefore(asking, objects, recall)
+  if (remembered !== undefined) return { objects: remembered, leftovers: [] }
   const { resources, broken } = await resolveResources(cluster, objects)
-  const prepared = prepare(objects, context, resources)
-  const lives = await inParallel(prepared, AT_ONCE, (one) => lookAt(cluster, context.account, one, broken, signal))
-  const desired = prepared.map((one, i) => leaveToOthers(context.ignore, one, lives[i]?.object))
-  const facts = setFacts(desired.map((one, i) => ({ desired: one, absent: isAbsent(lives[i]) })))
-  const others = await othersIfNeeded(asking, desired, lives)
-  const looked = await inParallel(desired, AT_ONCE, async (one, i): Promise<Looked> => {
-    const live = lives[i] ?? {}
-    const seen = { desired: one, live: live.object, dryRun: undefined }
-    if (live.refusal !== undefined) return { ...seen, refusal: live.refusal }
-    if (live.failure !== undefined) return { ...seen, failure: live.failure }
-    const otherDelivery = others.get(one.key)
-    if (otherDelivery !== undefined) return { ...seen, otherDelivery }
-    const foreign = live.object !== undefined && !isOursHere(asking, one, live.object)
-    if (foreign && context.adopt === 'never') return seen
-    return { ...seen, ...(await foresee(asking, one, live.object, facts)) }
-  })
-  const kept = new Set(desired.map(({ key }) => key))
+  const make = () => prepare(objects, context, resources)
+  const prepared = recall === undefined ? make() : recall.prepare(objects, resources, make)
+  const settled = new Map(prepared.flatMap((one) => asPair(one.key, settledNow(asking, one, recall))))
+  const unknown = prepared.filter(({ key }) => !settled.has(key))
+  await recall?.beforeAsking?.()
+  const lives = new Map(await lookAtAll(asking, unknown, broken))
+  const isThere = (one: DesiredObject) => settled.has(one.key) || !isAbsent(lives.get(one.key))
+  const facts = setFacts(prepared.map((one) => ({ desired: one, absent: !isThere(one) })))
+  const lookAtThese = async (these: readonly DesiredObject[]) => {
+    const desired = these.map((one) => leaveToOthers(context.ignore, one, lives.get(one.key)?.object))
+    const others = await othersIfNeeded(asking, desired, lives)
+    const looked = await inParallel(desired, AT_ONCE, (one) =>
+      lookAtOne(asking, one, lives.get(one.key) ?? {}, { others, facts }),
+    )
+    return looked.map((one, i) => settle(asking, these[i], one, recall))
+  }
+  const first = await lookAtThese(unknown)
+  // What was taken for absent and cannot simply be created may be there after all.
+  const doubted = unknown.filter((one, i) => lives.get(one.key)?.assumed === true && isDoubtful(first[i]))
+  for (const { key, ...seen } of await inParallel(doubted, AT_ONCE, async (one) => ({
+    key: one.key,
+    ...(await lookAt(cluster, context.account, one, broken, signal)),
+  })))
+    lives.set(key, seen)
+  const there = doubted.filter(({ key }) => !isAbsent(lives.get(key)))
+  const second = there.length === 0 ? [] : await lookAtThese(there)
+  const looked = new Map([...first, ...second].map((one) => [one.desired.key, one]))
+  const kept = new Set(prepared.map(({ key }) => key))
   const leaving = context.prune.enabled ? [...inventory.entries.values()].filter((e) => !kept.has(objectKey(e))) : []
   const leftovers = await inParallel(leaving, AT_ONCE, (entry) =>
     lookAtLeftover(cluster, context.account, entry, isClaimedWith(asking, entry), signal),
   )
-  return { objects: looked, leftovers }
+  return { objects: prepared.flatMap(({ key }) => settled.get(key) ?? looked.get(key) ?? []), leftovers }
+}
+
+function asPair<T>(key: string, value: T | undefined): [string, T][] {
+  return value === undefined ? [] : [[key, value]]
+}
+
+/** Everything, where the last look wanted the same and all of it is known to be so: nobody has to be asked. */
+function settledBefore(
+  asking: Asking,
+  objects: readonly KubeObject[],
+  recall: Recall | undefined,
+): readonly Looked[] | undefined {
+  const prepared = recall?.prepared(objects)
+  if (prepared === undefined) return undefined
+  const { context, inventory } = asking
+  const keys = new Set(prepared.map(({ key }) => key))
+  if (context.prune.enabled && [...inventory.entries.keys()].some((key) => !keys.has(key))) return undefined
+  const looked = prepared.flatMap((one) => settledNow(asking, one, recall) ?? [])
+  return looked.length === prepared.length ? looked : undefined
+}
+
+/** Of one object, what needs no question. */
+function settledNow(asking: Asking, one: DesiredObject, recall: Recall | undefined): Looked | undefined {
+  const live = recall?.converged(one)
+  if (live === undefined || !isOursHere(asking, one, live)) return undefined
+  const run = runHere(asking, one, live)
+  return { desired: one, live, dryRun: undefined, ...(run === 'done' || run === 'failed' ? { run } : {}) }
+}
+
+/** Remembers what is as it is wanted, and lets go of what the plan does not need: there may be ten thousand. */
+function settle(
+  asking: Asking,
+  prepared: DesiredObject | undefined,
+  looked: Looked,
+  recall: Recall | undefined,
+): Looked {
+  const { desired, live, dryRun } = looked
+  if (live === undefined) return { ...looked, dryRun: undefined }
+  if (dryRun === undefined || prepared === undefined || !isOursHere(asking, desired, live)) return looked
+  const ignored = ignoreTest(asking.context.ignore, { id: desired.id, declared: desired.object })
+  const { fields, manager } = differenceOf(live, dryRun, ignored)
+  if (fields.length > 0) {
+    recall?.differs(prepared, manager)
+    return looked
+  }
+  recall?.compared(prepared, live)
+  const { managedFields: _, ...metadata } = live.metadata
+  const { apiVersion, kind } = live
+  return { ...looked, live: { apiVersion, kind, metadata: { ...metadata, name: desired.id.name } }, dryRun: undefined }
+}
+
+function isDoubtful(looked: Looked | undefined): boolean {
+  return (
+    looked?.refusal !== undefined ||
+    looked?.failure !== undefined ||
+    looked?.deferred === 'role' ||
+    looked?.deferred === 'reference'
+  )
+}
+
+async function lookAtOne(
+  asking: Asking,
+  one: DesiredObject,
+  live: Live,
+  { others, facts }: { readonly others: ReadonlyMap<string, string>; readonly facts: SetFacts },
+): Promise<Looked> {
+  const { cluster, context, signal } = asking
+  const seen = { desired: one, live: live.object, dryRun: undefined }
+  if (live.refusal !== undefined) return { ...seen, refusal: live.refusal }
+  if (live.failure !== undefined) return { ...seen, failure: live.failure }
+  const run = runHere(asking, one, live.object)
+  if (run === 'done' || run === 'failed') return { ...seen, run }
+  const otherDelivery = others.get(one.key)
+  if (otherDelivery !== undefined) return { ...seen, otherDelivery }
+  const foreign = live.object !== undefined && !isOursHere(asking, one, live.object)
+  if (foreign && context.adopt === 'never') return seen
+  if (run === 'stale' && live.object !== undefined)
+    return { ...seen, run, ...(await foreseeReplacement(cluster, context.account, one, live.object, signal)) }
+  return { ...seen, ...(await foresee(asking, one, live.object, facts)) }
 }
 
 function isAbsent(live: Live | undefined): boolean {
@@ -111,6 +224,12 @@ function isOursHere({ context, inventory }: Asking, { key }: DesiredObject, live
   return isOurs(inventory.entries.get(key), live, claimOf(context.claimKey, context.delivery.uid, key))
 }
 
+function runHere(asking: Asking, one: DesiredObject, object: KubeObject | undefined): RunState | undefined {
+  const { context, inventory } = asking
+  const isOurs = object !== undefined && isOursHere(asking, one, object)
+  return runStateOf(context, one, inventory.entries.get(one.key), { object, isOurs })
+}
+
 function isClaimedWith({ context }: Asking, entry: InventoryEntry): (live: KubeObject) => boolean {
   return (live) => isOurs(entry, live, claimOf(context.claimKey, context.delivery.uid, objectKey(entry)))
 }
@@ -119,10 +238,10 @@ function isClaimedWith({ context }: Asking, entry: InventoryEntry): (live: KubeO
 async function othersIfNeeded(
   asking: Asking,
   desired: readonly DesiredObject[],
-  lives: readonly Live[],
+  lives: ReadonlyMap<string, Live>,
 ): Promise<ReadonlyMap<string, string>> {
-  const foreign = desired.filter((one, i) => {
-    const live = lives[i]?.object
+  const foreign = desired.filter((one) => {
+    const live = lives.get(one.key)?.object
     return live !== undefined && !isOursHere(asking, one, live)
   })
   if (foreign.length === 0) return new Map()
@@ -130,7 +249,7 @@ async function othersIfNeeded(
   return new Map(foreign.flatMap(({ key }) => (all.has(key) ? [[key, all.get(key) ?? '']] : [])))
 }
 
-type Foreseen = Pick<Looked, 'dryRun' | 'deferred' | 'refusal' | 'failure'>
+type Foreseen = Pick<Looked, 'dryRun' | 'deferred' | 'refusal' | 'failure' | 'replace'>
 
 /** What our apply would do, from a dry run or, where that has to wait, from access reviews and schemas. */
 async function foresee(
@@ -147,6 +266,8 @@ async function foresee(
   const dryRun = await dryRunObject(cluster, context.account, resource, desired, expecting, schemas, signal)
   if ('result' in dryRun) return { dryRun: dryRun.result }
   const { answer, verdict } = dryRun
+  if (live !== undefined && isOursHere(asking, desired, live) && mayReplace(context, desired, verdict))
+    return foreseeReplacement(cluster, context.account, desired, live, signal)
   // The CRD in the set may say something else than the one in the cluster.
   if (desired.crd !== undefined && [400, 422, 500].includes(answer.status)) return review(asking, desired, 'kind')
   if (isRoleAbsent(desired, facts) && [403, 404].includes(answer.status)) return review(asking, desired, 'role')

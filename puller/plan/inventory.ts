@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { objectKey } from '../../contract/artifact/objects.ts'
 import { isJsonObject, type Json, type JsonObject } from '../../contract/canonical-json.ts'
 import { type ErrorCode, WaybillError } from '../../contract/errors.ts'
@@ -115,7 +116,7 @@ export function isStored(inventory: Inventory, entries: readonly InventoryEntry[
 }
 
 function isSame(a: InventoryEntry | undefined, b: InventoryEntry | undefined): boolean {
-  return a !== undefined && b !== undefined && a.uid === b.uid && a.state === b.state
+  return a !== undefined && b !== undefined && a.uid === b.uid && a.state === b.state && isDeepStrictEqual(a.run, b.run)
 }
 
 type Room = { readonly shard: InventoryShard | undefined; readonly index: number; readonly keys: string[] }
@@ -146,7 +147,7 @@ async function storeShard(
   entries: readonly InventoryEntry[],
 ): Promise<InventoryShard> {
   const name = shard?.name ?? shardName(delivery, index)
-  const listed: Json = entries.map(({ uid, ...entry }) => ({ ...entry, ...(uid !== undefined && { uid }) }))
+  const listed: Json = entries.map(storedEntry)
   const body = {
     apiVersion: API_VERSION,
     kind: 'DeliveryInventory',
@@ -165,6 +166,14 @@ async function storeShard(
   if (answer.status !== 200 && answer.status !== 201) throw failure(answer, 'writing the inventory')
   const { resourceVersion } = parseShard(answer.body)
   return { name, index, resourceVersion, keys: new Set(entries.map((entry) => objectKey(entry))) }
+}
+
+function storedEntry({ uid, run, ...entry }: InventoryEntry): JsonObject {
+  return {
+    ...entry,
+    ...(uid !== undefined && { uid }),
+    ...(run !== undefined && { run: { ...run, ended: run.ended } }),
+  }
 }
 
 /** What is cut must not end in what no part of a name may end in. */

@@ -1,24 +1,27 @@
-import { objectName } from '../../contract/artifact/objects.ts'
+import { type KubeObject, objectName } from '../../contract/artifact/objects.ts'
+import { objectUrl } from '../cluster/resources.ts'
 import type { Change, InventoryEntry } from '../kinds.ts'
 import { claimOf } from './claim.ts'
 import { applySetId, type DesiredObject } from './desired.ts'
 import { differenceOf } from './diff.ts'
 import type { Deferral, Gathered, Looked, LookedEntry } from './gather.ts'
-import { type PruneFacts, pruneRefusals } from './guards.ts'
+import { deletionGroups, groupOrder, type PlanGroup, planGroups } from './groups.ts'
+import { type PruneFacts, pruneAsked, pruneRefusals } from './guards.ts'
 import { ignoreTest } from './ignore.ts'
 import { type Inventory, isStored } from './inventory.ts'
 import { isOurs, managersOf, ownersOf } from './ownership.ts'
 import type { PlanContext } from './plan-context.ts'
 import type { Refusal } from './refusal.ts'
-import { STAGE_COUNT, stageOf } from './stages.ts'
+import { cleanedUpAfter, endOf, runBegun } from './runs.ts'
+import { adoptionOf } from './take-over.ts'
 
 /** One write to one object. */
 export type PlannedChange = {
-  readonly action: 'create' | 'configure' | 'adopt'
+  readonly action: 'create' | 'configure' | 'adopt' | 'replace'
   readonly desired: DesiredObject
   /** Of the live object that is changed: another one of that name is never written to. Absent for a create. */
   readonly uid?: string
-  /** Still to be dry-run before its stage, once this is there. */
+  /** Still to be dry-run before its group, once this is there. */
   readonly deferred?: Deferral
 }
 
@@ -29,25 +32,30 @@ export type PlannedDelete = {
   readonly path: string
   readonly uid: string
   readonly resourceVersion: string
-  readonly stage: number
+  /** Its annotation asks for a person's confirmation. */
+  readonly confirm?: true
+  /** A run that is cleaned up: the inventory goes on knowing of it. */
+  readonly isCleanup?: true
 }
 
 /** What would be done. `waybill plan` prints it and stops. */
 export type Plan = {
-  /** Writes in order; those inside a stage in parallel. */
-  readonly stages: readonly (readonly PlannedChange[])[]
+  /** In the order of writing. */
+  readonly groups: readonly PlanGroup[]
   /** In the order of deletion. */
   readonly deletes: readonly PlannedDelete[]
+  /** The same in their groups, each to be gone before the next is deleted; with what is being deleted already. */
+  readonly deletionGroups: readonly (readonly PlannedDelete[])[]
   /** Any of these: nothing may be written. */
   readonly refusals: readonly Refusal[]
-  /** Objects whose API does not answer: the others go on, later stages and prune do not. */
-  readonly failures: readonly (Refusal & { readonly stage: number })[]
+  /** Objects whose API does not answer, and runs that failed: the others go on, later groups and prune do not. */
+  readonly failures: readonly (Refusal & { readonly group: number })[]
   /** Sorted by object; never a value. */
   readonly changes: readonly Change[]
   /** Those of the changes that would undo what others did to objects of ours, with declared and found values; where no release asks for them, that is drift. */
   readonly undoing: readonly Change[]
   readonly unchanged: readonly DesiredObject[]
-  /** All desired objects, for waitHealthy. */
+  /** What has to be healthy: all that is desired but what ran for this release already. */
   readonly desired: readonly DesiredObject[]
   /** The inventory as it must be before the first write. */
   readonly ahead: readonly InventoryEntry[]
@@ -61,6 +69,8 @@ export type Plan = {
 type Decision =
   | { readonly kind: 'refused' | 'failed'; readonly refusal: Refusal }
   | { readonly kind: 'unchanged'; readonly entry: InventoryEntry }
+  /** It ran, and is not made again. */
+  | { readonly kind: 'done'; readonly cleanup?: PlannedDelete }
   | {
       readonly kind: 'change'
       readonly planned: PlannedChange
@@ -74,7 +84,7 @@ type Leaving =
   /** Nothing of ours is there any more. */
   | { readonly kind: 'gone' }
   | { readonly kind: 'forget'; readonly change: Change }
-  | { readonly kind: 'finalizing'; readonly name: string }
+  | { readonly kind: 'finalizing'; readonly name: string; readonly planned: PlannedDelete }
   | { readonly kind: 'delete'; readonly planned: PlannedDelete }
 
 /**
@@ -87,9 +97,16 @@ export function planChanges(context: PlanContext, gathered: Gathered, inventory:
   const planned = decided.flatMap(({ decision }) => (decision.kind === 'change' ? [decision] : []))
   const deletes = left.flatMap(({ leaving }) => (leaving.kind === 'delete' ? [leaving.planned] : []))
   const forgotten = left.flatMap(({ leaving }) => (leaving.kind === 'forget' ? [leaving.change] : []))
+  const desired = decided.map(({ looked }) => looked.desired)
+  const order = groupOrder(desired, context.delivery.namespace)
+  const done = new Set(
+    decided.flatMap(({ looked, decision }) => (decision.kind === 'done' ? [looked.desired.key] : [])),
+  )
+  const cleanups = decided.flatMap(({ decision }) => (decision.kind === 'done' ? (decision.cleanup ?? []) : []))
   const guarded = pruneFacts(decided.length, deletes, inventory)
   const refusals = [
     ...duplicates(gathered.objects),
+    ...order.refusals,
     ...[...decided.map(({ decision }) => decision), ...left.map(({ leaving }) => leaving)].flatMap((made) =>
       made.kind === 'refused' ? [made.refusal] : [],
     ),
@@ -97,21 +114,24 @@ export function planChanges(context: PlanContext, gathered: Gathered, inventory:
   ]
   const failures = [
     ...decided.flatMap(({ looked, decision }) =>
-      decision.kind === 'failed' ? [{ ...decision.refusal, stage: looked.desired.stage }] : [],
+      decision.kind === 'failed' ? [{ ...decision.refusal, group: order.groupOf.get(looked.desired.key) ?? 0 }] : [],
     ),
-    ...left.flatMap(({ leaving }) => (leaving.kind === 'failed' ? [{ ...leaving.refusal, stage: STAGE_COUNT }] : [])),
+    ...left.flatMap(({ leaving }) => (leaving.kind === 'failed' ? [{ ...leaving.refusal, group: order.count }] : [])),
   ]
   const changes = [
     ...planned.map(({ change }) => change),
-    ...deletes.map(({ name }): Change => ({ action: 'delete', object: name })),
+    ...[...deletes, ...cleanups].map(({ name }): Change => ({ action: 'delete', object: name })),
     ...forgotten,
   ].sort(byObject)
   const ahead = entriesAhead(context, decided, left, inventory)
   return {
-    stages: Array.from({ length: STAGE_COUNT }, (_, stage) =>
-      planned.map(({ planned }) => planned).filter(({ desired }) => desired.stage === stage),
+    groups: planGroups(
+      order,
+      desired,
+      planned.map(({ planned }) => planned),
+      done,
     ),
-    deletes: deletes.sort((a, b) => b.stage - a.stage),
+    ...inOrder(left, cleanups),
     refusals,
     failures,
     changes: changes.map(withoutValues),
@@ -120,18 +140,28 @@ export function planChanges(context: PlanContext, gathered: Gathered, inventory:
       .map(({ change }) => change)
       .sort(byObject),
     unchanged: decided.flatMap(({ looked, decision }) => (decision.kind === 'unchanged' ? [looked.desired] : [])),
-    desired: gathered.objects.map(({ desired }) => desired),
+    desired: desired.filter(({ key }) => !done.has(key)),
     ahead,
     finalizing: left.flatMap(({ leaving }) => (leaving.kind === 'finalizing' ? [leaving.name] : [])),
-    isNoop: refusals.length === 0 && failures.length === 0 && changes.length === 0 && isStored(inventory, ahead),
+    isNoop:
+      refusals.length === 0 &&
+      failures.length === 0 &&
+      changes.length === 0 &&
+      !decided.some(({ looked, decision }) => isRunOpen(looked, decision)) &&
+      isStored(inventory, ahead),
   }
+}
+
+/** A run of this release whose end is not in the inventory yet. */
+function isRunOpen({ desired, run }: Looked, { kind }: Decision): boolean {
+  return desired.runsOnce && kind === 'unchanged' && run !== 'failed'
 }
 
 /** Entries that may never have become objects do not make a prune look smaller. */
 function pruneFacts(desired: number, deletes: readonly PlannedDelete[], inventory: Inventory): PruneFacts {
   const made = [...inventory.entries.values()].filter(({ state }) => state !== 'pending').length
   const proven = deletes.filter(({ entry }) => entry.state === 'pending').length
-  return { desired, entries: made + proven, deletes: deletes.map(({ entry }) => entry) }
+  return { desired, entries: made + proven, deletes }
 }
 
 /** A change of what we applied, or the creation of what we created already. */
@@ -142,6 +172,21 @@ function isUndoing({ action, desired }: PlannedChange, { fields = [] }: Change, 
 
 function withoutValues({ values: _, ...change }: Change): Change {
   return change
+}
+
+/** What is cleaned up after its run is in nobody's way: it goes last. */
+function inOrder(
+  left: readonly { readonly looked: LookedEntry; readonly leaving: Leaving }[],
+  cleanups: readonly PlannedDelete[],
+): Pick<Plan, 'deletes' | 'deletionGroups'> {
+  const going = left.flatMap(({ looked: { live }, leaving }) =>
+    live !== undefined && (leaving.kind === 'delete' || leaving.kind === 'finalizing')
+      ? [{ planned: leaving.planned, live }]
+      : [],
+  )
+  const finalizing = new Set(left.flatMap(({ leaving }) => (leaving.kind === 'finalizing' ? [leaving.planned] : [])))
+  const groups = [...deletionGroups(going), ...(cleanups.length === 0 ? [] : [cleanups])]
+  return { deletionGroups: groups, deletes: groups.flat().filter((planned) => !finalizing.has(planned)) }
 }
 
 function byObject(a: Change, b: Change): number {
@@ -163,6 +208,8 @@ function decide(context: PlanContext, looked: Looked, inventory: Inventory): Dec
   const entry = inventory.entries.get(desired.key)
   const { id, name, key } = desired
   if (failure !== undefined) return { kind: 'failed', refusal: failure }
+  if (looked.run === 'done') return { kind: 'done', ...cleanupOf(context, looked, inventory) }
+  if (looked.run === 'failed' && live === undefined) return { kind: 'failed', refusal: failedRun(name) }
   const deferred = looked.deferred === undefined ? {} : { deferred: looked.deferred }
   if (live === undefined) {
     if (refusal !== undefined) return { kind: 'refused', refusal }
@@ -170,7 +217,7 @@ function decide(context: PlanContext, looked: Looked, inventory: Inventory): Dec
       kind: 'change',
       planned: { action: 'create', desired, ...deferred },
       change: { action: 'create', object: name },
-      entry: { ...id, state: 'pending' },
+      entry: { ...id, state: 'pending', ...runBegun(context, desired) },
     }
   }
   const uid = String(live.metadata.uid)
@@ -178,9 +225,18 @@ function decide(context: PlanContext, looked: Looked, inventory: Inventory): Dec
   const owned = ours ? undefined : takeoverRefusal(context, looked)
   if (owned !== undefined) return { kind: 'refused', refusal: owned }
   if (refusal !== undefined) return { kind: 'refused', refusal }
-  const kept: InventoryEntry = { ...id, uid, state: ours && entry?.state !== 'adopted' ? 'created' : 'adopted' }
+  const state = ours && entry?.state !== 'adopted' ? 'created' : 'adopted'
+  const kept: InventoryEntry = { ...id, uid, state, ...(ours ? runKept(context, looked, entry) : {}) }
+  if (ours && looked.replace === true)
+    return {
+      kind: 'change',
+      planned: { action: 'replace', desired, uid },
+      change: { action: 'replace', object: name },
+      entry: kept,
+    }
   const ignored = ignoreTest(context.ignore, { id, declared: desired.object })
-  const difference = dryRun === undefined ? { fields: [] } : differenceOf(live, dryRun, ignored)
+  const compare = ours ? differenceOf : adoptionOf
+  const difference = dryRun === undefined ? { fields: [] } : compare(live, dryRun, ignored)
   if (ours && looked.deferred === undefined && difference.fields.length === 0) return { kind: 'unchanged', entry: kept }
   const action = ours ? 'configure' : 'adopt'
   return {
@@ -189,6 +245,30 @@ function decide(context: PlanContext, looked: Looked, inventory: Inventory): Dec
     change: { action, object: name, ...difference, fields: [...difference.fields] },
     entry: kept,
   }
+}
+
+/** How a run that is in the inventory goes on, or begins to be known there. */
+function runKept(context: PlanContext, { desired, run }: Looked, entry: InventoryEntry | undefined) {
+  const isKnown = entry?.run !== undefined && (entry.run.digest === context.digest || context.ranBefore === true)
+  return isKnown && run !== 'stale' ? { run: entry.run } : context.ranBefore === true ? {} : runBegun(context, desired)
+}
+
+function failedRun(object: string): Refusal {
+  return { object, code: 'HEALTH_FAILED', message: 'its run for this release failed, or was removed before its end was seen' }
+}
+
+/** A run that ended, and whose clean-up a crash kept us from. */
+function cleanupOf(context: PlanContext, { desired, live }: Looked, inventory: Inventory): { cleanup?: PlannedDelete } {
+  const { key, name, id, resource } = desired
+  const entry = inventory.entries.get(key)
+  if (live === undefined || entry === undefined || resource === undefined || !cleanedUpAfter(desired, endOf(live)))
+    return {}
+  if (!isOurs(entry, live, claimOf(context.claimKey, context.delivery.uid, key))) return {}
+  return { cleanup: { entry, key, name, path: objectUrl(resource, id), ...exactly(live), isCleanup: true } }
+}
+
+function exactly({ metadata }: KubeObject): Pick<PlannedDelete, 'uid' | 'resourceVersion'> {
+  return { uid: String(metadata.uid), resourceVersion: String(metadata.resourceVersion) }
 }
 
 /** Why an object that is not ours is not taken over; undefined: `adopt` allows it. Two Deliveries never own one object. */
@@ -212,11 +292,12 @@ function leave(context: PlanContext, { entry, key, live, path, refusal, failure 
   const name = objectName(entry)
   if (!isOurs(entry, live, claimOf(context.claimKey, context.delivery.uid, key)))
     return entry.uid === undefined ? { kind: 'gone' } : { kind: 'forget', change: { action: 'forget', object: name } }
-  if (live.metadata.deletionTimestamp !== undefined) return { kind: 'finalizing', name }
+  const asked = pruneAsked(live)
+  if (asked === 'never') return { kind: 'forget', change: { action: 'forget', object: name } }
+  const planned = { entry, key, name, path, ...exactly(live), ...(asked === 'confirm' && { confirm: true as const }) }
+  if (live.metadata.deletionTimestamp !== undefined) return { kind: 'finalizing', name, planned }
   if (refusal !== undefined) return { kind: 'refused', refusal }
-  const { uid, resourceVersion } = live.metadata
-  const exact = { uid: String(uid), resourceVersion: String(resourceVersion) }
-  return { kind: 'delete', planned: { entry, key, name, path, ...exact, stage: stageOf(entry) } }
+  return { kind: 'delete', planned }
 }
 
 function entriesAhead(

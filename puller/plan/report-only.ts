@@ -2,25 +2,31 @@ import { objectKey } from '../../contract/artifact/objects.ts'
 import { type Inventory, isStored } from './inventory.ts'
 import type { Plan } from './plan.ts'
 
-/** The plan without what would undo what others did: that is left as it is found, in the cluster and in the inventory. Pure. */
+/**
+ * The plan without what would undo what others did: that is left as it is found, in the cluster and in the inventory; what is gone is not
+ * waited for. Pure.
+ */
 export function withoutUndoing(plan: Plan, inventory: Inventory): Plan {
   const left = new Set(plan.undoing.map(({ object }) => object))
-  const stays = (name: string) => !left.has(name)
-  const stages = plan.stages.map((stage) => stage.filter(({ desired }) => stays(desired.name)))
-  const kept = new Set(plan.desired.filter(({ name }) => !stays(name)).map(({ key }) => key))
+  const gone = new Set(plan.undoing.filter(({ action }) => action === 'create').map(({ object }) => object))
+  const kept = new Set(plan.desired.filter(({ name }) => left.has(name)).map(({ key }) => key))
   const ahead = plan.ahead.map((entry) => {
     const key = objectKey(entry)
     return (kept.has(key) ? inventory.entries.get(key) : undefined) ?? entry
   })
-  const changes = plan.changes.filter(({ object }) => stays(object))
+  const changes = plan.changes.filter(({ object }) => !left.has(object))
+  const isNoop =
+    plan.refusals.length === 0 && plan.failures.length === 0 && changes.length === 0 && isStored(inventory, ahead)
   return {
     ...plan,
-    stages,
+    groups: plan.groups.map((group) => ({
+      changes: group.changes.filter(({ desired }) => !left.has(desired.name)),
+      members: group.members.filter(({ name }) => !gone.has(name)),
+    })),
     changes,
     undoing: [],
+    desired: plan.desired.filter(({ name }) => !gone.has(name)),
     ahead,
-    desired: plan.desired.filter(({ name }) => stays(name)),
-    isNoop:
-      plan.refusals.length === 0 && plan.failures.length === 0 && changes.length === 0 && isStored(inventory, ahead),
+    isNoop,
   }
 }

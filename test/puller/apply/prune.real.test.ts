@@ -80,6 +80,12 @@ test('a prune above maxPercent is refused until a person confirms exactly this d
   assert.equal(applied?.outcomes.filter(({ result }) => result === 'deleted').length, 2)
 })
 
+async function released(path: string): Promise<boolean> {
+  const contentType = 'application/merge-patch+json'
+  assert.equal(await exists(path), true, 'a claim is gone before its protection is')
+  return (await plane.api('PATCH', path, { body: { metadata: { finalizers: null } }, contentType })).status === 200
+}
+
 test('an environment without objects, a Namespace and a PersistentVolumeClaim are not deleted unconfirmed', async () => {
   const { plan, run, grant, namespace } = await deliver(plane, puller)
   await grant([{ apiGroups: [''], resources: ['namespaces'], verbs: ['*'] }])
@@ -100,7 +106,15 @@ test('an environment without objects, a Namespace and a PersistentVolumeClaim ar
     `PRUNE_PROTECTED Namespace ${namespace}-x`,
     `PRUNE_PROTECTED PersistentVolumeClaim ${namespace}/disk`,
   ])
-  const { applied } = await run([], { confirmed: DIGEST_1 })
+  const path = `/api/v1/namespaces/${namespace}/persistentvolumeclaims/disk`
+  const [{ applied }] = await Promise.all([
+    run([], { confirmed: DIGEST_1 }),
+    // As the controller that protects claims does, once nothing uses it.
+    plane.eventually('the claim goes', async () => {
+      const { body } = await plane.api('GET', path)
+      return field(body, 'metadata', 'deletionTimestamp') !== undefined && released(path)
+    }),
+  ])
   // Reverse of the order of creation: the namespace last.
   assert.deepEqual(applied?.outcomes.map(({ object }) => object).at(-1), `Namespace ${namespace}-x`)
 })

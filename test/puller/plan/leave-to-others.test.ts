@@ -25,7 +25,7 @@ function applied(declared: object, live: KubeObject | undefined, ...fields: stri
   const object = deployment(declared)
   const id = objectId(object)
   const desired = { object, id, key: objectKey(id), name: objectName(id) }
-  const one = { ...desired, resource: undefined, crd: undefined, kindInSet: false, stage: 3 }
+  const one = { ...desired, resource: undefined, crd: undefined, kindInSet: false, runsOnce: false, stage: 3 }
   return leaveToOthers([{ fields }], one, live).object.spec
 }
 

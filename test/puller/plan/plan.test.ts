@@ -124,7 +124,7 @@ test('a create is written ahead as pending, a change with the uid that it is bou
   )
   assert.deepEqual(plan.ahead, [entry('old'), { ...objectId(configMap('new')), state: 'pending' }])
   assert.deepEqual(
-    plan.stages.flat().map(({ uid }) => uid),
+    plan.groups.flatMap(({ changes }) => changes).map(({ uid }) => uid),
     [undefined, 'uid-old'],
   )
 })
@@ -227,7 +227,7 @@ test('whatever the cluster looks like, a plan deletes only by inventory and uid,
         assert.equal(stored.entries.get(objectKey(gone))?.uid, uid)
         assert.ok(!wanted.includes(gone.name) && !replaced.includes(gone.name))
       }
-      for (const { desired: one, uid } of plan.stages.flat())
+      for (const { desired: one, uid } of plan.groups.flatMap(({ changes }) => changes))
         if (uid === undefined) assert.ok(!lives.has(one.id.name))
         else assert.equal(stored.entries.get(one.key)?.uid, uid)
       const refused = wanted.filter(
