@@ -12,6 +12,7 @@ import { DELIVERIES_PATH, TRUST_POLICIES_PATH } from './observe.ts'
 import { DEFAULT_NAMESPACE, loadPullerKeys } from './records/keys.ts'
 import { openCache } from './source/disk.ts'
 import { createRegistries } from './source/registries.ts'
+import { standBy } from './standby/standby.ts'
 
 export type PullerOptions = {
   /** Default: as kubectl finds it. */
@@ -117,7 +118,11 @@ export async function runPuller(options: PullerOptions): Promise<PullerSummary> 
       },
       {
         lead: work,
-        standBy: async () => undefined,
+        standBy: (asked, until) =>
+          standBy(
+            { cluster: asked, clock, cache, cacheBytesMax, registries, namespace, log },
+            { onlyNamespaces, signal: until },
+          ),
       },
     )
     return ended ?? { deliveries: [] }

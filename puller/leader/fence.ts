@@ -30,15 +30,16 @@ export function duringTerm(cluster: Cluster, { lost, holds }: Pick<Term, 'lost' 
 /** Reviews say something of who asks, and leave nothing behind. */
 const ASKS = /^\/apis\/(?:authentication|authorization)\.k8s\.io\/v1\/selfsubject[a-z]*reviews$/
 
-/** The cluster for one that stands by: what it says may be read, and nothing is written. */
-export function onlyReading(cluster: Cluster): Cluster {
+/** The cluster for one that stands by, until `signal`: what it says may be read, and nothing is written. */
+export function onlyReading(cluster: Cluster, signal: AbortSignal): Cluster {
+  const ending = (own: AbortSignal | undefined) => (own === undefined ? signal : AbortSignal.any([own, signal]))
   return {
     request: async (as, request) => {
       if (request.method !== 'GET' && !ASKS.test(request.path))
         throw new WaybillError('LEADER_LOST', 'a replica that stands by writes nothing')
-      return cluster.request(as, request)
+      return cluster.request(as, { ...request, signal: ending(request.signal) })
     },
-    watch: (as, request) => cluster.watch(as, request),
+    watch: (as, request) => cluster.watch(as, { ...request, signal: ending(request.signal) }),
     resource: (apiVersion, kind, options) => cluster.resource(apiVersion, kind, options),
   }
 }

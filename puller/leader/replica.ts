@@ -29,7 +29,7 @@ export async function runReplica<T>(replica: Replica, { lead, standBy }: Duties<
   const { signal, cluster, log, identity } = replica
   let last: T | undefined
   while (!signal.aborted) {
-    const term = await standingBy(replica, (waiting) => standBy(onlyReading(cluster), waiting))
+    const term = await standingBy(replica, (waiting) => standBy(onlyReading(cluster, waiting), waiting))
     if (term === undefined) return last
     log.info({ identity }, 'this replica leads')
     const work = lead(duringTerm(cluster, term), AbortSignal.any([signal, term.lost]))

@@ -19,7 +19,13 @@ export type KillProxy = {
 
 export async function startKillProxy(
   plane: ClusterAddress,
-  options: { readonly token: string; readonly at: KillAt | undefined; readonly kill: () => void },
+  options: {
+    readonly token: string
+    readonly at: KillAt | undefined
+    readonly kill: () => void
+    /** Keeps a request back for as long as it says, and passes it on then, though who made it may be gone. */
+    readonly hold?: (line: string) => Promise<void> | undefined
+  },
 ): Promise<KillProxy> {
   const agent = new Agent({ ca: readFileSync(plane.caFile), keepAlive: true })
   const target = new URL(plane.server)
@@ -36,6 +42,7 @@ export async function startKillProxy(
     const mine = isWrite(incoming) ? writes.push(`${incoming.method} ${incoming.url}`) : 0
     const isTheOne = mine > 0 && mine === options.at?.write
     if (isTheOne && options.at?.when === 'before') return kill(response)
+    await options.hold?.(`${incoming.method} ${incoming.url}`)
     const { hostname, port } = target
     const forwarded = request(
       {

@@ -27,6 +27,9 @@ export type ControlPlane = Cluster & {
   /** Starts the API server again on its port with its data, and waits until it is ready. */
   readonly startApiserver: () => Promise<void>
   readonly restartApiserver: () => Promise<void>
+  /** The store, under an API server that goes on running. */
+  readonly stopEtcd: () => Promise<void>
+  readonly startEtcd: () => Promise<void>
   /** Ends every process and removes the folder, unless it was given. */
   readonly stop: () => Promise<void>
 }
@@ -49,7 +52,7 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
   const tools = await ensureTools(controlPlaneTools, { progress })
   const directory = options.dir ?? scratchDirectory('cluster')
   const { services, ports, cluster, ...first } = await startStore(tools, directory)
-  let { apiserver } = first
+  let { apiserver, etcd } = first
   if (controllers) services.push(await startControllers(tools, directory))
   if (scheduler) services.push(await startScheduler(tools, directory))
   if (kwok) services.push(await startKwok(tools, cluster))
@@ -66,8 +69,14 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
       await stopApiserver()
       await startAgain()
     },
+    stopEtcd: () => etcd.kill('SIGKILL'),
+    startEtcd: async () => {
+      etcd = await startEtcd(tools.etcd, directory, ports)
+      await etcdReady(etcd, ports)
+      await apiserverReady(apiserver, cluster)
+    },
     stop: async () => {
-      await Promise.all([...services, apiserver].map((service) => service.kill()))
+      await Promise.all([...services, apiserver, etcd].map((service) => service.kill()))
       if (options.dir === undefined) rmSync(directory, { recursive: true, force: true })
     },
   }
@@ -84,11 +93,11 @@ async function startStore(tools: Tools<'etcd' | 'kube-apiserver' | 'kubectl'>, d
       const cluster = clusterAt(prepare(directory, ports.api, tools.kubectl))
       const etcd = await startEtcd(tools.etcd, directory, ports)
       services.push(etcd)
-      await untilReady(etcd, 'etcd', 60_000, async () => (await fetch(`http://127.0.0.1:${ports.etcd}/health`)).ok)
+      await etcdReady(etcd, ports)
       const apiserver = await startApiserver(tools, directory, ports)
       services.push(apiserver)
       await apiserverReady(apiserver, cluster)
-      return { services: [etcd], apiserver, ports, cluster }
+      return { services: [] as Service[], etcd, apiserver, ports, cluster }
     } catch (error) {
       await Promise.all(services.map((service) => service.kill()))
       if (attempt === startsMax) throw error
@@ -163,6 +172,10 @@ function startEtcd(etcd: string, directory: string, ports: Ports): Promise<Servi
     ],
     log: join(directory, 'etcd.log'),
   })
+}
+
+function etcdReady(etcd: Service, { etcd: port }: Ports): Promise<void> {
+  return untilReady(etcd, 'etcd', 60_000, async () => (await fetch(`http://127.0.0.1:${port}/health`)).ok)
 }
 
 function startApiserver(tools: Tools<'kube-apiserver'>, directory: string, ports: Ports): Promise<Service> {

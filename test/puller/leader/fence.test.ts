@@ -55,7 +55,7 @@ test('a write is not sent by who no longer holds the Lease, though nobody told i
 
 test('a replica that stands by reads, asks who it is, and writes nothing, not even for trial', async () => {
   const { cluster, asked } = silent()
-  const standby = onlyReading(cluster)
+  const standby = onlyReading(cluster, new AbortController().signal)
   for (const request of [write, { ...write, query: { dryRun: 'All' } }, { ...write, method: 'DELETE' } as const])
     await assert.rejects(standby.request('puller', request), { code: 'LEADER_LOST' })
   void standby.request('puller', read)

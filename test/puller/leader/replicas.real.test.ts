@@ -1,0 +1,258 @@
+import assert from 'node:assert/strict'
+import { after, afterEach, before, describe, test } from 'node:test'
+import type { PullerOptions } from '../../../puller/puller.ts'
+import { waybillHere } from '../../cli/command.ts'
+import { field } from '../../real/control-plane.ts'
+import { PULLER_NAMESPACE } from '../installed.ts'
+import { startKillProxy } from '../kill-proxy.ts'
+import { configMap } from '../release-fixture.ts'
+import { startWorld, type Tenant, type World } from '../world.ts'
+import { startLine } from './partition.ts'
+import { leaderOf, leaseOf, type ReplicaProcess, startReplica } from './replicas.ts'
+
+/** Two replicas of the puller, processes of their own, and what happens to the one that leads. */
+let world: World
+before(async () => {
+  world = await startWorld()
+})
+after(() => world?.stop())
+
+const running: (() => Promise<unknown>)[] = []
+const atEnd = (end: () => Promise<unknown>) => void running.push(end)
+afterEach(async () => {
+  for (const end of running.splice(0).reverse()) await end()
+  world.registry.behave()
+})
+
+const channel = 'production'
+const promoted = (sequence: number) => ({ promotion: { channel, sequence } })
+const MANY = 150
+const objects = (hello: string, count = 0) => [
+  configMap('greeting', { hello }),
+  ...Array.from({ length: count }, (_, i) => configMap(`many-${i}`, { hello })),
+]
+const configMaps = ({ namespace }: Tenant) => `/api/v1/namespaces/${namespace}/configmaps`
+const replicas = new Set<ReplicaProcess>()
+const until = async (what: string, check: () => Promise<boolean>) => {
+  try {
+    await world.plane.eventually(what, check, 60_000)
+  } catch (error) {
+    throw new Error([String(error), ...[...replicas].map((one) => `${one.name}: ${one.said()}`)].join('\n'))
+  }
+}
+const untilLeads = (tenant: Tenant, { name }: ReplicaProcess) =>
+  until(`${name} leads`, async () => (await leaderOf(world, tenant)) === name)
+const hello = async (tenant: Tenant) =>
+  field((await tenant.get(`${configMaps(tenant)}/greeting`)).body, 'data', 'hello')
+const untilHello = (tenant: Tenant, wanted: string) =>
+  until(`hello ${wanted}`, async () => (await hello(tenant)) === wanted)
+const untilApplied = (tenant: Tenant, sequence: number) =>
+  until(`promotion ${sequence} is applied`, async () => {
+    const newest = (await tenant.records()).findLast(({ kind }) => kind === 'Applied')
+    return newest?.promotion?.sequence === sequence
+  })
+
+async function replica(tenant: Tenant, name: string, options: Partial<PullerOptions> = {}): Promise<ReplicaProcess> {
+  const one = await startReplica(world, tenant, name, options)
+  replicas.add(one)
+  running.push(async () => {
+    await one.kill()
+    replicas.delete(one)
+  })
+  return one
+}
+
+/** Two of them; the first, which `options` are for, leads. */
+async function pair(tenant: Tenant, options: Partial<PullerOptions> = {}) {
+  const one = await replica(tenant, 'one', options)
+  await untilLeads(tenant, one)
+  const two = await replica(tenant, 'two')
+  await until('two stands by', async () => /another replica leads/.test(two.said()))
+  return [one, two] as const
+}
+
+async function byHand(tenant: Tenant, data: Record<string, string>): Promise<void> {
+  const contentType = 'application/merge-patch+json'
+  await world.plane.api('PATCH', `${configMaps(tenant)}/greeting?fieldManager=hand`, { body: { data }, contentType })
+}
+
+/** Everything is as the release says and nothing else is there, and the chain has neither gap nor duplicate. */
+async function assertWhole(tenant: Tenant, wanted: string, count: number): Promise<void> {
+  const items = field((await tenant.get(configMaps(tenant))).body, 'items')
+  const found = (Array.isArray(items) ? items : [])
+    .map((item) => [String(field(item, 'metadata', 'name')), field(item, 'data', 'hello')])
+    .filter(([name]) => name !== 'kube-root-ca.crt')
+  const expected = objects(wanted, count).map(({ metadata }) => [metadata.name, wanted])
+  assert.deepEqual(found.sort(), expected.sort())
+  const ran = await waybillHere(['audit', 'app', '-n', tenant.namespace, '--kubeconfig', world.plane.kubeconfig])
+  assert.equal(ran.status, 0, ran.stdout + ran.stderr)
+}
+
+describe('of two replicas', () => {
+  test('the standby finishes what the leader was killed in the middle of, and says it once', async () => {
+    const tenant = await world.tenant()
+    tenant.publish(tenant.release('1', objects('world', MANY)), promoted(1))
+    let kill = () => {}
+    const token = await world.plane.serviceAccountToken(PULLER_NAMESPACE, 'waybill-puller')
+    const objectsSeen: string[] = []
+    const proxy = await startKillProxy(world.plane, {
+      token,
+      at: undefined,
+      kill,
+      hold: (line) => {
+        if (/^PATCH .*many-/.test(line) && !line.includes('dryRun') && objectsSeen.push(line) === 40) kill()
+        return undefined
+      },
+    })
+    atEnd(proxy.close)
+    const [one, two] = await pair(tenant, { kubeconfig: proxy.kubeconfig })
+    kill = () => void one.kill()
+    await tenant.deliver()
+    await untilLeads(tenant, two)
+    await untilApplied(tenant, 1)
+    assert.notEqual(one.ended(), undefined)
+    await assertWhole(tenant, 'world', MANY)
+    assert.equal(await tenant.kinds(), 'Intent Applied')
+  })
+
+  test('the leader that is told to end gives the Lease back, and the other goes on within seconds', async () => {
+    const tenant = await world.tenant()
+    const [one, two] = await pair(tenant)
+    tenant.publish(tenant.release('1', objects('world')), promoted(1))
+    await tenant.deliver()
+    await untilApplied(tenant, 1)
+    const left = one.kill('SIGTERM')
+    await left
+    assert.equal(one.ended(), 'exit status 0')
+    await untilLeads(tenant, two)
+    assert.equal(field(await leaseOf(world, tenant), 'leaseTransitions'), 1)
+    tenant.publish(tenant.release('2', objects('mars')), promoted(2))
+    await tenant.annotate({ 'waybill.dev/reconcile': '2' })
+    await untilHello(tenant, 'mars')
+  })
+
+  test('the standby holds ready what runs and what ran, writing nothing, and leads with the registry down', async () => {
+    const tenant = await world.tenant()
+    const first = tenant.release('1', objects('world'))
+    const second = tenant.release('2', objects('mars'))
+    const one = await replica(tenant, 'one')
+    tenant.publish(first, promoted(1))
+    await tenant.deliver()
+    await untilApplied(tenant, 1)
+    tenant.publish(second, promoted(2))
+    await tenant.annotate({ 'waybill.dev/reconcile': '2' })
+    await untilApplied(tenant, 2)
+
+    const mark = await world.plane.auditMark()
+    const two = await replica(tenant, 'two')
+    await until('the standby holds both', async () => two.holds(first) && two.holds(second))
+    const writes = (await world.plane.auditSince(mark))
+      .filter(({ user }) => user.username.endsWith(':waybill-puller'))
+      .filter(
+        ({ verb, objectRef }) =>
+          /create|update|patch|delete/.test(verb) && !/^selfsubject/.test(objectRef?.resource ?? ''),
+      )
+      .map(({ verb, objectRef }) => `${verb} ${objectRef?.resource}`)
+    assert.deepEqual([...new Set(writes)], ['update leases'])
+
+    for (const method of ['GET', 'HEAD']) world.registry.when(method, /./).hangUp()
+    await one.kill()
+    await byHand(tenant, { hello: 'nobody' })
+    await untilLeads(tenant, two)
+    await untilHello(tenant, 'mars')
+    const back = await waybillHere([
+      ...['rollback', 'app', '--to', first.digest, '--reason', 'test', '-n', tenant.namespace],
+      ...['--kubeconfig', world.plane.kubeconfig],
+    ])
+    assert.equal(back.status, 0, back.stderr)
+    await untilHello(tenant, 'world')
+    await assertWhole(tenant, 'world', 0)
+  })
+
+  test('a leader that is cut off stops, the other takes over, and the first stands by when the line is back', async () => {
+    for (const state of ['stalled', 'cut'] as const) {
+      const tenant = await world.tenant()
+      const line = await startLine(world.kubeconfig)
+      atEnd(line.close)
+      tenant.publish(tenant.release('1', objects('world', MANY)), promoted(1))
+      const [one, two] = await pair(tenant, { kubeconfig: line.kubeconfig })
+      await tenant.deliver()
+      await until('some are there', async () => (await tenant.get(`${configMaps(tenant)}/many-0`)).status === 200)
+      line.set(state)
+      await untilLeads(tenant, two)
+      assert.match(one.said(), /no longer leads/, 'it stopped before the other began')
+      await untilApplied(tenant, 1)
+      tenant.publish(tenant.release('2', objects('mars', MANY)), promoted(2))
+      await tenant.annotate({ 'waybill.dev/reconcile': '2' })
+      await untilApplied(tenant, 2)
+      line.set('open')
+      await until('the first one stands by', async () => /another replica leads/.test(one.said()))
+      await assertWhole(tenant, 'mars', MANY)
+      await two.kill('SIGTERM')
+      await untilLeads(tenant, one)
+      await byHand(tenant, { hello: 'nobody' })
+      await tenant.annotate({ 'waybill.dev/reconcile': '3' })
+      await untilHello(tenant, 'mars')
+    }
+  })
+
+  test('what a lost leader still wrote, late, is seen by the one that leads, and put back', async () => {
+    const tenant = await world.tenant()
+    tenant.publish(tenant.release('1', objects('world')), promoted(1))
+    const stuck = Promise.withResolvers<void>()
+    const forever = new Promise<void>(() => {})
+    let isStuck = false
+    const token = await world.plane.serviceAccountToken(PULLER_NAMESPACE, 'waybill-puller')
+    const proxy = await startKillProxy(world.plane, {
+      token,
+      at: undefined,
+      kill: () => {},
+      // The write of the second release, and from then on everything: the first alone gets through, late.
+      hold: (line) => {
+        if (isStuck) return forever
+        if (!/^PATCH .*\/greeting/.test(line) || line.includes('dryRun') || !isSecond) return undefined
+        isStuck = true
+        return stuck.promise
+      },
+    })
+    let isSecond = false
+    atEnd(proxy.close)
+    const [one, two] = await pair(tenant, { kubeconfig: proxy.kubeconfig })
+    await tenant.deliver({ interval: '2s' })
+    await untilApplied(tenant, 1)
+    isSecond = true
+    tenant.publish(tenant.release('2', objects('late')), promoted(2))
+    await until('the write is on its way', async () => isStuck)
+    tenant.publish(tenant.release('3', objects('mars')), promoted(3))
+    await untilLeads(tenant, two)
+    await untilApplied(tenant, 3)
+    const version = field((await tenant.get(`${configMaps(tenant)}/greeting`)).body, 'metadata', 'resourceVersion')
+    stuck.resolve()
+    await until('the late write arrives', async () => {
+      const { body } = await tenant.get(`${configMaps(tenant)}/greeting`)
+      return field(body, 'metadata', 'resourceVersion') !== version
+    })
+    await untilHello(tenant, 'mars')
+    await until('it is on record', async () => /DriftCorrected$/.test(await tenant.kinds()))
+    await assertWhole(tenant, 'mars', 0)
+    assert.match(one.said(), /no longer leads/)
+  })
+
+  test('the store and the API server may go away in the middle of an apply', async () => {
+    for (const what of ['etcd', 'kube-apiserver'] as const) {
+      const tenant = await world.tenant()
+      const both = await pair(tenant)
+      tenant.publish(tenant.release('1', objects('world', MANY)), promoted(1))
+      await tenant.deliver()
+      await until('some are there', async () => (await tenant.get(`${configMaps(tenant)}/many-0`)).status === 200)
+      if (what === 'etcd') {
+        await world.plane.stopEtcd()
+        await new Promise((resolve) => setTimeout(resolve, 2_000))
+        await world.plane.startEtcd()
+      } else await world.plane.restartApiserver()
+      await untilApplied(tenant, 1)
+      await assertWhole(tenant, 'world', MANY)
+      for (const one of both) assert.equal(one.ended(), undefined, `${one.name} went on running: ${one.said()}`)
+    }
+  })
+})
