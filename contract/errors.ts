@@ -263,7 +263,10 @@ export const ERRORS = {
     'More would be deleted than prune.maxPercent allows. If that is meant: annotate the Delivery waybill.dev/confirm: <digest>.',
   ),
   PRUNE_PROTECTED: refused(
-    'A Namespace, CRD or PersistentVolumeClaim would be deleted. If that is meant: annotate the Delivery waybill.dev/confirm: <digest>.',
+    'A Namespace, CRD or PersistentVolumeClaim, or what is annotated waybill.dev/prune: confirm, would be deleted. If that is meant: annotate the Delivery waybill.dev/confirm: <digest>.',
+  ),
+  REMOVAL_INCOMPLETE: refused(
+    'The Delivery is gone, and these objects are left where they are: delete them by hand, where that is meant.',
   ),
   ENVIRONMENT_EMPTY: refused(
     'The artifact has no objects for this environment, so everything would be deleted. If that is meant: annotate the Delivery waybill.dev/confirm: <digest>.',
@@ -289,6 +292,22 @@ export const ERRORS = {
   RECORD_KEY: failed('on-change', 'The puller’s key Secret or its public half is missing or damaged.'),
   ROLLBACK_TARGET: usage('Choose a digest that `waybill history` shows as applied.'),
   HOLD_MISSING: usage('The Delivery is not on hold.'),
+  SUSPEND_MISSING: usage('The Delivery is not suspended.'),
+  APPROVAL_MISSING: usage('Nothing is to be approved: `waybill get` shows what the Delivery waits for.'),
+  PLAN_STALE: refused(
+    'What would be done is no longer what you looked at. Look again with `waybill plan`, then approve that.',
+  ),
+
+  // ---- seen from outside
+  LISTEN_FAILED: failed('on-change', 'Name another address with --listen, such as :8080 or 127.0.0.1:8080.'),
+  HOOK_SECRET: usage('Give --hook-secret-file a file with the secret that the registry sends: 16 characters or more.'),
+  NOTIFICATION_SECRET: refused(
+    'The notification’s Secret must exist beside the Delivery, be readable by its service account, and hold an https address in `url`; and a `key` of 24 bytes or more to sign with, for type cloudevents.',
+  ),
+  NOTIFICATION_REFUSED: refused(
+    'Notifications go to https addresses on the network only, not to this machine and not to link-local addresses. For trials: --notify-anywhere.',
+  ),
+  NOTIFICATION_FAILED: failed('later', 'Check that the receiver is up and takes the notification; it is tried again.'),
 
   // ---- ours
   INTERNAL: failed('never', 'This is a fault in Waybill. Please report it with the message.'),

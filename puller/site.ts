@@ -1,7 +1,9 @@
 import type { Logger } from 'pino'
 import type { Clock } from './clock.ts'
 import type { Cluster } from './cluster/cluster-port.ts'
+import type { Observer } from './metrics/observation.ts'
 import type { PolicySet } from './observe.ts'
+import type { Outside } from './outside.ts'
 import type { PullerKeys } from './records/keys.ts'
 import type { ArtifactCache } from './source/disk.ts'
 import type { Registries } from './source/registries.ts'
@@ -20,4 +22,8 @@ export type Site = {
   readonly namespace: string
   readonly waitTimeoutMs: number
   readonly log: Logger
+  /** Takes note of what happens, for metrics and readiness. */
+  readonly observe?: Observer
+  /** Events and notifications. */
+  readonly outside?: Outside
 }

@@ -6,19 +6,18 @@ import type { Change, RecordSpec } from '../kinds.ts'
 const CHANGES_SAID_MAX = 5
 const FIELDS_SAID_MAX = 3
 
-/** `configure Deployment.apps shop/api (spec.replicas; kubectl since 2026-11-21T10:00:00Z); …`, the first five. */
+/** `configure Deployment.apps shop/api (spec.replicas; jane with kubectl); …`, the first five. Without times, so that repeats are the same. */
 export function changesSaid(changes: readonly Change[], total: number = changes.length): string {
   const listed = changes.slice(0, CHANGES_SAID_MAX).map(changeSaid)
   const more = total - listed.length
   return `${listed.join('; ')}${more > 0 ? `; and ${more} more` : ''}`
 }
 
-function changeSaid({ action, object, fields = [], manager, user, since }: Change): string {
+function changeSaid({ action, object, fields = [], manager, user }: Change): string {
   const paths = fields.slice(0, FIELDS_SAID_MAX).join(', ')
   const more = fields.length > FIELDS_SAID_MAX ? ` and ${fields.length - FIELDS_SAID_MAX} more` : ''
   const who = [user, manager].filter((one) => one !== undefined).join(' with ')
-  const when = since === undefined ? '' : ` since ${since}`
-  const notes = [`${paths}${more}`, `${who}${when}`.trim()].filter((note) => note !== '')
+  const notes = [`${paths}${more}`, who].filter((note) => note !== '')
   return `${action} ${object}${notes.length === 0 ? '' : ` (${notes.join('; ')})`}`
 }
 

@@ -40,9 +40,14 @@ export async function readPullAccess(
   }
 }
 
-type Secret = { readonly name: string; readonly version: string; readonly data: JsonObject }
+export type Secret = { readonly name: string; readonly version: string; readonly data: JsonObject }
 
-async function readSecret(cluster: Cluster, account: Exclude<Identity, 'puller'>, name: string): Promise<Secret> {
+/** @throws WaybillError SECRET_INVALID, CLUSTER_FAILED; never with a value */
+export async function readSecret(
+  cluster: Cluster,
+  account: Exclude<Identity, 'puller'>,
+  name: string,
+): Promise<Secret> {
   const { namespace, serviceAccount } = account
   const { status, body } = await cluster.request(account, {
     method: 'GET',
@@ -60,7 +65,8 @@ async function readSecret(cluster: Cluster, account: Exclude<Identity, 'puller'>
   return { name: `${namespace}/${name}`, version: `${metadata.uid}@${metadata.resourceVersion}`, data }
 }
 
-function secretValue(secret: Secret, key: string): Uint8Array {
+/** @throws WaybillError SECRET_INVALID */
+export function secretValue(secret: Secret, key: string): Uint8Array {
   const value = Object.hasOwn(secret.data, key) ? secret.data[key] : undefined
   if (typeof value !== 'string' || value === '')
     throw new WaybillError('SECRET_INVALID', `Secret ${secret.name}: it has no ${key}`)
