@@ -24,6 +24,8 @@ export function parseHeader(object: JsonObject): DeliveryHeader {
     resourceVersion: text('resourceVersion'),
     generation: typeof metadata.generation === 'number' ? metadata.generation : 1,
     annotations: strings(metadata.annotations),
+    finalizers: (Array.isArray(metadata.finalizers) ? metadata.finalizers : []).filter((one) => typeof one === 'string'),
+    ...(typeof metadata.deletionTimestamp === 'string' ? { deletedAt: metadata.deletionTimestamp } : {}),
     labels: strings(metadata.labels),
     status: status.success ? status.data : {},
   }

@@ -1,9 +1,10 @@
 import { isJsonObject } from '../../contract/canonical-json.ts'
 import { hasCode } from '../../contract/errors.ts'
 import { answerReason } from '../cluster/answer.ts'
-import type { ClusterAnswer } from '../cluster/cluster-port.ts'
+import type { Cluster, ClusterAnswer } from '../cluster/cluster-port.ts'
 import { deleteOptions } from '../plan/leftovers.ts'
-import type { Applying, Going, Outcome } from './applying.ts'
+import type { PlanContext } from '../plan/plan-context.ts'
+import type { Going, Outcome } from './applying.ts'
 
 /** `going`: the server took it, and the object is finalized or ends gracefully; `refused`: it is still there. */
 export type Deleted =
@@ -23,7 +24,7 @@ export type DeleteHow = {
 
 /** Deletes, as the account, exactly the object with this uid. */
 export async function deleteExactly(
-  { cluster, context }: Pick<Applying, 'cluster' | 'context'>,
+  { cluster, context }: { readonly cluster: Cluster; readonly context: Pick<PlanContext, 'account'> },
   { path, uid, name }: Going,
   { resourceVersion, propagation }: DeleteHow,
 ): Promise<Deleted> {

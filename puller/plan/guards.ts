@@ -1,5 +1,7 @@
-import { objectName } from '../../contract/artifact/objects.ts'
+import { type KubeObject, objectName } from '../../contract/artifact/objects.ts'
+import { readDirectives } from '../../contract/ordering/annotations.ts'
 import type { InventoryEntry } from '../kinds.ts'
+import type { PlannedDelete } from './plan.ts'
 import type { PlanContext } from './plan-context.ts'
 import type { Refusal } from './refusal.ts'
 
@@ -10,12 +12,22 @@ const PROTECTED = ['/Namespace', 'apiextensions.k8s.io/CustomResourceDefinition'
 export type PruneFacts = {
   readonly desired: number
   readonly entries: number
-  readonly deletes: readonly InventoryEntry[]
+  readonly deletes: readonly Pick<PlannedDelete, 'entry' | 'confirm'>[]
+}
+
+/** What the annotation of an object that would be deleted asks for. Pure. */
+export function pruneAsked(live: KubeObject): 'never' | 'confirm' | undefined {
+  return readDirectives(live).directives.prune
+}
+
+/** True for what is never deleted without a person's confirmation. */
+export function isProtected({ group, kind }: Pick<InventoryEntry, 'group' | 'kind'>): boolean {
+  return PROTECTED.includes(`${group}/${kind}`)
 }
 
 /**
- * What has to be confirmed by a person before it is done: an empty environment, a prune above maxPercent of the inventory, and any
- * of a Namespace, CRD or PersistentVolumeClaim. All are lifted by a confirmation of exactly this digest. Pure.
+ * What has to be confirmed by a person before it is done: an empty environment, a prune of more than `max` objects or maxPercent of the
+ * inventory, any of a Namespace, CRD or PersistentVolumeClaim, and of what is annotated so. All are lifted by a confirmation of exactly this digest. Pure.
  */
 export function pruneRefusals(context: PlanContext, { desired, entries, deletes }: PruneFacts): readonly Refusal[] {
   if (context.confirmed === context.digest) return []
@@ -27,19 +39,23 @@ export function pruneRefusals(context: PlanContext, { desired, entries, deletes 
       code: 'ENVIRONMENT_EMPTY',
       message: `the artifact has no objects for environment ${context.environment}; ${deletes.length} of ${entries} would be deleted`,
     })
-  const { maxPercent } = context.prune
-  if (deletes.length * 100 > maxPercent * entries)
+  const { maxPercent, max } = context.prune
+  const exceeded = [
+    ...(max !== undefined && deletes.length > max ? [`prune.max is ${max}`] : []),
+    ...(deletes.length * 100 > maxPercent * entries ? [`prune.maxPercent is ${maxPercent}`] : []),
+  ]
+  if (exceeded.length > 0)
     refusals.push({
       object,
       code: 'PRUNE_LIMIT',
-      message: `${deletes.length} of ${entries} objects would be deleted; prune.maxPercent is ${maxPercent}`,
+      message: `${deletes.length} of ${entries} objects would be deleted; ${exceeded.join(', ')}`,
     })
-  for (const entry of deletes)
-    if (PROTECTED.includes(`${entry.group}/${entry.kind}`))
-      refusals.push({
-        object: objectName(entry),
-        code: 'PRUNE_PROTECTED',
-        message: `it would be deleted with all that is in it`,
-      })
+  for (const { entry, confirm } of deletes) {
+    const why = isProtected(entry)
+      ? 'it would be deleted with all that is in it'
+      : 'it would be deleted, and its annotation waybill.dev/prune asks for a confirmation'
+    if (isProtected(entry) || confirm === true)
+      refusals.push({ object: objectName(entry), code: 'PRUNE_PROTECTED', message: why })
+  }
   return refusals
 }

@@ -224,6 +224,8 @@ function decide(context: PlanContext, looked: Looked, inventory: Inventory): Dec
   const ours = isOurs(entry, live, claimOf(context.claimKey, context.delivery.uid, key))
   const owned = ours ? undefined : takeoverRefusal(context, looked)
   if (owned !== undefined) return { kind: 'refused', refusal: owned }
+  const stored = storedVersionsRefusal(desired, live)
+  if (stored !== undefined) return { kind: 'refused', refusal: stored }
   if (refusal !== undefined) return { kind: 'refused', refusal }
   const state = ours && entry?.state !== 'adopted' ? 'created' : 'adopted'
   const kept: InventoryEntry = { ...id, uid, state, ...(ours ? runKept(context, looked, entry) : {}) }
