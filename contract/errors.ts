@@ -252,6 +252,9 @@ export const ERRORS = {
   // ---- plan
   PLAN_REFUSED: refused('Each object above says why. Nothing was written.'),
   OBJECT_REFUSED: refused('The API server does not accept this object; correct it and publish again.'),
+  CRD_VERSION_STORED: refused(
+    'Bring every object of that kind to a version that both definitions have, take the old one out of status.storedVersions, then go on; or deliver a definition that still has it.',
+  ),
   OBJECT_FORBIDDEN: refused('The service account may not do this; give it the right, or take the object out.'),
   OBJECT_OWNED: refused('It exists and is not ours. Delete it, or set spec.adopt.'),
   OBJECT_IMMUTABLE: refused('The change touches a field that cannot change. Give the object a new name.'),

@@ -13,6 +13,7 @@ import { isOurs, managersOf, ownersOf } from './ownership.ts'
 import type { PlanContext } from './plan-context.ts'
 import type { Refusal } from './refusal.ts'
 import { cleanedUpAfter, endOf, runBegun } from './runs.ts'
+import { storedVersionsRefusal } from './stored-versions.ts'
 import { adoptionOf } from './take-over.ts'
 
 /** One write to one object. */
@@ -256,7 +257,11 @@ function runKept(context: PlanContext, { desired, run }: Looked, entry: Inventor
 }
 
 function failedRun(object: string): Refusal {
-  return { object, code: 'HEALTH_FAILED', message: 'its run for this release failed, or was removed before its end was seen' }
+  return {
+    object,
+    code: 'HEALTH_FAILED',
+    message: 'its run for this release failed, or was removed before its end was seen',
+  }
 }
 
 /** A run that ended, and whose clean-up a crash kept us from. */
