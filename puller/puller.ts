@@ -3,6 +3,7 @@ import type { Logger } from 'pino'
 import { type Clock, type MonotonicClock, systemClock } from './clock.ts'
 import { connectCluster, type ServiceAccountMount } from './cluster/cluster.ts'
 import type { Cluster } from './cluster/cluster-port.ts'
+import { fairShare } from './cluster/fair-share.ts'
 import { listAll } from './cluster/watch.ts'
 import { checkLeaseTimes, LEASE_TIMES, type LeaseTimes, leaseName } from './leader/lease.ts'
 import { leaseStore } from './leader/lease-store.ts'
@@ -90,10 +91,11 @@ export async function runPuller(options: PullerOptions): Promise<PullerSummary> 
   } = options
   const cache = openCache(options.cacheDir)
   const work = async (asked: Cluster, until: AbortSignal): Promise<PullerSummary> => {
-    const keys = await loadPullerKeys(asked, namespace)
+    const shared = fairShare(asked, { clock })
+    const keys = await loadPullerKeys(shared, namespace)
     log.info({ server: cluster.server, namespace, key: keys.keyDigest }, 'the puller is at work')
     const standings = await runLoop({
-      site: { cluster: asked, clock, keys, cache, cacheBytesMax, registries, namespace, waitTimeoutMs, log },
+      site: { cluster: shared, clock, keys, cache, cacheBytesMax, registries, namespace, waitTimeoutMs, log },
       parallel,
       signal: until,
       ...(once ? { once: { attempts: ONCE_ATTEMPTS } } : {}),

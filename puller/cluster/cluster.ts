@@ -129,14 +129,22 @@ async function requestOnce(
   as: Identity,
   request: ClusterRequest,
 ): Promise<{ answer: ClusterAnswer; retryAfterMs: number | undefined }> {
-  const limit = AbortSignal.timeout(REQUEST_MS)
-  const signal = request.signal === undefined ? limit : AbortSignal.any([request.signal, limit])
-  const response = await sendAuthenticated(access, server, as, request, { signal, silenceMs: SILENCE_MS })
-  const answer = await reached(server, () => readAnswer(response, LIMITS.clusterAnswerBytesMax))
+  // Not AbortSignal.timeout, which would be kept for its whole time by each of many thousand requests.
+  const late = new AbortController()
+  const timer = setTimeout(() => late.abort(), REQUEST_MS)
+  const signal = request.signal === undefined ? late.signal : AbortSignal.any([request.signal, late.signal])
+  try {
+    const response = await sendAuthenticated(access, server, as, request, { signal, silenceMs: SILENCE_MS })
+    const answer = await reached(server, () => readAnswer(response, LIMITS.clusterAnswerBytesMax))
+    return { answer, retryAfterMs: retryAfterOf(response) }
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+function retryAfterOf(response: Dispatcher.ResponseData): number | undefined {
   const seconds = Number(response.headers['retry-after'])
-  const retryAfterMs =
-    Number.isFinite(seconds) && seconds > 0 ? Math.min(seconds * 1000, RETRY_AFTER_MS_MAX) : undefined
-  return { answer, retryAfterMs }
+  return Number.isFinite(seconds) && seconds > 0 ? Math.min(seconds * 1000, RETRY_AFTER_MS_MAX) : undefined
 }
 
 /** Sends once, and once more with new credentials where the first were not accepted. @throws CLUSTER_AUTH, CLUSTER_UNREACHABLE */
