@@ -1,8 +1,8 @@
 import { conditionEvent, type EventFacts, type EventSubject, recordEvents } from './events/events.ts'
-import type { EventPoster } from './events/poster.ts'
+import { createEventPoster } from './events/poster.ts'
 import type { Delivery, DeliveryStatus } from './kinds.ts'
-import type { Observer } from './metrics/observation.ts'
-import type { Notifier } from './notify/notifier.ts'
+import { createSender, type SenderOptions } from './notify/http.ts'
+import { createNotifier } from './notify/notifier.ts'
 import type { LedgerSummary } from './records/ledger.ts'
 import type { Site } from './site.ts'
 
@@ -28,13 +28,13 @@ const RECENT_MS = 600_000
 const SERIES_MS = 3_600_000
 const SERIES_MAX = 1_000
 
-export function createOutside(parts: {
-  readonly events: EventPoster
-  readonly notifier: Notifier
-  readonly clock: Site['clock']
-  readonly observe?: Observer | undefined
-}): Outside {
-  const { events, notifier, clock, observe } = parts
+export function createOutside(
+  parts: Pick<Site, 'cluster' | 'clock' | 'log' | 'observe'>,
+  sending: SenderOptions,
+): Outside {
+  const { clock, observe } = parts
+  const events = createEventPoster(parts)
+  const notifier = createNotifier({ ...parts, sender: createSender(sending) })
   const known = new Map<string, Told>()
   const series = new Map<string, EventFacts>()
 

@@ -5,11 +5,15 @@ import { connectCluster, type ServiceAccountMount } from './cluster/cluster.ts'
 import type { Cluster } from './cluster/cluster-port.ts'
 import { fairShare } from './cluster/fair-share.ts'
 import { listAll } from './cluster/watch.ts'
+import { type Front, openFront } from './http/front.ts'
+import type { ListenAddress } from './http/http.ts'
 import { checkLeaseTimes, LEASE_TIMES, type LeaseTimes, leaseName } from './leader/lease.ts'
 import { leaseStore } from './leader/lease-store.ts'
 import { runReplica } from './leader/replica.ts'
 import { runLoop, type Standing } from './loop.ts'
+import type { SenderOptions } from './notify/http.ts'
 import { DELIVERIES_PATH, TRUST_POLICIES_PATH } from './observe.ts'
+import { createOutside } from './outside.ts'
 import { DEFAULT_NAMESPACE, loadPullerKeys } from './records/keys.ts'
 import { openCache } from './source/disk.ts'
 import { createRegistries } from './source/registries.ts'
@@ -44,6 +48,14 @@ export type PullerOptions = {
   readonly leaderElection?: LeaderElection
   /** Default: the machine's. */
   readonly clock?: Clock & MonotonicClock
+  /** Where metrics, health and webhooks of registries are served. Default: nowhere. */
+  readonly listen?: ListenAddress
+  /** A file with the secret that webhooks of registries come with; without one none are taken in. */
+  readonly hookSecretFile?: string
+  /** For trials: notifications may go to http addresses and to this machine. */
+  readonly notifyAnywhere?: boolean
+  /** Told where it listens. */
+  readonly onListening?: (address: Front['address']) => void
   /** SIGTERM: finish or abandon the write in flight, then return. */
   readonly signal?: AbortSignal
   readonly log: Logger
@@ -73,10 +85,13 @@ export type PullerSummary = {
  */
 export async function runPuller(options: PullerOptions): Promise<PullerSummary> {
   const { namespace = DEFAULT_NAMESPACE, waitTimeoutMs = WAIT_MS, parallel = PARALLEL, log, once = false } = options
-  const cluster = connectCluster(connection(options))
   const { clock = systemClock } = options
+  const front = await frontOf(options, clock)
+  const observe = front === undefined ? {} : { observe: front.observe }
+  const cluster = connectCluster({ ...connection(options), ...observe })
   const registries = createRegistries(
     {
+      ...observe,
       ...(options.plainHttp === undefined ? {} : { plainHttp: options.plainHttp }),
       ...(options.proxy === undefined ? {} : { proxy: options.proxy }),
       ...(options.registryIdleMs === undefined ? {} : { idleMs: options.registryIdleMs }),
@@ -93,20 +108,30 @@ export async function runPuller(options: PullerOptions): Promise<PullerSummary> 
   const work = async (asked: Cluster, until: AbortSignal): Promise<PullerSummary> => {
     const shared = fairShare(asked, { clock })
     const keys = await loadPullerKeys(shared, namespace)
+    front?.observe({ kind: 'keys-loaded' })
     log.info({ server: cluster.server, namespace, key: keys.keyDigest }, 'the puller is at work')
+    const mine = { cluster: shared, clock, log, ...observe }
+    const outside = createOutside(mine, senderOf(options))
     const standings = await runLoop({
-      site: { cluster: shared, clock, keys, cache, cacheBytesMax, registries, namespace, waitTimeoutMs, log },
+      site: { ...mine, keys, cache, cacheBytesMax, registries, namespace, waitTimeoutMs, outside },
       parallel,
       signal: until,
       ...(once ? { once: { attempts: ONCE_ATTEMPTS } } : {}),
       ...(onlyNamespaces === undefined ? {} : { onlyNamespaces }),
+      ...(front === undefined ? {} : { onStarted: front.started }),
+    }).finally(async () => {
+      front?.stopped()
+      await outside.end(once ? GRACE_MS : 0)
     })
     return { deliveries: standings.map(summaryOf) }
   }
   try {
     // Says at once that the kinds are missing or may not be read, where the watches would only try again.
     for (const path of [DELIVERIES_PATH, TRUST_POLICIES_PATH]) await listAll(cluster, path, signal)
-    if (leaderElection === undefined) return await work(cluster, signal)
+    if (leaderElection === undefined) {
+      front?.observe({ kind: 'leadership', leads: true })
+      return await work(cluster, signal)
+    }
     const { host, times = LEASE_TIMES } = leaderElection
     const ended = await runReplica(
       {
@@ -119,22 +144,42 @@ export async function runPuller(options: PullerOptions): Promise<PullerSummary> 
         store: leaseStore(cluster, namespace, leaseName(onlyNamespaces)),
       },
       {
-        lead: work,
-        standBy: (asked, until) =>
-          standBy(
+        lead: (asked, until) => {
+          front?.observe({ kind: 'leadership', leads: true })
+          return work(asked, until)
+        },
+        standBy: (asked, until) => {
+          front?.observe({ kind: 'leadership', leads: false })
+          return standBy(
             { cluster: asked, clock, cache, cacheBytesMax, registries, namespace, log },
             { onlyNamespaces, signal: until },
-          ),
+          )
+        },
       },
     )
     return ended ?? { deliveries: [] }
   } finally {
     await registries.close()
     await cluster.close()
+    await front?.close()
   }
 }
 
+async function frontOf(options: PullerOptions, clock: Clock): Promise<Front | undefined> {
+  const { listen, hookSecretFile, log, onListening } = options
+  if (listen === undefined) return undefined
+  const front = await openFront({ listen, clock, log, ...(hookSecretFile === undefined ? {} : { hookSecretFile }) })
+  onListening?.(front.address)
+  return front
+}
+
+function senderOf({ notifyAnywhere: anywhere = false, proxy }: PullerOptions): SenderOptions {
+  return { anywhere, ...(proxy === undefined ? {} : { proxy }) }
+}
+
 const WAIT_MS = 300_000
+/** With `once`, Events and notifications that wait at the end get so long. */
+const GRACE_MS = 10_000
 const PARALLEL = 8
 const CACHE_BYTES_MAX = 10 * 1024 ** 3
 /** How often a Delivery that failed is tried with `once`. */

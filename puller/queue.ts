@@ -1,4 +1,5 @@
 import { type Clock, withJitter } from './clock.ts'
+import { Places } from './places.ts'
 
 /** What a run of one key leads to. */
 export type NextRun =
@@ -39,6 +40,8 @@ export interface Queue {
   interrupt(key: string): void
   /** Forgets a key, and tells what runs to give way. */
   drop(key: string): void
+  /** How many keys wait for a place, and how many run; what waits outside counts as running. */
+  readonly counts: () => { readonly waiting: number; readonly running: number }
   /** Ends: no new runs, those that run are told to give way. Resolves when the last is over. */
   end(): Promise<void>
 }
@@ -56,32 +59,14 @@ type Entry = {
 /** Timers may be this much early. */
 const TIMER_MS = 20
 
-/** One run per key at a time, at most `parallel` in all, first come first served; each key has its own pace after it failed. */
+/** One run per key at a time, at most `parallel` in all (and those that hang: places.ts), first come first served; each key has its own pace after it failed. */
 export function createQueue(options: QueueOptions): Queue {
   const { clock, parallel, backoffMinMs = 1_000, backoffMaxMs = 300_000 } = options
   const entries = new Map<string, Entry>()
-  const ready: (() => void)[] = []
-  let busy = 0
+  const places = new Places({ clock, max: parallel })
   let ended = false
   const over = new Set<Promise<void>>()
 
-  const takePlace = async (): Promise<void> => {
-    if (busy >= parallel) await new Promise<void>((resolve) => ready.push(resolve))
-    else busy += 1
-  }
-  const givePlace = (): void => {
-    const next = ready.shift()
-    if (next === undefined) busy -= 1
-    else next()
-  }
-  const outside = async <T>(work: () => Promise<T>): Promise<T> => {
-    givePlace()
-    try {
-      return await work()
-    } finally {
-      await takePlace()
-    }
-  }
   const schedule = (key: string, entry: Entry, ms: number): void => {
     const timer = new AbortController()
     entry.timer = timer
@@ -104,7 +89,7 @@ export function createQueue(options: QueueOptions): Queue {
     over.add(run)
   }
   const turn = async (key: string, entry: Entry): Promise<void> => {
-    await takePlace()
+    const place = await places.take()
     entry.waiting = false
     const running = new AbortController()
     entry.running = running
@@ -116,14 +101,14 @@ export function createQueue(options: QueueOptions): Queue {
           signal: running.signal,
           attempt: entry.failures + 1,
           askedAtMs: entry.askedAtMs,
-          outside,
+          outside: place.outside,
         })
     } catch (error) {
       options.onFault(key, error)
       next = { kind: 'backoff' }
     } finally {
       entry.running = undefined
-      givePlace()
+      place.leave()
     }
     after(key, entry, next)
   }
@@ -171,6 +156,13 @@ export function createQueue(options: QueueOptions): Queue {
       entry.timer?.abort()
       entry.running?.abort()
       if (entry.running === undefined) entries.delete(key)
+    },
+    counts: () => {
+      const all = [...entries.values()]
+      return {
+        waiting: all.filter(({ waiting }) => waiting).length,
+        running: all.filter(({ running }) => running !== undefined).length,
+      }
     },
     end: async () => {
       ended = true

@@ -14,8 +14,6 @@ export class Telling {
   #ledger: Ledger | undefined
   #delivery: Delivery | undefined
   #recordsBefore = 0
-  ending: Ending | undefined
-  fault: unknown
 
   constructor(site: Site) {
     this.#site = site
@@ -44,10 +42,12 @@ export class Telling {
    * One line for each outcome: something was recorded, or Ready says something else than before. A look that finds the same says so only to
    * who debugs.
    */
-  outcome(said: Finding['ready']): void {
+  outcome(
+    said: Finding['ready'],
+    about: { readonly ending?: Ending; readonly header?: DeliveryHeader; readonly fault?: unknown } = {},
+  ): void {
     const { log } = this.#site
-    const header = this.#header
-    const { resolved, result } = this.ending ?? {}
+    const { ending: { resolved, result } = {}, header = this.#header } = about
     const fields = {
       ...(header === undefined ? {} : { delivery: `${header.namespace}/${header.name}` }),
       ...(resolved === undefined ? {} : { digest: resolved.digest }),
@@ -55,7 +55,7 @@ export class Telling {
       reason: said.reason,
       ready: said.status,
     }
-    if (said.reason === 'INTERNAL') log.error({ ...fields, err: this.fault }, 'an unexpected fault')
+    if (said.reason === 'INTERNAL') log.error({ ...fields, err: about.fault }, 'an unexpected fault')
     else if (!this.#isNews(said)) log.debug(fields, said.message)
     else if (said.status === 'True') log.info(fields, said.message)
     else log.warn(fields, said.message)

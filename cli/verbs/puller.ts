@@ -1,8 +1,9 @@
 import { homedir, hostname } from 'node:os'
 import { join } from 'node:path'
-import { Option } from 'commander'
+import { InvalidArgumentError, Option } from 'commander'
 import { destination, pino } from 'pino'
 import { WaybillError } from '../../contract/errors.ts'
+import { parseListenAddress } from '../../puller/http/listen-address.ts'
 import { checkLeaseTimes, LEASE_TIMES } from '../../puller/leader/lease.ts'
 import { type PullerOptions, runPuller } from '../../puller/puller.ts'
 import { EXIT } from '../exit.ts'
@@ -34,6 +35,13 @@ export const verb: Verb = {
       .option('--leader-elect-lease-duration <duration>', 'a standby waits this long for a silent leader', durationMs)
       .option('--leader-elect-renew-deadline <duration>', 'a leader that cannot renew stops after this', durationMs)
       .option('--leader-elect-retry-period <duration>', 'between two renewals (defaults: 15s, 10s, 2s)', durationMs)
+      .option(
+        '--listen <address>',
+        'serve /metrics, /healthz, /readyz there, such as :8080 (default: nowhere)',
+        address,
+      )
+      .option('--hook-secret-file <file>', 'take in webhooks of registries at /hooks/<form> that know this secret')
+      .option('--notify-anywhere', 'for trials: notifications also to http addresses and to this machine')
       .option('--log-level <level>', 'debug, info, warn or error', 'info')
     examples(
       command,
@@ -57,6 +65,8 @@ export const verb: Verb = {
       once: flags.on('once'),
       proxy: proxyOf(env),
       signal: context.signal,
+      notifyAnywhere: flags.on('notifyAnywhere'),
+      ...frontOf(flags, cwd),
       log: pino({ level: flags.need('logLevel') }, destination({ dest: 2, sync: true })),
       ...(kubeconfig === undefined ? {} : { kubeconfig: pathFrom(cwd, kubeconfig) }),
       ...(kubeContext === undefined ? {} : { context: kubeContext }),
@@ -80,6 +90,23 @@ export const verb: Verb = {
       exit: settled ? EXIT.done : EXIT.failed,
     }
   },
+}
+
+/** For commander's `argParser`. */
+function address(text: string): string {
+  if (parseListenAddress(text) !== undefined) return text
+  throw new InvalidArgumentError('An address such as :8080 or 127.0.0.1:8080 is needed.')
+}
+
+function frontOf(flags: Flags, cwd: string) {
+  const listen = parseListenAddress(flags.text('listen') ?? '')
+  const file = flags.text('hookSecretFile')
+  if (file !== undefined && listen === undefined)
+    throw new WaybillError('USAGE', '--hook-secret-file goes with --listen')
+  return {
+    ...(listen === undefined ? {} : { listen }),
+    ...(file === undefined ? {} : { hookSecretFile: pathFrom(cwd, file) }),
+  }
 }
 
 /** In a pod, Kubernetes says by these two variables where its API server is. */

@@ -3,6 +3,7 @@ import type { RequestOptions } from 'node:https'
 import type { KubeConfig } from '@kubernetes/client-node'
 import { Agent, type buildConnector, type Dispatcher, ProxyAgent } from 'undici'
 import { WaybillError } from '../../contract/errors.ts'
+import type { Observer } from '../metrics/observation.ts'
 
 /** What a request needs besides itself. */
 export type CurrentAccess = { readonly dispatcher: Dispatcher; readonly headers: Readonly<Record<string, string>> }
@@ -12,6 +13,7 @@ export interface ClusterAccess {
   current(): Promise<CurrentAccess>
   /** Asks the kubeconfig again before the next request. */
   renew(): void
+  readonly observe?: Observer | undefined
 }
 
 const FRESH_MS = 10_000
@@ -28,8 +30,11 @@ export class Access implements ClusterAccess {
   #until = 0
   #dispatcher: { readonly key: string; readonly pool: Dispatcher } | undefined
 
-  constructor(config: KubeConfig) {
+  readonly observe: Observer | undefined
+
+  constructor(config: KubeConfig, observe?: Observer) {
     this.#config = config
+    this.observe = observe
   }
 
   current(): Promise<CurrentAccess> {

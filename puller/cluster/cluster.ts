@@ -6,6 +6,7 @@ import { type Dispatcher, request as send } from 'undici'
 import { hasCode, WaybillError } from '../../contract/errors.ts'
 import { LIMITS } from '../../contract/limits.ts'
 import { systemClock } from '../clock.ts'
+import type { Observer } from '../metrics/observation.ts'
 import { Access, type ClusterAccess } from './cluster-access.ts'
 import { readAnswer, watchLines } from './cluster-body.ts'
 import type { Cluster, ClusterAnswer, ClusterRequest, Identity, WatchEvent } from './cluster-port.ts'
@@ -16,6 +17,8 @@ export type ClusterOptions = {
   readonly context?: string
   /** Use a mounted service account. Default: the kubeconfig as kubectl finds it, then the one that a pod has. */
   readonly serviceAccount?: ServiceAccountMount
+  /** Told of every request that is sent, watches included. */
+  readonly observe?: Observer
 }
 
 /** What a pod gets: a folder with `token` (which rotates), `ca.crt` and `namespace`, and where the API server is. */
@@ -46,7 +49,7 @@ export function connectCluster(options: ClusterOptions = {}): ConnectedCluster {
   const config = loadConfig(options)
   const server = config.getCurrentCluster()?.server
   if (server === undefined) throw new WaybillError('CLUSTER_CONFIG', 'no kubeconfig names a cluster to use')
-  const access = new Access(config)
+  const access = new Access(config, options.observe)
   const cluster: Omit<Cluster, 'resource'> = {
     request: (as, request) => requestWithRetries(access, server, as, request),
     watch: (as, request) => watch(access, server, as, request),
@@ -157,16 +160,20 @@ async function sendAuthenticated(
 ): Promise<Dispatcher.ResponseData> {
   for (let attempt = 1; ; attempt++) {
     const { dispatcher, headers } = await access.current()
-    const response = await reached(server, () =>
-      send(urlOf(server, request), {
-        dispatcher,
-        method: request.method,
-        headers: { ...headers, ...requestHeaders(as, request) },
-        body: request.body === undefined ? null : JSON.stringify(request.body),
-        headersTimeout: SILENCE_MS,
-        bodyTimeout: limits.silenceMs,
-        ...(limits.signal === undefined ? {} : { signal: limits.signal }),
-      }),
+    const response = await observed(
+      access,
+      request,
+      () =>
+        send(urlOf(server, request), {
+          dispatcher,
+          method: request.method,
+          headers: { ...headers, ...requestHeaders(as, request) },
+          body: request.body === undefined ? null : JSON.stringify(request.body),
+          headersTimeout: SILENCE_MS,
+          bodyTimeout: limits.silenceMs,
+          ...(limits.signal === undefined ? {} : { signal: limits.signal }),
+        }),
+      server,
     )
     // Who reads the body gets its error; a stream that is let go of early must not end the process with one.
     response.body.on('error', () => undefined)
@@ -174,6 +181,31 @@ async function sendAuthenticated(
     await response.body.dump()
     access.renew()
     if (attempt === 2) throw new WaybillError('CLUSTER_AUTH', `${server} does not accept the credentials`)
+  }
+}
+
+async function observed(
+  { observe }: ClusterAccess,
+  { method, path, query = {} }: ClusterRequest,
+  ask: () => Promise<Dispatcher.ResponseData>,
+  server: string,
+): Promise<Dispatcher.ResponseData> {
+  const startMs = systemClock.monotonicMs()
+  const seen = (status: number) =>
+    observe?.({
+      kind: 'api-request',
+      method,
+      path: `${path}?${new URLSearchParams(query)}`,
+      status,
+      seconds: (systemClock.monotonicMs() - startMs) / 1000,
+    })
+  try {
+    const response = await reached(server, ask)
+    seen(response.statusCode)
+    return response
+  } catch (error) {
+    seen(0)
+    throw error
   }
 }
 

@@ -19,7 +19,7 @@ export type HookParts = {
 /** Requests that are taken in at once, and how many more in each second; guesses at the secret are bounded with them. */
 const BURST = 50
 const PER_SECOND = 5
-const SECRET_CHARS_MIN = 16
+export const HOOK_SECRET_CHARS_MIN = 16
 const REPOSITORIES_MAX = 1_000
 
 /**
@@ -50,8 +50,8 @@ async function answer({ secret, lookSooner }: HookParts, form: string, asked: As
   const known = Object.hasOwn(HOOK_FORMS, form) ? HOOK_FORMS[form] : undefined
   if (known === undefined) return { status: 404, body: `forms: ${Object.keys(HOOK_FORMS).join(', ')}\n` }
   if (asked.method !== 'POST') return { status: 405, body: 'only POST\n' }
-  const shared = (await secret()).trim()
-  if (shared.length < SECRET_CHARS_MIN || !known.isAllowed(asked, shared))
+  const shared = await secret()
+  if (shared.length < HOOK_SECRET_CHARS_MIN || !known.isAllowed(asked, shared))
     return { status: 401, body: 'the secret is missing or another one\n' }
   const body = jsonOf(asked.body)
   const named = isJsonObject(body) ? known.repositories(body, asked.headers) : undefined

@@ -1,4 +1,5 @@
 import type { Digest } from '../../contract/digest.ts'
+import { type ErrorCode, WaybillError } from '../../contract/errors.ts'
 import type { Reference } from '../../contract/reference.ts'
 import type { RegistryReader, TagLister, TagResolver } from '../../contract/registry/registry.ts'
 import {
@@ -7,6 +8,7 @@ import {
   type RegistryReaderOptions,
 } from '../../contract/registry/registry-client.ts'
 import type { Clock } from '../clock.ts'
+import { type Observer, type RegistryOperation, secondsSince } from '../metrics/observation.ts'
 import type { PullAccess } from './secrets.ts'
 import { orGiveUp, SharedPolls } from './shared-polls.ts'
 
@@ -45,9 +47,28 @@ type Line = {
 }
 
 export function createRegistries(
-  options: Pick<RegistryReaderOptions, 'plainHttp' | 'proxy' | 'idleMs' | 'requestMs'>,
+  {
+    observe,
+    ...options
+  }: Pick<RegistryReaderOptions, 'plainHttp' | 'proxy' | 'idleMs' | 'requestMs'> & {
+    readonly observe?: Observer
+  },
   clock: Clock,
 ): Registries {
+  const seen = async <T>(operation: RegistryOperation, ask: () => Promise<T>): Promise<T> => {
+    const startMs = clock.nowMs()
+    let code: ErrorCode | 'OK' = 'INTERNAL'
+    try {
+      const answer = await ask()
+      code = 'OK'
+      return answer
+    } catch (error) {
+      if (error instanceof WaybillError) code = error.code
+      throw error
+    } finally {
+      observe?.({ kind: 'registry-request', operation, code, seconds: secondsSince(clock, startMs) })
+    }
+  }
   const lines = new Map<string, Line>()
   const gates = new Map<string, Outside>()
   const gateOf = ({ registry }: Reference): Outside => {
@@ -73,14 +94,22 @@ export function createRegistries(
   return {
     reader: (access, { outside, signal }) => {
       const connection = lineOf(access).connection.until(signal)
-      const from = <T>(repository: Reference, ask: () => Promise<T>) =>
-        outside(() => orGiveUp(repository.repository, signal, gateOf(repository)(ask)))
+      const from = <T>(operation: RegistryOperation, repository: Reference, ask: () => Promise<T>) =>
+        outside(() =>
+          orGiveUp(
+            repository.repository,
+            signal,
+            gateOf(repository)(() => seen(operation, ask)),
+          ),
+        )
       return {
-        resolveTag: (repository, tag) => from(repository, () => connection.resolveTag(repository, tag)),
-        fetchManifest: (repository, digest) => from(repository, () => connection.fetchManifest(repository, digest)),
-        fetchBundles: (repository, digest) => from(repository, () => connection.fetchBundles(repository, digest)),
+        resolveTag: (repository, tag) => from('resolve-tag', repository, () => connection.resolveTag(repository, tag)),
+        fetchManifest: (repository, digest) =>
+          from('manifest', repository, () => connection.fetchManifest(repository, digest)),
+        fetchBundles: (repository, digest) =>
+          from('bundles', repository, () => connection.fetchBundles(repository, digest)),
         fetchBlob: (repository, descriptor, bytesMax) =>
-          from(repository, () => connection.fetchBlob(repository, descriptor, bytesMax)),
+          from('blob', repository, () => connection.fetchBlob(repository, descriptor, bytesMax)),
       }
     },
     polls: (access, { outside, signal }, sinceMs) => {
@@ -89,13 +118,13 @@ export function createRegistries(
         resolveTag: (repository, tag) =>
           outside(() =>
             heads.ask(`${repository.repository}:${tag}`, { sinceMs, signal }, (stop) =>
-              gateOf(repository)(() => connection.until(stop).resolveTag(repository, tag)),
+              gateOf(repository)(() => seen('resolve-tag', () => connection.until(stop).resolveTag(repository, tag))),
             ),
           ),
         listTags: (repository) =>
           outside(() =>
             lists.ask(repository.repository, { sinceMs, signal }, (stop) =>
-              gateOf(repository)(() => connection.until(stop).listTags(repository)),
+              gateOf(repository)(() => seen('list-tags', () => connection.until(stop).listTags(repository))),
             ),
           ),
       }
