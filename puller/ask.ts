@@ -5,6 +5,7 @@ import { durationMs, withJitter } from './clock.ts'
 import { seenOf } from './facts.ts'
 import type { Job } from './job.ts'
 import type { Delivery } from './kinds.ts'
+import type { Memory } from './memory.ts'
 import { boundedMessage, type Said, sayError } from './message.ts'
 import { policiesFor } from './observe.ts'
 import type { Account } from './plan/plan-context.ts'
@@ -28,10 +29,11 @@ export type Observed = {
   readonly ledger: Ledger
   readonly turn: Turn
   readonly progress: Job['progress']
+  readonly memory?: Memory
 }
 
 /** What Verify and Fetch need of it. */
-export type Reading = Pick<Observed, 'delivery' | 'access' | 'turn'> & {
+export type Reading = Pick<Observed, 'delivery' | 'access' | 'turn' | 'memory'> & {
   readonly site: Pick<Site, 'policies' | 'registries' | 'cache'>
   readonly ledger: Pick<Ledger, 'summary'>
 }
@@ -51,8 +53,10 @@ export type Asked =
 export async function ask(observed: Observed): Promise<Asked> {
   const { delivery, ledger } = observed
   const found: { resolved?: Resolved; verified?: Verified } = {}
+  const before = observed.memory?.askedBefore(observed.site.clock.nowMs())
+  if (before?.kind === 'not') return before
   try {
-    const resolved = await resolve(delivery.spec, tags(observed))
+    const resolved = before?.resolved ?? (await resolve(delivery.spec, tags(observed)))
     found.resolved = resolved
     const target = verifyTarget(resolved, (digest) => ledger.summary.ran.has(parseDigest(digest)))
     const verified = await verifyHere(observed, target, { ordered: true })
@@ -95,13 +99,18 @@ export async function verifyHere(
   how: { readonly ordered: boolean },
 ): Promise<Verified> {
   const { site, ledger, access } = observed
+  const question = JSON.stringify([target, how, ledger.summary.head?.hash ?? ''])
+  const known = observed.memory?.books?.verified.get(question)
+  if (known !== undefined) return known
   const policies = policiesFor(site.policies(), [target.repository.repository, target.canonical])
   const seen = how.ordered ? seenOf(ledger.summary, target) : { versions: {} }
-  return examine(target, policies, seen, {
+  const verified = await examine(target, policies, seen, {
     registry: site.registries.reader(access, observed.turn),
     cache: site.cache,
     access: cacheAccess(observed, target),
   })
+  observed.memory?.books?.verified.set(question, verified)
+  return verified
 }
 
 function cacheAccess({ delivery, access }: Reading, target: VerifyTarget) {
@@ -117,8 +126,14 @@ export async function fetchHere(observed: Reading, verified: Verified, environme
     site.cache,
     cacheAccess(observed, verified),
   )
-  const release = await fetchRelease(verified, source)
-  return fetchEnvironment(release, environment ?? environmentOf(delivery.spec), source)
+  const wanted = environment ?? environmentOf(delivery.spec)
+  const { digest, repository, canonical, trusted } = verified
+  const content = JSON.stringify([digest, repository.repository, canonical, trusted.provenance?.revision ?? '', wanted])
+  const known = observed.memory?.books?.fetched.get(content)
+  if (known !== undefined) return { ...known, verified }
+  const fetched = await fetchEnvironment(await fetchRelease(verified, source), wanted, source)
+  observed.memory?.books?.fetched.set(content, fetched)
+  return fetched
 }
 
 /** For what runs beside a wait, which has given its place away already; until `signal`. */

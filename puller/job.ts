@@ -1,5 +1,6 @@
 import type { ShownPlan } from './control/approval.ts'
-import type { Delivery, RecordFacts } from './kinds.ts'
+import type { Change, Delivery, RecordFacts } from './kinds.ts'
+import type { Memory } from './memory.ts'
 import type { Said } from './message.ts'
 import type { Plan } from './plan/plan.ts'
 import type { Account } from './plan/plan-context.ts'
@@ -25,8 +26,12 @@ export type Job = {
   /** What stands between the plan and the first write; absent: nothing. */
   readonly gate?: Gate
   /** Tells people that it is under way. */
-  readonly progress: (reason: string, message: string) => Promise<void>
+  readonly progress: (reason: string, message: string, progress?: Progress) => Promise<void>
+  readonly memory?: Memory
 }
+
+/** How many of the objects of a release are healthy, and which are waited for. */
+export type Progress = { readonly ready: number; readonly total: number; readonly waiting: readonly string[] }
 
 /** Asked when a plan is free of refusals, before anything is written or recorded. `look`: only health is looked at. */
 export type Gate = (plan: Plan) => Promise<'go' | 'look' | Waiting>
@@ -34,7 +39,7 @@ export type Gate = (plan: Plan) => Promise<'go' | 'look' | Waiting>
 /** Nothing is written: the Delivery says that a person, or a time, comes first. */
 export type Waiting = {
   readonly kind: 'waiting'
-  readonly reason: 'AwaitingApproval' | 'OutsideWindow' | 'Observed'
+  readonly reason: 'AwaitingApproval' | 'OutsideWindow' | 'Observed' | 'DependencyNotReady'
   readonly message: string
   /** The plan that it is about, where one was made. */
   readonly shown?: ShownPlan
@@ -46,8 +51,8 @@ export type Waiting = {
 
 export type Result =
   | Waiting
-  /** Converged and healthy; `corrected` holds what had drifted, when something had. */
-  | { readonly kind: 'healthy'; readonly corrected: Plan | undefined }
+  /** Converged and healthy; `corrected` holds what had drifted, when something had; `left`, what differs and is left so. */
+  | { readonly kind: 'healthy'; readonly corrected: Plan | undefined; readonly left?: readonly Change[] }
   | { readonly kind: 'refused'; readonly said: Said; readonly objects: readonly Refusal[] }
   /** Not as it should be; it is tried again. */
   | { readonly kind: 'failed'; readonly said: Said }

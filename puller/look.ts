@@ -1,19 +1,24 @@
-import { isJsonObject, type JsonObject } from '../contract/canonical-json.ts'
+import type { JsonObject } from '../contract/canonical-json.ts'
 import { WaybillError } from '../contract/errors.ts'
 import { durationMs, timestamp } from './clock.ts'
 import { answerError } from './cluster/answer-error.ts'
 import { suspendedSays } from './control/says.ts'
 import { takeControl } from './control/take-control.ts'
 import { factsOfError, isSaid } from './facts.ts'
-import type { Delivery, RecordFacts } from './kinds.ts'
+import type { Job } from './job.ts'
+import { type Delivery, FINALIZER, type RecordFacts } from './kinds.ts'
+import { Memory } from './memory.ts'
 import { type Said, sayError } from './message.ts'
 import { type DeliveryHeader, deliveryPath, parseDelivery, parseHeader } from './observe.ts'
 import type { NextRun, Turn } from './queue.ts'
 import { type Ending, observeAccount, reconcile } from './reconcile.ts'
 import { type Ledger, openLedger } from './records/ledger.ts'
+import { holdBack } from './remove/finalizer.ts'
+import { removeDelivery } from './remove/remove.ts'
 import { findingOf, findingOfError, nextRunOf, recordsOf } from './report.ts'
 import type { Site } from './site.ts'
 import { type Finding, nextStatus, writeStatus } from './status.ts'
+import { Telling } from './tell.ts'
 
 export type DeliveryKey = { readonly namespace: string; readonly name: string }
 
@@ -21,39 +26,83 @@ export type DeliveryKey = { readonly namespace: string; readonly name: string }
 export type Look = { readonly next: NextRun; readonly said?: Finding['ready'] }
 
 /**
- * One look at one Delivery: observes it, reconciles it, says in its status what came of it. Throws only for faults of
- * ours; what can happen in the world is a status, a record and a time to look again.
+ * One look at one Delivery: observes it, reconciles it, says in its status what came of it. What the memory holds is not asked for again,
+ * `watched`, the Delivery as the watch shows it, neither. Throws only for faults of ours; what can happen in the world is a status, a
+ * record and a time to look again.
  */
-export async function look(site: Site, key: DeliveryKey, turn: Turn): Promise<Look> {
+export async function look(
+  site: Site,
+  key: DeliveryKey,
+  turn: Turn,
+  memory: Memory = new Memory(undefined),
+  watched?: JsonObject,
+): Promise<Look> {
+  const isAnew = memory.beginLook(site.clock.nowMs())
+  const telling = new Telling(site)
+  let ready: Finding['ready']['status'] = 'Unknown'
+  try {
+    const looked = await lookOnce(site, key, turn, memory, isAnew ? undefined : watched, telling)
+    ready = looked.said?.status ?? ready
+    return memory.plan(looked, site.clock.nowMs())
+  } finally {
+    memory.endLook()
+    telling.end(ready)
+  }
+}
+
+async function lookOnce(
+  site: Site,
+  key: DeliveryKey,
+  turn: Turn,
+  memory: Memory,
+  watched: JsonObject | undefined,
+  telling: Telling,
+): Promise<Look> {
   let object: JsonObject | undefined
   try {
-    object = await readDelivery(site, key, turn)
+    object = watched === undefined ? await readDelivery(site, key, turn) : unlessDeleted(watched)
   } catch (error) {
     if (turn.signal.aborted) return { next: { kind: 'after', ms: 0 } }
     return unreadable(site, key, error)
   }
   if (object === undefined) return { next: { kind: 'never' } }
-  const header = parseHeader(object)
-  const report = reporter(site, header)
+  const read = parseHeader(object)
+  memory.recall(read, site.policies())
+  const header = memory.status === undefined ? read : { ...read, status: memory.status }
+  const report = reporter(site, header, memory, telling)
+  if (header.deletedAt !== undefined) return removeDelivery(site, object, turn, report)
   let ledger: Ledger | undefined
   try {
-    ledger = await openLedger(site.cluster, site.keys, header, { pullerNamespace: site.namespace, clock: site.clock })
-    const control = await takeControl(site, parseDelivery(object), ledger)
+    ledger =
+      memory.books?.ledger ??
+      (await openLedger(site.cluster, site.keys, header, { pullerNamespace: site.namespace, clock: site.clock }))
+    telling.opened(header, ledger)
+    const parsed = { ...parseDelivery(object), status: header.status }
+    await telling.begin(parsed)
+    const control = await takeControl(site, parsed, ledger)
     if (control.kind === 'edited') return { next: { kind: 'after', ms: 0 } }
     if (control.kind === 'suspended') {
       const { message, lookInMs } = control
       const said = await report({ ...suspendedSays(header.generation, message), ...recordsOf(ledger.summary) })
+      telling.outcome(said)
       return { next: lookInMs === undefined ? { kind: 'never' } : { kind: 'at', ms: lookInMs }, said }
     }
     const { delivery } = control
-    const ending = await observeAndReconcile(site, delivery, ledger, turn, report)
-    if (turn.signal.aborted) return { next: { kind: 'after', ms: 0 } }
+    await holdBack(site.cluster, delivery, delivery.spec.deletion === 'delete' ? 'held' : 'free')
+    memory.comparesEvery(delivery, site.clock)
+    const ending = await observeAndReconcile(site, delivery, ledger, turn, report, memory)
+    if (turn.signal.aborted) {
+      memory.closeBooks()
+      return { next: { kind: 'after', ms: 0 } }
+    }
+    memory.keep(delivery, ending)
     const said = await report(findingOf(delivery, ledger.summary, ending))
-    log(site, key, ending, said)
+    telling.outcome(said, { ending })
     return { next: nextRunOf(delivery, ending, site.clock.nowMs()), said }
   } catch (error) {
+    memory.closeBooks()
     if (turn.signal.aborted) return { next: { kind: 'after', ms: 0 } }
-    return concludeError(site, header, ledger, error, report)
+    return concludeError(site, header, ledger, error, report, telling)
   }
 }
 
@@ -62,9 +111,13 @@ async function readDelivery(site: Site, key: DeliveryKey, turn: Turn): Promise<J
   const answer = await site.cluster.request('puller', { method: 'GET', path, signal: turn.signal })
   if (answer.status === 404) return undefined
   if (answer.status !== 200) throw answerError(`Delivery ${key.namespace}/${key.name}`, answer)
-  const { metadata } = answer.body
-  // What it delivered stays (deletion: orphan), so there is nothing to do for one that is going.
-  return isJsonObject(metadata) && metadata.deletionTimestamp !== undefined ? undefined : answer.body
+  return unlessDeleted(answer.body)
+}
+
+/** What it delivered stays, unless it is held back for `deletion: delete`, so there is nothing to do for one that is going. */
+function unlessDeleted(object: JsonObject): JsonObject | undefined {
+  const { deletedAt, finalizers } = parseHeader(object)
+  return deletedAt !== undefined && !finalizers?.includes(FINALIZER) ? undefined : object
 }
 
 /** The API server cannot be asked: there is nothing to write a status to, and every reason to try again soon. */
@@ -78,12 +131,15 @@ function unreadable(site: Site, { namespace, name }: DeliveryKey, error: unknown
 type Report = (finding: Finding) => Promise<Finding['ready']>
 
 /** Writes the status when it says something new; remembers what it wrote. */
-function reporter(site: Site, header: DeliveryHeader): Report {
-  let status = header.status
+function reporter(site: Site, header: DeliveryHeader, memory: Memory, telling: Telling): Report {
+  let { status } = header
   return async (finding) => {
     const next = nextStatus(status, finding, timestamp(site.clock))
+    memory.status = undefined
     await writeStatus(site.cluster, header, status, next)
+    telling.reported(header, status, next)
     status = next
+    memory.status = next
     return finding.ready
   }
 }
@@ -94,17 +150,27 @@ async function observeAndReconcile(
   ledger: Ledger,
   turn: Turn,
   report: Report,
+  memory: Memory,
 ): Promise<Ending> {
-  const { account, access } = await observeAccount(site, delivery)
-  const progress = async (reason: string, message: string) => {
+  const progress: Job['progress'] = async (reason, message, progress) => {
     await report({
       generation: delivery.generation,
       ready: { status: 'Unknown', reason, message },
       reconciling: { reason, message },
+      ...(progress === undefined ? {} : { progress: { ...progress, waiting: [...progress.waiting] } }),
       ...recordsOf(ledger.summary),
     })
   }
-  return reconcile({ site, delivery, account, access, ledger, turn, progress })
+  const remembered = memory.books
+  const books = remembered ?? memory.open(delivery, site.policies(), ledger, await observeAccount(site, delivery))
+  const observed = { site, delivery, account: books.account, ledger, turn, progress, memory }
+  const ending = await reconcile({ ...observed, access: books.access })
+  if (remembered === undefined || ending.refusal?.code !== 'REGISTRY_AUTH') return ending
+  // The secret may hold another login by now.
+  const { access } = await observeAccount(site, delivery)
+  if (access.shareKey === books.access.shareKey) return ending
+  memory.open(delivery, site.policies(), ledger, { account: books.account, access })
+  return reconcile({ ...observed, access })
 }
 
 /** Says what went wrong where people look, and records it when it is a refusal. */
@@ -114,12 +180,12 @@ async function concludeError(
   ledger: Ledger | undefined,
   error: unknown,
   report: Report,
+  telling: Telling,
 ): Promise<Look> {
   const said = sayError(error)
-  const where = { delivery: `${header.namespace}/${header.name}`, code: said.code }
-  if (said.code === 'INTERNAL') site.log.error({ ...where, err: error }, 'an unexpected fault')
-  else site.log.warn(where, said.message)
   if (ledger !== undefined && isRefusal(said)) await recordRefused(site, header, ledger, said)
+  // Before the status is written, which may be what cannot be done.
+  telling.outcome({ status: 'False', reason: said.code, message: said.message }, { header, fault: error })
   const ready = await report(findingOfError(header.generation, said, ledger?.summary))
   return { next: nextAfterError(error), said: ready }
 }
@@ -148,15 +214,4 @@ function nextAfterError(error: unknown): NextRun {
   if (error instanceof WaybillError && error.retry !== 'later') return { kind: 'after', ms: ON_CHANGE_MS }
   const seconds = error instanceof WaybillError ? error.retryAfterSeconds : undefined
   return { kind: 'backoff', maxMs: ON_CHANGE_MS, ...(seconds === undefined ? {} : { ms: seconds * 1000 }) }
-}
-
-function log(site: Site, key: DeliveryKey, { resolved, result, refusal }: Ending, said: Finding['ready']): void {
-  const fields = {
-    delivery: `${key.namespace}/${key.name}`,
-    ...(resolved === undefined ? {} : { digest: resolved.digest }),
-    ...(result === undefined ? {} : { result: result.kind }),
-    reason: said.reason,
-  }
-  if (refusal === undefined && result?.kind === 'healthy') site.log.info(fields, said.message)
-  else site.log.warn(fields, said.message)
 }

@@ -1,9 +1,15 @@
 import { isJsonObject, type JsonObject } from '../contract/canonical-json.ts'
+import { createAlarms } from './alarms.ts'
 import { type Followed, follow } from './cluster/watch.ts'
+import { Hub } from './drift/hub.ts'
+import { Tracker } from './drift/tracker.ts'
+import { follows, HOOK_EVERY_MS, HOOK_GATHER_MS } from './http/follows.ts'
 import { ANNOTATION } from './kinds.ts'
 import { type DeliveryKey, type Look, look } from './look.ts'
+import { Memory } from './memory.ts'
 import { sayError } from './message.ts'
 import { DELIVERIES_PATH, type PolicySet, parsePolicies, TRUST_POLICIES_PATH } from './observe.ts'
+import { applySetId } from './plan/desired.ts'
 import { createQueue, type NextRun, type Queue, type Turn } from './queue.ts'
 import type { Site } from './site.ts'
 
@@ -13,7 +19,17 @@ export type LoopOptions = {
   /** Ends when every Delivery is settled: well, refused, or failed `attempts` times. */
   readonly once?: { readonly attempts: number }
   readonly onlyNamespaces?: readonly string[]
+  /** `group/Kind` (core: `/Kind`): watched everywhere, as the puller itself. */
+  readonly sharedKinds?: ReadonlySet<string>
   readonly signal: AbortSignal
+  /** Called when the Deliveries are known and looks begin. */
+  readonly onStarted?: (running: RunningLoop) => void
+}
+
+export type RunningLoop = {
+  /** Looks soon at the Deliveries that follow these repositories (paths without a host); how many there are. */
+  lookSooner(repositories: readonly string[]): number
+  readonly counts: Queue['counts']
 }
 
 /** What was last said of a Delivery. */
@@ -30,7 +46,26 @@ export async function runLoop(options: LoopOptions): Promise<readonly Standing[]
   const standings = new Map<string, Standing>()
   const open = new Set<string>()
   const keys = new Map<string, DeliveryKey>()
+  const watched = new Map<string, JsonObject>()
+  const memories = new Map<string, Memory>()
+  const hub =
+    once === undefined
+      ? new Hub(site.cluster, {
+          clock: site.clock,
+          ...(options.sharedKinds === undefined ? {} : { sharedKinds: options.sharedKinds }),
+          onFault: (error) => site.log.error({ err: error }, 'an unexpected fault in a watch'),
+        })
+      : undefined
   let policies: PolicySet = { policies: [], invalid: [] }
+  let policyVersions = ''
+  /** The same set as long as no policy changed: what was verified by it stays so. */
+  const readPolicies = () => {
+    const objects = trust.objects()
+    const versions = JSON.stringify(objects.map(({ metadata }) => metadata ?? null))
+    if (versions === policyVersions) return
+    policyVersions = versions
+    policies = parsePolicies(objects)
+  }
   const full: Site = { ...site, policies: () => policies }
   const settled = (id: string) => {
     open.delete(id)
@@ -41,7 +76,7 @@ export async function runLoop(options: LoopOptions): Promise<readonly Standing[]
   const run = async (id: string, turn: Turn): Promise<NextRun> => {
     const key = keys.get(id)
     if (key === undefined) return { kind: 'never' }
-    const { next, said } = await look(full, key, turn)
+    const { next, said } = await look(full, key, turn, memoryOf(id, key), watched.get(id))
     standings.set(id, { ...key, ...(said === undefined ? {} : { said }) })
     if (once === undefined || (next.kind === 'after' && next.ms === 0)) return next
     if (next.kind === 'backoff' && turn.attempt < once.attempts) return { kind: 'backoff' }
@@ -60,8 +95,36 @@ export async function runLoop(options: LoopOptions): Promise<readonly Standing[]
     },
     ...(once === undefined ? {} : { backoffMinMs: 500, backoffMaxMs: 5_000 }),
   })
+  const alarms = createAlarms(site.clock, stop, (id) => {
+    if (keys.has(id)) queue.soon(id)
+  })
+  const memoryOf = (id: string, key: DeliveryKey): Memory => {
+    const known = memories.get(id)
+    if (known !== undefined) return known
+    const wake = {
+      drifted: () => alarms.set(id, GATHER_MS),
+      stirred: () => alarms.set(id, CALM_MS, CALM_EVERY_MS),
+    }
+    const memory = new Memory(hub === undefined ? undefined : new Tracker(hub, applySetId(key), site.clock, wake))
+    memories.set(id, memory)
+    return memory
+  }
+  const forget = (id: string): void => {
+    memories.get(id)?.tracker?.drop()
+    memories.delete(id)
+    watched.delete(id)
+    alarms.drop(id)
+  }
   const begin = (id: string) => {
     if (once !== undefined) open.add(id)
+    queue.soon(id)
+  }
+  const interrupt = (id: string) => {
+    memories.get(id)?.askAnew()
+    queue.interrupt(id)
+  }
+  const askSource = (id: string) => {
+    memories.get(id)?.askSource()
     queue.soon(id)
   }
   const trouble = (what: string) => (error: unknown) => {
@@ -77,7 +140,7 @@ export async function runLoop(options: LoopOptions): Promise<readonly Standing[]
       onChange: (_object, before) => trustChanged(before !== undefined || started),
       onGone: () => trustChanged(true),
       onListed: () => {
-        policies = parsePolicies(trust.objects())
+        readPolicies()
         policiesListed.done()
       },
       onTrouble: trouble('TrustPolicies cannot be followed'),
@@ -86,8 +149,8 @@ export async function runLoop(options: LoopOptions): Promise<readonly Standing[]
   )
   const trustChanged = (isNews: boolean): void => {
     if (!started || !isNews) return
-    policies = parsePolicies(trust.objects())
-    for (const id of keys.keys()) queue.interrupt(id)
+    readPolicies()
+    for (const id of keys.keys()) interrupt(id)
   }
   const deliveries = follow(
     site.cluster,
@@ -98,16 +161,19 @@ export async function runLoop(options: LoopOptions): Promise<readonly Standing[]
         if (options.onlyNamespaces !== undefined && !options.onlyNamespaces.includes(key.namespace)) return
         const id = `${key.namespace}/${key.name}`
         keys.set(id, key)
+        watched.set(id, object)
         if (!started) return
         if (before === undefined) begin(id)
-        else if (wishOf(before) !== wishOf(object)) queue.interrupt(id)
+        else if (wishOf(before) !== wishOf(object)) interrupt(id)
       },
       onGone: (object) => {
         const { namespace, name } = keyOf(object)
         const id = `${namespace}/${name}`
         keys.delete(id)
+        forget(id)
         queue.drop(id)
         standings.delete(id)
+        site.outside?.gone(id)
         settled(id)
       },
       onListed: deliveriesListed.done,
@@ -116,14 +182,36 @@ export async function runLoop(options: LoopOptions): Promise<readonly Standing[]
     { clock: site.clock, signal: stop },
   )
   await Promise.race([Promise.all([deliveriesListed.promise, policiesListed.promise]), aborted(stop)])
-  policies = parsePolicies(trust.objects())
+  readPolicies()
   started = true
   for (const id of keys.keys()) begin(id)
+  const sooner = createSooner(site.clock, askSource, stop)
+  site.observe?.({ kind: 'watches-listed' })
+  options.onStarted?.({
+    counts: queue.counts,
+    lookSooner: (repositories) => {
+      const wanted = new Set(repositories)
+      const ids = deliveries.objects().flatMap((object) => {
+        const { namespace, name } = keyOf(object)
+        const id = `${namespace}/${name}`
+        return keys.has(id) && follows(object, wanted) ? [id] : []
+      })
+      for (const id of ids) told.set(id, HOOK_GATHER_MS, HOOK_EVERY_MS)
+      return ids.length
+    },
+  })
   if (once !== undefined && open.size === 0) ending.abort()
   await tidyUntil(full, stop)
   await endAll(queue, [trust, deliveries])
+  await hub?.end()
   return [...standings.values()]
 }
+
+/** Drift is put back after this: what happens at one time is one look. */
+const GATHER_MS = 50
+/** Health is looked at when it has come to rest, and no more often than this. */
+const CALM_MS = 2_000
+const CALM_EVERY_MS = 10_000
 
 async function endAll(queue: Queue, followed: readonly Followed[]): Promise<void> {
   await queue.end()

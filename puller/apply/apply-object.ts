@@ -26,6 +26,7 @@ export async function writeObject(applying: Applying, change: PlannedChange): Pr
     const stopped = action === 'adopt' ? await moveOwnership(applying, change) : undefined
     if (stopped !== undefined) return settleUpdate(book, change, stopped)
     const answer = await applyObject(cluster, context.account, resource, desired, expecting, { dryRun: false })
+    if (answer.status === (action === 'create' ? 201 : 200)) applying.known?.written(desired, answer.body)
     if (action === 'create' && answer.status === 409 && (await isMadeByUs(applying, change)))
       return {
         object: name,

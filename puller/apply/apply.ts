@@ -1,6 +1,7 @@
 import { WaybillError } from '../../contract/errors.ts'
 import { type Clock, systemClock } from '../clock.ts'
 import type { Cluster } from '../cluster/cluster-port.ts'
+import type { Known } from '../drift/known.ts'
 import type { Health } from '../health/wait.ts'
 import { type Inventory, writeInventory } from '../plan/inventory.ts'
 import { otherDeliveries } from '../plan/other-deliveries.ts'
@@ -28,6 +29,8 @@ export type ApplyPlanOptions = {
   readonly clock?: Clock
   readonly waiter?: Waiter
   readonly pace?: Pace
+  /** Is told what writes were answered with. */
+  readonly known?: Pick<Known, 'written'>
   /** The last group to be written, by its place; nothing is pruned then. Default: all. */
   readonly lastGroup?: number
 }
@@ -57,7 +60,8 @@ export async function applyPlan(
   const store = async () => {
     stored = await writeInventory(cluster, context.delivery, stored, [...book.values()])
   }
-  const applying = { context, cluster, clock, schemas: new SchemaCheck(cluster), signal, book, waiter, store }
+  const { known } = options
+  const applying = { context, cluster, clock, schemas: new SchemaCheck(cluster), signal, book, waiter, store, known }
   const contested = await contestedAdoptions(applying, plan)
   const outcomes: Outcome[] = [...unchanged]
   const ended = (unhealthy?: Health): Applied => ({

@@ -1,6 +1,7 @@
 import type { ErrorCode } from '../../contract/errors.ts'
 import type { Clock } from '../clock.ts'
 import type { Cluster } from '../cluster/cluster-port.ts'
+import type { Known } from '../drift/known.ts'
 import type { Health, HealthNote } from '../health/wait.ts'
 import type { InventoryEntry } from '../kinds.ts'
 import type { DesiredObject } from '../plan/desired.ts'
@@ -39,6 +40,7 @@ export type Applying = {
   readonly signal: AbortSignal | undefined
   readonly book: Book
   readonly waiter: Waiter
+  readonly known?: Pick<Known, 'written'> | undefined
   /** Writes the book down, where it says something new. */
   readonly store: () => Promise<void>
 }

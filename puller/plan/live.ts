@@ -14,6 +14,21 @@ export type Live = { readonly object?: KubeObject; readonly refusal?: Refusal; r
 /** Fields that only the server may fill in; an artifact that carries them would write past our guards. */
 const SERVERS_OWN = ['uid', 'resourceVersion', 'managedFields', 'generateName', 'deletionTimestamp']
 
+/** Why an object is not even to be asked for; undefined: it is. Pure. */
+export function unfitFor(desired: DesiredObject, broken: ReadonlyMap<string, string>): Live | undefined {
+  const { object, resource, id, name } = desired
+  const refuse = (code: Refusal['code'], message: string): Live => ({ refusal: { object: name, code, message } })
+  const outage = broken.get(typeOf(object))
+  if (outage !== undefined) return { failure: { object: name, code: 'CLUSTER_FAILED', message: outage } }
+  if (resource === undefined)
+    return refuse('KIND_UNKNOWN', `the cluster does not know ${object.apiVersion} ${object.kind}`)
+  const set = SERVERS_OWN.filter((field) => object.metadata[field] !== undefined)
+  if (set.length > 0)
+    return refuse('OBJECT_REFUSED', `an artifact cannot set ${set.map((f) => `metadata.${f}`).join(', ')}`)
+  if (id.name === '.' || id.name === '..') return refuse('OBJECT_REFUSED', 'not a name that Kubernetes takes')
+  return undefined
+}
+
 /** GET as the account. What cannot be looked at is a refusal (the account, the kind) or a failure (the server), not an exception. */
 export async function lookAt(
   cluster: Cluster,
@@ -22,24 +37,17 @@ export async function lookAt(
   broken: ReadonlyMap<string, string>,
   signal: AbortSignal | undefined,
 ): Promise<Live> {
-  const { object, resource, kindInSet, id, name } = desired
-  const refuse = (code: Refusal['code'], message: string): Live => ({ refusal: { object: name, code, message } })
-  const fail = (message: string): Live => ({ failure: { object: name, code: 'CLUSTER_FAILED', message } })
-  const outage = broken.get(typeOf(object))
-  if (outage !== undefined) return fail(outage)
-  if (resource === undefined)
-    return refuse('KIND_UNKNOWN', `the cluster does not know ${object.apiVersion} ${object.kind}`)
-  const set = SERVERS_OWN.filter((field) => object.metadata[field] !== undefined)
-  if (set.length > 0)
-    return refuse('OBJECT_REFUSED', `an artifact cannot set ${set.map((f) => `metadata.${f}`).join(', ')}`)
-  if (id.name === '.' || id.name === '..') return refuse('OBJECT_REFUSED', 'not a name that Kubernetes takes')
+  const { resource, kindInSet, id, name } = desired
+  const unfit = unfitFor(desired, broken)
+  if (unfit !== undefined) return unfit
   try {
     // A version that only the set's CRD will serve: the object may be there in one that is served now.
     const served = kindInSet ? await resourceOfKind(cluster, id.group, id.kind) : resource
     if (served === undefined) return {}
     return judgeLook(desired, await getObject(cluster, account, objectUrl(served, id), signal))
   } catch (error) {
-    if (hasCode(error, 'CLUSTER_FAILED')) return fail(error.message)
+    if (hasCode(error, 'CLUSTER_FAILED'))
+      return { failure: { object: name, code: 'CLUSTER_FAILED', message: error.message } }
     throw error
   }
 }

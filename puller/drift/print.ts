@@ -1,0 +1,90 @@
+import { hash } from 'node:crypto'
+import { isJsonObject, type JsonObject } from '../../contract/canonical-json.ts'
+import { FIELD_MANAGER, LABELS } from '../kinds.ts'
+import { type ManagedEntry, managedEntries } from '../plan/managed-fields.ts'
+
+/** What of an object's metadata tells drift, in few bytes: there is one for each object that is managed. */
+export type Print = {
+  readonly uid: string
+  /** metadata.resourceVersion. Versions of one resource can be compared (Kubernetes 1.35 promises what was always so). */
+  readonly version: number
+  /** The ApplySet that its label names; '' without one. */
+  readonly applySet: string
+  /** Changes when our own entry in managedFields, or another's fields inside a pod template, do. */
+  readonly mark: string
+}
+
+export type Kind = { readonly group: string; readonly kind: string }
+
+/** The same string for the same text, so that ten thousand objects of one set share it. */
+const shared = new Map<string, string>()
+const SHARED_MAX = 10_000
+
+/** Reads an object, whole or as PartialObjectMetadata. Undefined for what has no uid or no version. Pure. */
+export function printOf(kind: Kind, object: JsonObject): Print | undefined {
+  const { metadata } = object
+  if (!isJsonObject(metadata)) return undefined
+  const { uid, resourceVersion, labels } = metadata
+  const version = Number(resourceVersion)
+  if (typeof uid !== 'string' || typeof resourceVersion !== 'string' || !Number.isSafeInteger(version)) return undefined
+  const label = isJsonObject(labels) ? labels[LABELS.partOf] : undefined
+  return { uid, version, applySet: share(typeof label === 'string' ? label : ''), mark: markOf(kind, object) }
+}
+
+/** The version that a list, a bookmark or an object carries; 0 where it has none. */
+export function versionOf({ metadata }: JsonObject): number {
+  const version = isJsonObject(metadata) ? Number(metadata.resourceVersion) : 0
+  return Number.isSafeInteger(version) ? version : 0
+}
+
+function markOf(kind: Kind, object: JsonObject): string {
+  const own = managedEntries(object).filter(isOurs)
+  const foreign = intruders(kind, object)
+  const told = [
+    own.map(({ time, fields }) => [time ?? '', fields]),
+    foreign.map((e) => [e.manager, e.operation, e.time ?? '', e.fields]),
+  ]
+  return hash('sha1', JSON.stringify(told), 'base64')
+}
+
+function isOurs({ manager, operation, subresource }: ManagedEntry): boolean {
+  return manager === FIELD_MANAGER && operation === 'Apply' && subresource === ''
+}
+
+/** Where a kind has its pod template, by group/kind. */
+const TEMPLATES: Readonly<Record<string, readonly string[]>> = {
+  'apps/Deployment': ['f:spec', 'f:template'],
+  'apps/StatefulSet': ['f:spec', 'f:template'],
+  'apps/DaemonSet': ['f:spec', 'f:template'],
+  'apps/ReplicaSet': ['f:spec', 'f:template'],
+  'batch/Job': ['f:spec', 'f:template'],
+  'batch/CronJob': ['f:spec', 'f:jobTemplate', 'f:spec', 'f:template'],
+  '/ReplicationController': ['f:spec', 'f:template'],
+  '/PodTemplate': ['f:template'],
+}
+
+/** Entries of others that hold fields inside the pod template, with those fields alone (from the object's root). Pure. */
+export function intruders({ group, kind }: Kind, object: JsonObject): readonly ManagedEntry[] {
+  const path = TEMPLATES[`${group}/${kind}`]
+  if (path === undefined) return []
+  return managedEntries(object).flatMap((entry) => {
+    const inside = isOurs(entry) ? undefined : only(entry.fields, path)
+    return inside === undefined ? [] : [{ ...entry, fields: inside }]
+  })
+}
+
+/** The fields below a path, still at that path; undefined where there are none. */
+function only(fields: JsonObject, [first, ...rest]: readonly string[]): JsonObject | undefined {
+  if (first === undefined) return fields
+  const below = fields[first]
+  const inside = isJsonObject(below) ? only(below, rest) : undefined
+  return inside === undefined ? undefined : { [first]: inside }
+}
+
+function share(text: string): string {
+  const known = shared.get(text)
+  if (known !== undefined) return known
+  if (shared.size >= SHARED_MAX) shared.clear()
+  shared.set(text, text)
+  return text
+}

@@ -1,0 +1,202 @@
+import { hash } from 'node:crypto'
+import type { KubeObject } from '../../contract/artifact/objects.ts'
+import type { JsonObject } from '../../contract/canonical-json.ts'
+import type { Clock } from '../clock.ts'
+import { objectUrl } from '../cluster/resources.ts'
+import type { DesiredObject } from '../plan/desired.ts'
+import type { Account } from '../plan/plan-context.ts'
+import { Contest, type Contested } from './contest.ts'
+import type { Group } from './group.ts'
+import type { Hub, Place, Watcher } from './hub.ts'
+import { type Judgement, judge } from './judge.ts'
+import type { Known } from './known.ts'
+import type { Blindness } from './metadata-watch.ts'
+import { type Print, printOf } from './print.ts'
+
+export type Wake = {
+  /** Something drifted. */
+  drifted(): void
+  /** Something changed that health may rest on. */
+  stirred(): void
+}
+
+/** `bytes`: a hash of what is wanted, as it was when this was found right. */
+type Baseline = { readonly bytes: string; readonly print: Print }
+
+/** One Delivery's baselines against what its watches show. Between `begin` and `end` of a look nothing wakes it. */
+export class Tracker implements Known, Watcher {
+  readonly applySet: string
+  readonly #hub: Hub
+  readonly #clock: Clock
+  readonly #wake: Wake
+  readonly #contest = new Contest()
+  readonly #baselines = new Map<string, Baseline>()
+  readonly #managers = new Map<string, string | undefined>()
+  /** What is wanted now, as a hash, by key. */
+  #wanted = new Map<string, string>()
+  #groups = new Map<string, Group>()
+  #looking = 0
+  #turned = false
+  /** Changed since health was last looked at; since this look began. */
+  #stirred = false
+  #stirredNow = false
+  /** Changed during the look, and to be judged after it. */
+  #noticed = new Set<string>()
+
+  constructor(hub: Hub, applySet: string, clock: Clock, wake: Wake) {
+    this.#hub = hub
+    this.applySet = applySet
+    this.#clock = clock
+    this.#wake = wake
+  }
+
+  /** These are wanted, before what `spec.ignore` leaves to others is taken out of them. */
+  want(desired: readonly DesiredObject[]): void {
+    this.#wanted = new Map(desired.map((one) => [one.key, bytesOf(one)]))
+  }
+
+  converged({ key, object }: DesiredObject): KubeObject | undefined {
+    const baseline = this.#baselines.get(key)
+    if (baseline === undefined || baseline.bytes !== this.#wanted.get(key)) return undefined
+    const found = this.judge(key)
+    const isLetBe = found === 'drifted' && this.#contest.isContested(key, this.#clock.nowMs())
+    if (found !== 'converged' && found !== 'pending' && !isLetBe) return undefined
+    const { apiVersion, kind, metadata } = object
+    const { name, namespace } = metadata
+    const { uid } = baseline.print
+    return { apiVersion, kind, metadata: { name, ...(namespace === undefined ? {} : { namespace }), uid } }
+  }
+
+  compared({ key, id }: DesiredObject, object: JsonObject): void {
+    const print = printOf(id, object)
+    const bytes = this.#wanted.get(key)
+    if (print === undefined || bytes === undefined) this.#baselines.delete(key)
+    else this.#baselines.set(key, { bytes, print })
+  }
+
+  written(desired: DesiredObject, object: JsonObject): void {
+    const { key } = desired
+    const before = this.#baselines.get(key)
+    this.compared(desired, object)
+    if (before !== undefined && before.bytes === this.#wanted.get(key))
+      this.#contest.corrected(key, this.#managers.get(key), this.#clock.nowMs())
+    this.#managers.delete(key)
+  }
+
+  differs({ key }: DesiredObject, manager: string | undefined): void {
+    this.#managers.set(key, manager)
+  }
+
+  /** What is left alone because another manager takes it again and again. */
+  contested(): readonly Contested[] {
+    const nowMs = this.#clock.nowMs()
+    this.#contest.tidy(nowMs)
+    return this.#contest.contested(nowMs)
+  }
+
+  judge(key: string): Judgement {
+    const group = this.#groups.get(prefixOf(key))
+    return judge(this.#baselines.get(key)?.print, group, group?.print(key))
+  }
+
+  /** A look begins. */
+  begin(): void {
+    this.#looking += 1
+    this.#stirredNow = false
+  }
+
+  /** Health was looked at during the look: only what changed since its beginning may have changed it. */
+  calmed(): void {
+    this.#stirred = this.#stirredNow
+  }
+
+  /** A look is over: follows what it wanted as the account, and wakes where something drifted meanwhile. */
+  end(followed?: { readonly account: Account; readonly desired: readonly DesiredObject[] }): void {
+    if (followed !== undefined) this.#follow(followed.account, followed.desired)
+    this.#looking -= 1
+    if (this.#looking > 0) return
+    const keys = this.#turned ? [...this.#baselines.keys()] : [...this.#noticed]
+    this.#noticed = new Set()
+    this.#turned = false
+    this.#judgeAll(keys)
+    if (this.#stirred) this.#wake.stirred()
+  }
+
+  changed(key: string, isQuiet: boolean): void {
+    if (isQuiet) {
+      this.#stirred = true
+      this.#stirredNow = true
+      if (this.#looking === 0) this.#wake.stirred()
+    } else if (this.#looking > 0) this.#noticed.add(key)
+    else this.#judgeAll([key])
+  }
+
+  turned(): void {
+    if (this.#looking > 0) this.#turned = true
+    else this.#judgeAll([...this.#baselines.keys()])
+  }
+
+  /** Nothing has changed since health was looked at that it may rest on; every watch shows what it should. */
+  isCalm(): boolean {
+    return (
+      !this.#stirred && this.#groups.size > 0 && [...this.#groups.values()].every(({ state }) => state === 'listed')
+    )
+  }
+
+  /** What no watch shows: `apps/Deployment/shop`, and why; sorted. */
+  blind(): readonly { readonly place: string; readonly why: Blindness }[] {
+    return [...this.#groups]
+      .flatMap(([place, { state }]) => (state === 'listed' || state === 'starting' ? [] : [{ place, why: state }]))
+      .sort((a, b) => (a.place < b.place ? -1 : 1))
+  }
+
+  /** Nothing is known any more: the next look compares everything. */
+  forget(): void {
+    this.#baselines.clear()
+    this.#wanted.clear()
+    this.#noticed.clear()
+  }
+
+  /** The Delivery is gone. */
+  drop(): void {
+    this.#hub.drop(this)
+    this.forget()
+    this.#groups.clear()
+  }
+
+  #follow(account: Account, desired: readonly DesiredObject[]): void {
+    const places = new Map<string, Place>()
+    const keys = new Set<string>()
+    for (const { key, resource, id } of desired) {
+      keys.add(key)
+      if (resource !== undefined) places.set(prefixOf(key), { resource, namespace: id.namespace })
+    }
+    for (const key of [...this.#baselines.keys()]) if (!keys.has(key)) this.#baselines.delete(key)
+    const groups = this.#hub.follow(this, account, [...places.values()])
+    const before = this.#groups
+    this.#groups = new Map(
+      [...places.keys()].flatMap((prefix, i) => {
+        const group = groups[i]
+        return group === undefined ? [] : [[prefix, group] as const]
+      }),
+    )
+    // What a watch that ran already has shown was not told to us.
+    if ([...this.#groups].some(([prefix, group]) => before.get(prefix) !== group)) this.#turned = true
+  }
+
+  #judgeAll(keys: readonly string[]): void {
+    const nowMs = this.#clock.nowMs()
+    const isDrift = keys.some((key) => this.judge(key) === 'drifted' && !this.#contest.isContested(key, nowMs))
+    if (isDrift) this.#wake.drifted()
+  }
+}
+
+function bytesOf({ resource, id, object }: DesiredObject): string {
+  const path = resource === undefined ? '' : objectUrl(resource, id)
+  return hash('sha1', `${path}\n${JSON.stringify(object)}`, 'base64')
+}
+
+/** The part of an `objectKey` that objects of one kind in one namespace share. */
+function prefixOf(key: string): string {
+  return key.slice(0, key.lastIndexOf('/'))
+}

@@ -1,0 +1,246 @@
+import type { KubeObject } from '../contract/artifact/objects.ts'
+import type { JsonObject } from '../contract/canonical-json.ts'
+import { type Clock, durationMs, withJitter } from './clock.ts'
+import type { Tracker } from './drift/tracker.ts'
+import type { Delivery, DeliveryStatus } from './kinds.ts'
+import type { Look } from './look.ts'
+import type { Said } from './message.ts'
+import type { PolicySet } from './observe.ts'
+import type { DesiredObject, ResourceMap } from './plan/desired.ts'
+import type { Recall } from './plan/gather.ts'
+import type { Inventory } from './plan/inventory.ts'
+import type { Account } from './plan/plan-context.ts'
+import type { Ending } from './reconcile.ts'
+import type { Ledger } from './records/ledger.ts'
+import type { Fetched } from './source/fetch.ts'
+import type { Resolved } from './source/resolve.ts'
+import type { PullAccess } from './source/secrets.ts'
+import type { Verified } from './source/verify.ts'
+
+/** What was read of the cluster's books for one Delivery: nobody but this puller writes it while it leads. */
+export type Books = {
+  /** Of the Delivery that all this was read for. */
+  readonly generation: number
+  readonly policies: PolicySet
+  readonly account: Account
+  readonly access: PullAccess
+  readonly ledger: Ledger
+  /** As it was last written. */
+  inventory?: Inventory
+  /** What the source named when it was last asked, or that it could not be asked. */
+  asked?: AskedBefore
+  /** Verified and fetched, by what was asked for. */
+  readonly verified: Few<Verified>
+  readonly fetched: Few<Fetched>
+  /** Health was last found good of this tree. */
+  healthy?: string
+}
+
+export type AskedBefore =
+  | { readonly kind: 'resolved'; readonly resolved: Resolved }
+  | { readonly kind: 'not'; readonly said: Said; readonly retryAfterMs: number; readonly resolved?: Resolved }
+
+/** The few newest answers: of what is asked for, and of what runs. */
+export class Few<T> {
+  readonly #kept = new Map<string, T>()
+
+  get(key: string): T | undefined {
+    return this.#kept.get(key)
+  }
+
+  set(key: string, value: T): void {
+    this.#kept.delete(key)
+    this.#kept.set(key, value)
+    const [oldest] = this.#kept.keys()
+    if (this.#kept.size > FEW && oldest !== undefined) this.#kept.delete(oldest)
+  }
+}
+
+const FEW = 2
+
+/**
+ * What looks at one Delivery leave behind for the next. It only saves asking: everything in it was read or written by this puller, and
+ * `forget` leads to a look that reads everything again.
+ */
+export class Memory implements Recall {
+  books: Books | undefined
+  /** The newest status that we wrote; undefined where nobody knows whether it was. */
+  status: DeliveryStatus | undefined
+  #uid = ''
+  #isAsked = false
+  /** When the source is to be asked again, in the clock's milliseconds. */
+  #askAtMs = 0
+  /** When everything is to be compared again; 0: now. */
+  #compareAtMs = 0
+  /** Absent where nothing is watched: with `once`. */
+  readonly tracker: Tracker | undefined
+  #prepared: { objects: readonly KubeObject[]; resources: ResourceMap; desired: readonly DesiredObject[] } | undefined
+
+  constructor(tracker: Tracker | undefined) {
+    this.tracker = tracker
+  }
+
+  /** The last look wanted these objects: as it prepared them. */
+  prepared(objects: readonly KubeObject[]): readonly DesiredObject[] | undefined {
+    return this.#prepared?.objects === objects ? this.#prepared.desired : undefined
+  }
+
+  /** Prepares them, unless the last look did and every kind is addressed as it was then. */
+  prepare(
+    objects: readonly KubeObject[],
+    resources: ResourceMap,
+    make: () => readonly DesiredObject[],
+  ): readonly DesiredObject[] {
+    const before = this.#prepared
+    const same =
+      before?.objects === objects &&
+      before.resources.size === resources.size &&
+      [...resources].every(([type, resource]) => isSame(before.resources.get(type), resource))
+    if (before !== undefined && same) return before.desired
+    const desired = make()
+    this.#prepared = { objects, resources, desired }
+    this.tracker?.want(desired)
+    return desired
+  }
+
+  converged(desired: DesiredObject) {
+    return this.tracker?.converged(desired)
+  }
+  compared(desired: DesiredObject, object: JsonObject): void {
+    this.tracker?.compared(desired, object)
+  }
+  written(desired: DesiredObject, object: JsonObject): void {
+    this.tracker?.written(desired, object)
+  }
+  differs(desired: DesiredObject, manager: string | undefined): void {
+    this.tracker?.differs(desired, manager)
+  }
+
+  isCompareDue(nowMs: number): boolean {
+    return this.#compareAtMs > 0 && nowMs >= this.#compareAtMs
+  }
+
+  /** A look begins. True where it is to read everything again. */
+  beginLook(nowMs: number): boolean {
+    this.tracker?.begin()
+    const isAsked = this.#isAsked
+    this.#isAsked = false
+    if (isAsked || this.isCompareDue(nowMs)) this.forget()
+    return !isAsked && this.#uid !== '' && this.#compareAtMs === 0
+  }
+
+  /** Counts from the first look that compares. */
+  comparesEvery({ spec }: Delivery, clock: Clock): void {
+    if (this.#compareAtMs === 0) this.#compareAtMs = clock.nowMs() + withJitter(durationMs(spec.compareInterval), clock)
+  }
+
+  /** Lets go of what was remembered of another Delivery, of another spec of it, or under other policies. */
+  recall({ uid, generation }: Pick<Delivery, 'uid' | 'generation'>, policies: PolicySet): void {
+    const { books } = this
+    const isOther = this.#uid !== '' && this.#uid !== uid
+    if (isOther || (books !== undefined && (books.generation !== generation || books.policies !== policies)))
+      this.forget()
+    this.#uid = uid
+  }
+
+  open(
+    { generation }: Pick<Delivery, 'generation'>,
+    policies: PolicySet,
+    ledger: Ledger,
+    { account, access }: { readonly account: Account; readonly access: PullAccess },
+  ): Books {
+    this.books = { generation, policies, account, access, ledger, verified: new Few(), fetched: new Few() }
+    return this.books
+  }
+
+  /** How the source answered when it was last asked, where it need not be asked again yet: the look is there for drift alone. */
+  askedBefore(nowMs: number): AskedBefore | undefined {
+    return nowMs < this.#askAtMs ? this.books?.asked : undefined
+  }
+
+  /** The inventory as it was read or written just now. */
+  wrote(inventory: Inventory): void {
+    if (this.books !== undefined) this.books.inventory = inventory
+  }
+
+  /** Health was found good of this tree, and nothing has changed since that it may rest on. */
+  isWell(tree: string): boolean {
+    return this.books?.healthy === tree && this.tracker?.isCalm() === true
+  }
+
+  /** Health was looked at, and is good. */
+  wasWell(tree: string): void {
+    if (this.books !== undefined) this.books.healthy = tree
+    this.tracker?.calmed()
+  }
+
+  /** What an ending leaves for the next look. After what failed the books are read again. */
+  keep({ spec }: Delivery, { result, refusal, resolved, retryAfterMs }: Ending): void {
+    const { books } = this
+    if (books === undefined) return
+    const isOutage = refusal !== undefined && /^REGISTRY_|^DIGEST_MISMATCH$/.test(refusal.code)
+    const isWell = result === undefined || result.kind === 'healthy' || result.kind === 'waiting'
+    if (!isWell || (refusal !== undefined && !isOutage) || spec.sync === 'observe') this.closeBooks()
+    else if (refusal !== undefined)
+      books.asked = { kind: 'not', said: refusal, retryAfterMs: retryAfterMs ?? 0, ...(resolved && { resolved }) }
+    else if (resolved !== undefined) books.asked = { kind: 'resolved', resolved }
+  }
+
+  /** When to look again: as said, at the next comparison, or when what is left alone is tried again; a look for drift does not put off the next question to the source. */
+  plan(look: Look, nowMs: number): Look {
+    const { next } = look
+    if (next.kind === 'backoff' || next.kind === 'never') {
+      this.#askAtMs = 0
+      return look
+    }
+    const wasRepair = nowMs < this.#askAtMs
+    if (!wasRepair || next.ms === 0) this.#askAtMs = nowMs + next.ms * (next.kind === 'after' ? SOONEST : 1)
+    const others = [this.#compareAtMs, ...(this.tracker?.contested() ?? []).map(({ untilMs }) => untilMs)]
+    const soonest = Math.min(...others.filter((atMs) => atMs > 0), ...(wasRepair ? [this.#askAtMs] : []))
+    if (!wasRepair && soonest >= nowMs + next.ms) return look
+    return { ...look, next: { kind: 'at', ms: Math.max(0, Math.min(soonest, nowMs + next.ms) - nowMs) } }
+  }
+
+  /** The look is over: what it wanted is followed from now on. */
+  endLook(): void {
+    const { tracker, books } = this
+    if (tracker === undefined) return
+    tracker.end(
+      books === undefined || this.#prepared === undefined
+        ? undefined
+        : { account: books.account, desired: this.#prepared.desired },
+    )
+  }
+
+  /** A person, or who is trusted, asks for a look: it reads and compares everything, unless one is on its way. */
+  askAnew(): void {
+    this.#isAsked = true
+  }
+
+  /** The next look asks the source, whenever that was last done. */
+  askSource(): void {
+    this.#askAtMs = 0
+  }
+
+  /** The books are read again. What was compared stays compared. */
+  closeBooks(): void {
+    this.books = undefined
+    this.status = undefined
+  }
+
+  /** Everything is read and compared again. */
+  forget(): void {
+    this.closeBooks()
+    this.#prepared = undefined
+    this.#compareAtMs = 0
+    this.#askAtMs = 0
+    this.tracker?.forget()
+  }
+}
+
+/** `after` may be a tenth sooner than it says (queue.ts). */
+const SOONEST = 0.9
+
+function isSame(a: unknown, b: unknown): boolean {
+  return a === b || JSON.stringify(a) === JSON.stringify(b)
+}
