@@ -43,6 +43,28 @@ test('one key is never run twice at a time, and what was asked meanwhile is run 
   assert.equal(runs, 2)
 })
 
+test('keys that hang give their places away, so that a good one runs however many of them there are', async () => {
+  const stuck = Promise.withResolvers<void>()
+  const begun: string[] = []
+  const { clock, queue } = queueOf(async (key) => {
+    begun.push(key)
+    if (key.startsWith('stuck')) await stuck.promise
+    return never
+  })
+  for (let i = 1; i <= 6; i++) queue.soon(`stuck-${i}`)
+  queue.soon('good')
+  await clock.runUntil(9_000)
+  assert.deepEqual(begun, ['stuck-1', 'stuck-2'])
+  await clock.runUntil(40_000)
+  assert.deepEqual(begun, [...[1, 2, 3, 4, 5, 6].map((i) => `stuck-${i}`), 'good'])
+  begun.length = 0
+  stuck.resolve()
+  await settle()
+  for (const key of ['a', 'b', 'c']) queue.soon(key)
+  await settle()
+  assert.deepEqual(begun, ['a', 'b', 'c'])
+})
+
 test('no more run at a time than there are places, and one that waits outside takes none', async () => {
   const gate = Promise.withResolvers<void>()
   const begun: string[] = []
