@@ -185,7 +185,9 @@ export async function runLoop(options: LoopOptions): Promise<readonly Standing[]
   readPolicies()
   started = true
   for (const id of keys.keys()) begin(id)
-  const sooner = createSooner(site.clock, askSource, stop)
+  const told = createAlarms(site.clock, stop, (id) => {
+    if (keys.has(id)) askSource(id)
+  })
   site.observe?.({ kind: 'watches-listed' })
   options.onStarted?.({
     counts: queue.counts,
