@@ -1,0 +1,81 @@
+import { canonicalJson } from '../../contract/canonical-json.ts'
+import { shortDigest } from '../../contract/digest.ts'
+import { timestamp } from '../clock.ts'
+import { factsAbout } from '../facts.ts'
+import type { Job } from '../job.ts'
+import type { Change, RecordSpec } from '../kinds.ts'
+import type { Plan } from '../plan/plan.ts'
+import { isApplied } from '../records/ledger-summary.ts'
+import { changeList } from '../records/record.ts'
+
+/** Drift that was recorded as found and left, and not as ended: by object, with the record that told of it. Pure. */
+export function openDrift(
+  records: readonly RecordSpec[],
+): ReadonlyMap<string, { readonly change: Change; readonly record: RecordSpec }> {
+  const open = new Map<string, { change: Change; record: RecordSpec }>()
+  for (const record of records)
+    for (const change of record.changes?.listed ?? [])
+      if (record.kind === 'DriftDetected') open.set(change.object, { change, record })
+      else if (record.kind === 'DriftResolved') open.delete(change.object)
+  return open
+}
+
+/** What to say of the drift that is there `now`: each once when it begins or takes other fields, and once when it ends. Pure. */
+export function driftNews(
+  records: readonly RecordSpec[],
+  now: readonly Change[],
+): {
+  readonly began: readonly Change[]
+  readonly ended: readonly Change[]
+  readonly how: string
+  readonly since?: string
+} {
+  const open = openDrift(records)
+  const present = new Set(now.map(({ object }) => object))
+  const ended = [...open.values()].filter(({ change }) => !present.has(change.object))
+  const [first] = ended
+  return {
+    began: now.filter((change) => whatOf(open.get(change.object)?.change) !== whatOf(change)),
+    ended: ended.map(({ change }) => change),
+    how: howEnded(records, first?.record),
+    ...(first === undefined ? {} : { since: first.record.startedAt }),
+  }
+}
+
+function whatOf(change: Change | undefined): string {
+  return change === undefined ? '' : canonicalJson([change.action, change.fields ?? []])
+}
+
+function howEnded(records: readonly RecordSpec[], detected: RecordSpec | undefined): string {
+  const after = records.filter(({ sequence }) => sequence > (detected?.sequence ?? 0))
+  if (after.some(({ kind }) => kind === 'DriftCorrected')) return 'it was put back'
+  const release = after.findLast(isApplied)
+  if (release?.digest === undefined) return 'the cluster is as it was applied again'
+  return `${release.version ?? shortDigest(release.digest)} was applied`
+}
+
+/** Records what drift began and what ended since it was last said; `now`: what is left as it is found. */
+export async function recordLeftDrift(job: Job, now: readonly Change[]): Promise<void> {
+  const { ledger, delivery, fetched, site } = job
+  const about = factsAbout(delivery, { verified: fetched.verified, fetched })
+  const { began, ended, how, since } = driftNews(ledger.summary.records, now)
+  const at = timestamp(site.clock)
+  const trigger = { type: 'drift', generation: delivery.generation } as const
+  if (ended.length > 0)
+    await ledger.append({
+      ...about,
+      kind: 'DriftResolved',
+      trigger: { ...trigger, reason: how },
+      changes: changeList(ended),
+      startedAt: since ?? at,
+      finishedAt: at,
+    })
+  if (began.length > 0)
+    await ledger.append({ ...about, kind: 'DriftDetected', trigger, changes: changeList(began), startedAt: at })
+}
+
+/** The changes of a plan that puts drift back: what others did comes with its values. Pure. */
+export function driftChanges({ changes, undoing }: Pick<Plan, 'changes' | 'undoing'>): readonly Change[] {
+  const byObject = new Map(undoing.map((change) => [change.object, change]))
+  return changes.map((change) => byObject.get(change.object) ?? change)
+}

@@ -1,0 +1,43 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { driftNews } from '../../../puller/drift/left-drift.ts'
+import { type Change, type RecordFacts, type RecordSpec, recordSpecSchema } from '../../../puller/kinds.ts'
+import { changeList } from '../../../puller/records/record.ts'
+import { A, B, chainOf, facts, newKeys } from '../records/records-fixture.ts'
+
+const keys = newKeys()
+const change = (object: string, ...fields: string[]): Change => ({ action: 'configure', object, fields })
+const told = (kind: RecordFacts['kind'], ...changes: Change[]) => facts(kind, { changes: changeList(changes) })
+const records = (...all: RecordFacts[]): RecordSpec[] =>
+  chainOf(keys, all).map(({ spec }) => recordSpecSchema.parse(spec))
+const api = change('Deployment.apps shop/api', 'spec.replicas')
+const web = change('Deployment.apps shop/web', 'spec.replicas')
+const applied = facts('Applied', { digest: A, version: '1.0.0' })
+
+test('drift is told once when it begins, however often it is looked at', () => {
+  assert.deepEqual(driftNews(records(applied), [api]).began, [api])
+  const known = records(applied, told('DriftDetected', api))
+  const { began, ended } = driftNews(known, [api])
+  assert.deepEqual([began, ended], [[], []])
+  assert.deepEqual(driftNews(known, [api, web]).began, [web])
+})
+
+test('drift that takes other fields of an object is told again, and has not ended', () => {
+  const more = change(api.object, 'spec.replicas', 'spec.paused')
+  const news = driftNews(records(applied, told('DriftDetected', api)), [more])
+  assert.deepEqual(news.began, [more])
+  assert.deepEqual(news.ended, [])
+})
+
+test('it ends once for each object, and how it ended is what happened in between', () => {
+  const detected = told('DriftDetected', api, web)
+  const news = driftNews(records(applied, detected), [web])
+  assert.deepEqual(news.ended, [api])
+  assert.match(news.how, /as it was applied again/)
+  assert.equal(driftNews(records(applied, detected, told('DriftCorrected', api)), []).how, 'it was put back')
+  const released = records(applied, detected, facts('Applied', { digest: B, version: '1.1.0' }))
+  assert.equal(driftNews(released, []).how, '1.1.0 was applied')
+  const over = records(applied, detected, told('DriftResolved', api, web))
+  assert.deepEqual(driftNews(over, []).ended, [])
+  assert.deepEqual(driftNews(over, [api]).began, [api])
+})
