@@ -75,7 +75,7 @@ export const ERRORS = {
     'A chart’s dependencies are part of the commit: run the command above, and commit charts/ with Chart.lock.',
   ),
   HOOK_UNSUPPORTED: refused(
-    'Waybill runs no Helm hooks yet. Turn it off in the values, or make it an ordinary object of the chart.',
+    'Name install and upgrade in the hook, give it a waybill.dev/wave that says when it comes, or turn it off; docs/guides/helm.md has what hooks become.',
   ),
   KEEP_UNSUPPORTED: refused('Take the annotation out, or let something else than this package own the object.'),
   TOOL_UNDECLARED: refused('Pin the version of the tool under spec.tools in waybill.yaml.'),
@@ -135,6 +135,7 @@ export const ERRORS = {
   // ---- warnings of check: they are shown, and nothing is refused
   API_DEPRECATED: warned('Move to the version that takes its place before the clusters move on.'),
   API_PREVIEW: warned('Make sure that the clusters serve it (--runtime-config), or use a stable version.'),
+  HOOK_LEFT_OUT: warned('Do by hand what it would have done, or turn it off in the values.'),
   KUBERNETES_UNPINNED: warned('Pin spec.kubernetes.version in waybill.yaml.'),
   SCHEMA_MISSING: warned('Add the CRD to the repository, and its path to spec.schemas in waybill.yaml.'),
 

@@ -28,7 +28,10 @@ export function inspect(rendered: Rendered, packageFile: PackageFile, kubernetes
   const schemas = checkSchemas(rendered, packageFile, kubernetes)
   const policies = checkPolicies(rendered, packageFile, kubernetes)
   const faults = [...findFaults(rendered, packageFile), ...schemas.faults, ...policies.faults]
-  return { faults: sorted(faults), warnings: sorted([...schemas.warnings, ...policies.warnings]) }
+  return {
+    faults: sorted(faults),
+    warnings: sorted([...(rendered.warnings ?? []), ...schemas.warnings, ...policies.warnings]),
+  }
 }
 
 /** The faults that no schema is needed for. */

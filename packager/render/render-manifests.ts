@@ -8,7 +8,11 @@ import { readYaml, type YamlFile, type YamlReader } from '../yaml/yaml.ts'
 import { objectsOf } from './objects.ts'
 import type { RenderedObject } from './rendered.ts'
 
-export type RenderedPart = { readonly objects: readonly RenderedObject[]; readonly faults: readonly Fault[] }
+export type RenderedPart = {
+  readonly objects: readonly RenderedObject[]
+  readonly faults: readonly Fault[]
+  readonly warnings?: readonly Fault[]
+}
 
 const MANIFEST = /\.(?:ya?ml|json)$/
 export const KUSTOMIZATION_FILES = ['kustomization.yaml', 'kustomization.yml', 'Kustomization']

@@ -54,18 +54,20 @@ export async function examineTools(packageFile: PackageFile, found: Partial<Rend
 export async function renderOnce(checkout: Checkout, packageFile: PackageFile, tools: Tools): Promise<Rendered> {
   const environments: Record<string, readonly RenderedObject[]> = {}
   const faults: Fault[] = [...tools.faults]
+  const warnings: Fault[] = []
   for (const [name, rendering] of Object.entries(packageFile.environments)) {
     const part = await renderEnvironment(checkout, name, packageFile, rendering, tools.renderers)
     if (part === undefined) continue
     environments[name] = part.objects
     faults.push(...part.faults)
+    warnings.push(...(part.warnings ?? []))
   }
   const schemas = await renderManifests(checkout, '', packageFile.schemas, packageFile.file)
   faults.push(...schemas.faults.map(({ environment: _none, ...fault }) => fault))
   const policies = await renderManifests(checkout, '', packageFile.policies, packageFile.file)
   faults.push(...policies.faults.map(({ environment: _none, ...fault }) => fault))
   const declared = packageFile.policies.length === 0 ? {} : { policies: policies.objects }
-  return { environments, faults, schemas: schemas.objects, ...declared, tools: tools.versions }
+  return { environments, faults, warnings, schemas: schemas.objects, ...declared, tools: tools.versions }
 }
 
 async function renderEnvironment(

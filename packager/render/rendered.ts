@@ -21,6 +21,8 @@ export type RenderedObject = { readonly environment: string; readonly origin: Or
 export type Rendered = {
   readonly environments: Readonly<Record<string, readonly RenderedObject[]>>
   readonly faults: readonly Fault[]
+  /** What people should know of it though nothing is wrong. */
+  readonly warnings?: readonly Fault[]
   /** What stands under `spec.schemas`, of no environment. */
   readonly schemas?: readonly RenderedObject[]
   /** What stands under `spec.policies`, of no environment; absent where none are declared. */

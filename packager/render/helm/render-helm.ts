@@ -14,7 +14,8 @@ import { type Chart, everyChart, fileOf, locate, parseChart } from './chart.ts'
 import { readChart } from './chart-files.ts'
 import { type Chunk, chunksOf } from './chunks.ts'
 import { checkDependencies } from './dependencies.ts'
-import { findDroppedHooks, withoutHooks } from './hooks.ts'
+import { orderHooks } from './hook-order.ts'
+import { findDroppedHooks, sortHooks } from './hooks.ts'
 import { inNamespace } from './namespace.ts'
 import { withSourceLines } from './source-lines.ts'
 import { differences, findUnsteady, leavesToChance } from './steady.ts'
@@ -60,10 +61,16 @@ export async function renderHelm(
   const output = Buffer.from(stdout).toString('utf8')
   const chance = await findChance(request, output, chart, environment)
   const parts = chunksOf(output).map((chunk) => readChunk(chunk, chart, environment))
-  const { objects, faults } = withoutHooks(parts.flatMap((part) => part.objects))
+  const all = inNamespace(
+    parts.flatMap((part) => part.objects),
+    release.namespace,
+  )
+  const { objects, hooks, faults, warnings } = sortHooks(all)
+  const ordered = orderHooks(hooks, objects)
   return {
-    objects: inNamespace(objects, release.namespace),
-    faults: [...parts.flatMap((part) => part.faults), ...faults, ...dropped, ...chance],
+    objects: [...objects, ...ordered.objects],
+    faults: [...parts.flatMap((part) => part.faults), ...faults, ...ordered.faults, ...dropped, ...chance],
+    warnings,
   }
 }
 
@@ -74,8 +81,11 @@ async function findChance(
   chart: Chart,
   environment: string,
 ): Promise<readonly Fault[]> {
-  // Test hooks often have random names.
-  const isDelivered = (chunk: Chunk) => withoutHooks(readChunk(chunk, chart, environment).objects).objects.length > 0
+  // Hooks that are left out often have random names.
+  const isDelivered = (chunk: Chunk) => {
+    const { objects, hooks } = sortHooks(readChunk(chunk, chart, environment).objects)
+    return objects.length + hooks.length > 0
+  }
   const faults = new Map<string, Fault>()
   for (let i = 0; i < RENDERINGS_MORE && leavesToChance(chart); i++) {
     const again = Buffer.from((await runProcess(request)).stdout).toString('utf8')
