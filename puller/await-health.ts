@@ -1,37 +1,9 @@
 import type { ErrorCode } from '../contract/errors.ts'
-import { type Health, waitHealthy } from './health/wait.ts'
-import type { Job, Result } from './job.ts'
+import type { Health } from './health/wait.ts'
+import type { Result } from './job.ts'
 import { boundedMessage } from './message.ts'
 import type { Plan } from './plan/plan.ts'
-import type { PlanContext } from './plan/plan-context.ts'
 import type { Refusal } from './plan/refusal.ts'
-
-/** Waits for health in nobody's way; ends early for an edited Delivery or a newer release. */
-export async function waited(
-  job: Job,
-  context: PlanContext,
-  plan: Plan,
-): Promise<Health | 'interrupted' | 'superseded'> {
-  const { site, turn } = job
-  const stop = new AbortController()
-  const signal = AbortSignal.any([turn.signal, stop.signal])
-  let newer: string | undefined
-  // Not waited for in the end: a registry that stalls must not keep back that a release is healthy.
-  void job.newer(stop.signal).then((digest) => {
-    newer = digest
-    if (digest !== undefined) stop.abort()
-  })
-  try {
-    const health = await turn.outside(() =>
-      waitHealthy(context, plan.desired, site.cluster, { signal, timeoutMs: site.waitTimeoutMs, clock: site.clock }),
-    )
-    if (health.healthy) return health
-    if (turn.signal.aborted) return 'interrupted'
-    return newer === undefined ? health : 'superseded'
-  } finally {
-    stop.abort()
-  }
-}
 
 /** What health makes of a Job; `corrected` is the plan that put drift back, where one did. */
 export function ofHealth(health: Health, corrected: Plan | undefined): Result {

@@ -1,17 +1,22 @@
 import { isDigest } from '../contract/digest.ts'
 import type { ErrorCode } from '../contract/errors.ts'
-import { ofHealth, waited } from './await-health.ts'
+import { ofHealth } from './await-health.ts'
 import { timestamp } from './clock.ts'
 import { converge, writeIntent } from './converge.ts'
-import { factsAbout, intentToContinue, isSettled, outcomeKind } from './facts.ts'
+import { recordLeftDrift } from './drift/left-drift.ts'
+import { factsAbout, intentToContinue, isSettled, outcomeKind, ranBefore } from './facts.ts'
 import { waitHealthy } from './health/wait.ts'
 import type { Job, Result } from './job.ts'
-import { ANNOTATION } from './kinds.ts'
+import { ANNOTATION, type RecordSpec } from './kinds.ts'
 import { boundedMessage } from './message.ts'
+import { timed } from './metrics/observation.ts'
 import { gather } from './plan/gather.ts'
-import { readInventory } from './plan/inventory.ts'
+import { type Inventory, readInventory } from './plan/inventory.ts'
 import { type Plan, planChanges } from './plan/plan.ts'
 import type { PlanContext } from './plan/plan-context.ts'
+import { withoutUndoing } from './plan/report-only.ts'
+import type { LedgerSummary } from './records/ledger.ts'
+import { beginWait } from './release-wait.ts'
 
 /**
  * Plan → Apply → Wait → Record. Nothing is written to users' objects before the Intent is, and the Intent not before the
@@ -21,8 +26,11 @@ import type { PlanContext } from './plan/plan-context.ts'
 export async function carryOut(job: Job): Promise<Result> {
   const { site, turn, fetched } = job
   const context = planContext(job)
-  const inventory = await readInventory(site.cluster, context.delivery)
-  const gathered = await gather(context, fetched.objects, inventory, site.cluster, { signal: turn.signal })
+  const inventory = job.memory?.books?.inventory ?? (await readInventory(site.cluster, context.delivery))
+  job.memory?.wrote(inventory)
+  const gathered = await timed(site, 'plan', () =>
+    gather(context, fetched.objects, inventory, site.cluster, { signal: turn.signal, recall: job.memory }),
+  )
   if (turn.signal.aborted) return { kind: 'interrupted' }
   const plan = planChanges(context, gathered, inventory)
   if (plan.refusals.length > 0) return refused(plan)
@@ -33,6 +41,31 @@ export async function carryOut(job: Job): Promise<Result> {
   const { digest } = fetched.verified
   const intent = intentToContinue(summary, { digest, generation: wantedGeneration(job) })
   const settled = job.role === 'current' || isSettled(summary, fetched.verified, job.delivery.generation)
+  const left = intent === undefined && leavesDrift(job, settled) ? plan.undoing : []
+  const rest = left.length === 0 ? plan : withoutUndoing(plan, inventory)
+  const result = await carryOutRest(job, context, { plan: rest, inventory, intent, settled })
+  if (result.kind !== 'healthy') return result
+  await recordLeftDrift(job, left)
+  return { ...result, left }
+}
+
+/** With `drift: report`, whatever differs while nothing new is declared is left as it is. */
+function leavesDrift(job: Job, settled: boolean): boolean {
+  return job.delivery.spec.drift === 'report' && (settled || isUnchanged(job))
+}
+
+type Rest = {
+  readonly plan: Plan
+  readonly inventory: Inventory
+  readonly intent: RecordSpec | undefined
+  readonly settled: boolean
+}
+
+async function carryOutRest(
+  job: Job,
+  context: PlanContext,
+  { plan, inventory, intent, settled }: Rest,
+): Promise<Result> {
   if (intent === undefined && settled && plan.isNoop && plan.failures.length === 0) return steady(job, context, plan)
   if (intent === undefined && plan.isNoop && isUnchanged(job)) return unchanged(job, context, plan)
   const opened = intent ?? (await writeIntent(job, plan, settled))
@@ -44,7 +77,16 @@ function wantedGeneration(job: Job): number | undefined {
   return job.role === 'asked' ? job.delivery.generation : undefined
 }
 
-function planContext({ delivery, account, fetched, site }: Job): PlanContext {
+/** What planning needs to know of a Delivery and what was fetched for it. */
+export function planContext({
+  delivery,
+  account,
+  fetched,
+  site,
+  ledger,
+}: Pick<Job, 'delivery' | 'account' | 'fetched' | 'site'> & {
+  readonly ledger: { readonly summary: Pick<LedgerSummary, 'records' | 'applied'> }
+}): PlanContext {
   const confirmed = delivery.annotations[ANNOTATION.confirm]
   return {
     delivery: { name: delivery.name, namespace: delivery.namespace, uid: delivery.uid },
@@ -55,6 +97,9 @@ function planContext({ delivery, account, fetched, site }: Job): PlanContext {
     ...(delivery.spec.ignore === undefined ? {} : { ignore: delivery.spec.ignore }),
     confirmed: confirmed !== undefined && isDigest(confirmed) ? confirmed : undefined,
     environment: fetched.environment,
+    generation: delivery.generation,
+    ranBefore: ranBefore(ledger.summary, fetched),
+    ...(delivery.spec.force === undefined ? {} : { force: delivery.spec.force.kinds }),
     claimKey: site.keys.claimKey,
   }
 }
@@ -78,13 +123,16 @@ function refused(plan: Plan): Result {
   }
 }
 
-/** Nothing to do and nothing new to say: only health is looked at. */
+/** Nothing to do and nothing new to say: only health is looked at, unless nothing changed that it may rest on. */
 async function steady(job: Job, context: PlanContext, plan: Plan): Promise<Result> {
+  const { treeDigest } = job.fetched
+  if (job.memory?.isWell(treeDigest) === true) return { kind: 'healthy', corrected: undefined }
   const health = await waitHealthy(context, plan.desired, job.site.cluster, {
     timeoutMs: STEADY_MS,
     signal: job.turn.signal,
     clock: job.site.clock,
   })
+  if (health.healthy) job.memory?.wasWell(treeDigest)
   return job.turn.signal.aborted ? { kind: 'interrupted' } : ofHealth(health, undefined)
 }
 
@@ -105,8 +153,9 @@ function isUnchanged({ ledger, fetched, role }: Job): boolean {
 
 async function unchanged(job: Job, context: PlanContext, plan: Plan): Promise<Result> {
   const startedAt = timestamp(job.site.clock)
-  const health = await waited(job, context, plan)
-  if (health === 'interrupted' || health === 'superseded') return { kind: 'interrupted' }
+  const wait = beginWait(job, context, plan)
+  const health = await wait.healthy(plan.desired).finally(wait.close)
+  if (!health.healthy && wait.ended() !== undefined) return { kind: 'interrupted' }
   const result = ofHealth(health, undefined)
   if (result.kind === 'healthy')
     await job.ledger.append({

@@ -1,17 +1,20 @@
 import { type ErrorCode, WaybillError } from '../contract/errors.ts'
-import { applyPlan } from './apply/apply.ts'
-import { healthFaults, ofHealth, waited } from './await-health.ts'
+import { type Applied, applyPlan } from './apply/apply.ts'
+import { healthFaults, ofHealth } from './await-health.ts'
 import { timestamp } from './clock.ts'
+import { driftChanges } from './drift/left-drift.ts'
 import { errorKey, factsAbout, factsOfError, outcomeKind } from './facts.ts'
 import type { Job, Result } from './job.ts'
 import type { RecordFacts, RecordSpec } from './kinds.ts'
 import { boundedMessage, type Said } from './message.ts'
+import { type HeldBack, heldBack, isVerdict, stepBack } from './on-failure.ts'
 import { labelParent } from './parent.ts'
 import type { Inventory } from './plan/inventory.ts'
 import type { Plan } from './plan/plan.ts'
 import type { PlanContext } from './plan/plan-context.ts'
 import type { Refusal } from './plan/refusal.ts'
 import { changeList } from './records/record.ts'
+import { beginWait, type ReleaseWait } from './release-wait.ts'
 
 /** Says what is about to be done, before the first write; what another Intent had begun gets its outcome first. */
 export async function writeIntent(job: Job, plan: Plan, settled: boolean): Promise<RecordSpec> {
@@ -22,7 +25,7 @@ export async function writeIntent(job: Job, plan: Plan, settled: boolean): Promi
     ...factsAbout(delivery, { verified: job.fetched.verified, fetched: job.fetched }),
     kind: 'Intent',
     trigger,
-    changes: changeList(plan.changes),
+    changes: changeList(settled ? driftChanges(plan) : plan.changes),
     startedAt: timestamp(site.clock),
   })
   const intent = ledger.summary.openIntent
@@ -65,25 +68,53 @@ export async function converge(
   if (!isRetry) await job.progress('Applying', `${plan.changes.length} changes for ${context.digest}`)
   await labelParent(site.cluster, job.delivery)
   if (turn.signal.aborted) return { kind: 'interrupted' }
-  const applied = await applyPlan(context, plan, inventory, site.cluster, { signal: turn.signal, clock: site.clock })
-  if (applied.aborted) return { kind: 'interrupted' }
+  const held = heldBack(job, job.ledger.summary, intent, plan)
+  const wait = beginWait(job, context, plan, { quiet: isRetry || held !== undefined })
+  try {
+    const applied = await applyPlan(context, plan, inventory, site.cluster, {
+      clock: site.clock,
+      waiter: wait,
+      pace: intent.trigger.type === 'drift' || held !== undefined ? 'repair' : 'release',
+      ...(job.memory !== undefined && { known: job.memory }),
+      ...(held === undefined ? {} : { lastGroup: held.lastGroup }),
+    })
+    job.memory?.wrote(applied.inventory)
+    if (wait.ended() === undefined) {
+      const ending = await conclude(job, plan, intent, { applied, wait, held })
+      if (ending !== undefined) return ending
+    }
+  } finally {
+    await wait.close()
+  }
+  if (wait.ended() === 'superseded') await supersedeOpen(job)
+  return { kind: 'interrupted' }
+}
+
+type Concluding = { readonly applied: Applied; readonly wait: ReleaseWait; readonly held: HeldBack | undefined }
+
+/** Undefined: the last wait was ended by something newer. */
+async function conclude(
+  job: Job,
+  plan: Plan,
+  intent: RecordSpec,
+  { applied, wait, held }: Concluding,
+): Promise<Result | undefined> {
   const faults = [
     ...applied.outcomes.filter(({ result }) => result === 'refused' || result === 'failed').map(refusalOf),
     ...plan.failures.filter(({ object }) => !applied.outcomes.some((outcome) => outcome.object === object)),
   ]
   if (faults.length > 0) return failed(job, intent, applyError(faults), faults)
-  const health = await waited(job, context, plan)
-  if (health === 'interrupted') return { kind: 'interrupted' }
-  if (health === 'superseded') {
-    await supersedeOpen(job)
-    return { kind: 'interrupted' }
-  }
+  // What it was held back for is told in the same words, whatever health says by now.
+  if (held !== undefined) return failed(job, intent, held.error, held.error.objects ?? [])
+  const health = applied.unhealthy ?? (await wait.healthy(plan.desired.filter(({ key }) => !applied.ran.has(key))))
+  if (!health.healthy && wait.ended() !== undefined) return undefined
   const result = ofHealth(health, intent.trigger.type === 'drift' ? plan : undefined)
   if (result.kind === 'failed') return failed(job, intent, result.said, healthFaults(health))
+  job.memory?.wasWell(job.fetched.treeDigest)
   await job.ledger.append({
     ...aboutIntent(intent),
-    kind: outcomeKind(job.ledger.summary, context.digest, intent),
-    finishedAt: timestamp(site.clock),
+    kind: outcomeKind(job.ledger.summary, job.fetched.verified.digest, intent),
+    finishedAt: timestamp(job.site.clock),
   })
   return result
 }
@@ -96,10 +127,12 @@ function refusalOf(outcome: { object: string; code?: ErrorCode; message?: string
   }
 }
 
+/** What failed by the judgement of health alone is said as that. */
 function applyError(faults: readonly Refusal[]): Said {
   const listed = faults.slice(0, 5).map(({ object, message }) => `${object}: ${message}`)
+  const code = faults.every((fault) => fault.code === 'HEALTH_FAILED') ? 'HEALTH_FAILED' : 'APPLY_FAILED'
   return {
-    code: 'APPLY_FAILED',
+    code,
     message: boundedMessage(`${faults.length} objects were not applied: ${listed.join('; ')}`),
   }
 }
@@ -121,6 +154,7 @@ async function failed(job: Job, intent: RecordSpec, said: Said, objects: readonl
     last.intent === facts.intent &&
     errorKey(last) === errorKey(facts)
   if (!saidBefore) await job.ledger.append(facts)
+  if (intent.trigger.type !== 'drift' && isVerdict(said) && (await stepBack(job, said))) return { kind: 'interrupted' }
   return { kind: 'failed', said }
 }
 

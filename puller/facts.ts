@@ -1,6 +1,6 @@
 import type { Digest } from '../contract/digest.ts'
-import { holding } from './control/control.ts'
-import type { Delivery, RecordFacts, RecordKind, RecordSpec } from './kinds.ts'
+import { holding, isHold, liftOf } from './control/control.ts'
+import { type Delivery, FAILURE_MANAGER, type RecordFacts, type RecordKind, type RecordSpec } from './kinds.ts'
 import type { Said } from './message.ts'
 import type { LedgerSummary } from './records/ledger.ts'
 import { isBeside, summarize } from './records/ledger-summary.ts'
@@ -50,6 +50,11 @@ function highestPromotion(records: readonly RecordSpec[], channel: string | unde
   return highest
 }
 
+/** `onFailure: rollback` set the hold. */
+function isOfFailure({ specEditedBy }: Delivery): boolean {
+  return specEditedBy?.manager === FAILURE_MANAGER
+}
+
 /** Why this is done now, from what the records say was done last. */
 export function triggerOf(
   delivery: Delivery,
@@ -61,13 +66,15 @@ export function triggerOf(
   const by = specEditedBy === undefined ? {} : { by: specEditedBy.manager }
   const why = (reason: string | undefined) => (reason === undefined ? {} : { reason: reason.slice(0, 1024) })
   if (asked.via === 'hold' && (last?.trigger.generation !== generation || asked.digest !== summary.current))
-    return { type: 'hold', generation, ...by, ...why(spec.hold?.reason) }
+    return { type: isOfFailure(delivery) ? 'failure' : 'hold', generation, ...by, ...why(spec.hold?.reason) }
   if (last === undefined) return { type: 'spec', generation, ...by }
   const chosen = holding(summary.records)
   if (chosen?.kind === 'Resumed' && asked.via !== 'current')
     return { type: 'expiry', generation, ...why(chosen.trigger.reason) }
   if (last.trigger.generation !== generation && asked.via !== 'current')
-    return { type: chosen?.trigger.type === 'hold' ? 'unhold' : 'spec', generation, ...by }
+    return isHold(chosen)
+      ? { type: 'unhold', generation, ...liftOf(delivery, chosen.startedAt) }
+      : { type: 'spec', generation, ...by }
   if (asked.digest !== undefined && asked.digest !== summary.current && asked.via !== 'current')
     return { type: 'source', generation, ...why(asked.reason) }
   if (last.kind === 'Failed' || last.kind === 'Refused') return { type: 'retry', generation }
@@ -128,6 +135,18 @@ export function isSettled(
 /** Drift, put back or not, does not change what was chosen. */
 function isAside(kind: RecordKind, trigger: Trigger['type']): boolean {
   return kind === 'Checkpoint' || isBeside(kind) || trigger === 'drift'
+}
+
+/** True where this environment of the artifact was healthy here before, or is what was applied last: what runs once did for it. */
+export function ranBefore(
+  { records, applied }: Pick<LedgerSummary, 'records' | 'applied'>,
+  { verified, environment, treeDigest }: Fetched,
+): boolean {
+  const isHere = (record: RecordSpec | undefined) => record?.environment === environment
+  return (
+    (isHere(applied) && applied?.treeDigest === treeDigest) ||
+    records.some((record) => APPLIED.has(record.kind) && record.digest === verified.digest && isHere(record))
+  )
 }
 
 /** True when a refusal was said already, and nothing but drift repair happened since. */

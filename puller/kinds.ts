@@ -43,6 +43,8 @@ export const ANNOTATION = {
   confirm: 'waybill.dev/confirm',
   /** On a Delivery: a person approves a plan: `<digest> <digest of the plan>`. */
   approve: 'waybill.dev/approve',
+  /** On a Delivery: `<time> <why>` of who lifted a hold or a suspension: a field that is gone leaves no trace of who took it out. */
+  lifted: 'waybill.dev/lifted',
   /** On a Delivery: any new value makes the puller look sooner. Carries no facts. */
   reconcile: 'waybill.dev/reconcile',
   /** On delivered objects: proves, to who holds the puller's claim key, that our create made them (puller/plan/claim.ts). */
@@ -56,6 +58,8 @@ export const FINALIZER = 'waybill.dev/removal'
 
 /** Field manager of every write to a delivered object. */
 export const FIELD_MANAGER = 'waybill'
+/** Field manager of the hold that `onFailure: rollback` sets; what is done for it is recorded as that of a failure. */
+export const FAILURE_MANAGER = 'waybill-failure'
 
 const repositorySchema = z
   .string()
@@ -131,9 +135,21 @@ export const conditionSchema = z.strictObject({
 })
 export type Condition = z.infer<typeof conditionSchema>
 
+const actionSchema = z.enum(['create', 'configure', 'adopt', 'replace', 'delete', 'forget'])
+/** What was declared and what was found, as JSON. */
+const valuesSchema = z
+  .array(
+    z.strictObject({
+      field: z.string().max(512),
+      declared: z.string().max(256).optional(),
+      found: z.string().max(256).optional(),
+    }),
+  )
+  .max(20)
+
 /** One change to one object, as plans, records and people read it. */
 export const changeSchema = z.strictObject({
-  action: z.enum(['create', 'configure', 'adopt', 'replace', 'delete', 'forget']),
+  action: actionSchema,
   object: z.string().max(700),
   /** Field paths that differ; a bounded list. */
   fields: z.array(z.string().max(512)).max(50).optional(),
@@ -144,17 +160,8 @@ export const changeSchema = z.strictObject({
   operation: z.string().max(16).optional(),
   /** Whom the API server had before it, where the attribution policy is installed. */
   user: z.string().max(256).optional(),
-  /** Of drift, bounded: what was declared and what was found, as JSON; never of a Secret. */
-  values: z
-    .array(
-      z.strictObject({
-        field: z.string().max(512),
-        declared: z.string().max(256).optional(),
-        found: z.string().max(256).optional(),
-      }),
-    )
-    .max(20)
-    .optional(),
+  /** Of drift, bounded; never of a Secret. */
+  values: valuesSchema.optional(),
 })
 export type Change = z.infer<typeof changeSchema>
 
@@ -216,9 +223,13 @@ export const deliveryStatusSchema = z.object({
         .array(
           z.object({
             object: z.string(),
+            action: actionSchema.optional(),
             fields: z.array(z.string()).max(50),
             manager: z.string().optional(),
+            operation: z.string().optional(),
             since: z.string().optional(),
+            user: z.string().optional(),
+            values: valuesSchema.optional(),
           }),
         )
         .max(20),
@@ -244,18 +255,12 @@ export type Delivery = {
   readonly specEditedBy?: { readonly manager: string; readonly at?: string }
   /** Likewise of the annotation that approves a plan. */
   readonly approvedBy?: { readonly manager: string; readonly at?: string }
+  /** Likewise of the annotation that says why a hold or a suspension was lifted. */
+  readonly liftedBy?: { readonly manager: string; readonly at?: string }
 }
 
 /** Fields of a Delivery that are declared, and refused until they are built; `field=value`: refused with that value alone. */
-const UNBUILT: readonly string[] = [
-  'dependsOn',
-  'timeout',
-  'onFailure=rollback',
-  'health',
-  'force',
-  'drift=report',
-  'unmanaged',
-]
+const UNBUILT: readonly string[] = ['dependsOn', 'health', 'unmanaged']
 
 function unbuiltIn(spec: DeliverySpec): readonly string[] {
   return UNBUILT.filter((one) => {

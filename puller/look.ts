@@ -37,13 +37,13 @@ export async function look(
   memory: Memory = new Memory(undefined),
   watched?: JsonObject,
 ): Promise<Look> {
-  const isAnew = memory.beginLook(site.clock.nowMs())
+  const isAnew = memory.beginLook(site.clock.monotonicMs())
   const telling = new Telling(site)
   let ready: Finding['ready']['status'] = 'Unknown'
   try {
     const looked = await lookOnce(site, key, turn, memory, isAnew ? undefined : watched, telling)
     ready = looked.said?.status ?? ready
-    return memory.plan(looked, site.clock.nowMs())
+    return memory.plan(looked, site.clock.monotonicMs())
   } finally {
     memory.endLook()
     telling.end(ready)

@@ -20,6 +20,8 @@ export type Applied = {
   readonly inventory: Inventory
   /** True where `signal` ended it early; what was done is in the outcomes and the inventory. */
   readonly aborted: boolean
+  /** What ran for this release and succeeded, by key: it may be gone by now. */
+  readonly ran: ReadonlySet<string>
   /** Of a group that did not become healthy: later groups and prune were left out. */
   readonly unhealthy?: Health
 }
@@ -51,7 +53,7 @@ export async function applyPlan(
   if (plan.refusals.length > 0)
     throw new WaybillError('PLAN_REFUSED', `${plan.refusals.length} refusals`, { faults: plan.refusals })
   const unchanged = plan.unchanged.map(({ name }): Outcome => ({ object: name, result: 'unchanged' }))
-  if (plan.isNoop) return { outcomes: unchanged, inventory, aborted: false }
+  if (plan.isNoop) return { outcomes: unchanged, inventory, aborted: false, ran: new Set() }
   const { clock = systemClock, pace = 'release', lastGroup = Number.POSITIVE_INFINITY } = options
   const waiter = options.waiter ?? plainWaiter(context, cluster, clock, options.signal)
   const signal = options.waiter === undefined ? options.signal : waiter.signal
@@ -64,10 +66,12 @@ export async function applyPlan(
   const applying = { context, cluster, clock, schemas: new SchemaCheck(cluster), signal, book, waiter, store, known }
   const contested = await contestedAdoptions(applying, plan)
   const outcomes: Outcome[] = [...unchanged]
+  const hasRun = (key: string) => book.get(key)?.run?.ended === 'succeeded'
   const ended = (unhealthy?: Health): Applied => ({
     outcomes,
     inventory: stored,
     aborted: signal?.aborted === true,
+    ran: new Set(plan.desired.flatMap(({ key, runsOnce }) => (runsOnce && hasRun(key) ? [key] : []))),
     ...(unhealthy === undefined ? {} : { unhealthy }),
   })
   for (const [index, group] of plan.groups.entries()) {

@@ -1,4 +1,4 @@
-import type { Delivery, RecordFacts, RecordSpec } from '../kinds.ts'
+import { ANNOTATION, type Delivery, type RecordFacts, type RecordSpec } from '../kinds.ts'
 import type { RecordsSummary } from '../records/ledger-summary.ts'
 import { environmentOf, type Resolved } from '../source/resolve.ts'
 import { windowStateAt } from './windows.ts'
@@ -64,8 +64,20 @@ export function suspensionFacts(
   const isExpiry = control.expired.includes('suspend')
   const trigger: RecordFacts['trigger'] = isExpiry
     ? { type: 'expiry', generation, reason: `the suspension ended at ${suspend?.until}` }
-    : { type: 'spec', generation, ...by }
+    : { type: 'spec', generation, ...liftOf(delivery, last.startedAt) }
   return { kind: 'Resumed', trigger, ...times }
+}
+
+/** Who lifted what was there since then, and why, as far as he said so or the API server shows it. */
+export function liftOf(
+  { annotations, liftedBy, specEditedBy }: Delivery,
+  since: string,
+): { readonly by?: string; readonly reason?: string } {
+  if (liftedBy?.at !== undefined && liftedBy.at >= since) {
+    const [, reason] = /^\S+ (.+)$/.exec(annotations[ANNOTATION.lifted] ?? '') ?? []
+    return { by: liftedBy.manager, ...optional(reason?.slice(0, 1024)) }
+  }
+  return specEditedBy?.at !== undefined && specEditedBy.at > since ? { by: specEditedBy.manager } : {}
 }
 
 function optional(reason: string | undefined): { reason?: string } {
@@ -84,7 +96,7 @@ type Summary = RecordsSummary & { readonly records: readonly RecordSpec[] }
 export function holdEndFacts(delivery: Delivery, summary: Summary, at: string): RecordFacts | undefined {
   const { hold } = delivery.spec
   const newest = holding(summary.records)
-  if (hold === undefined || newest?.trigger.type !== 'hold' || newest.digest !== hold.digest) return undefined
+  if (hold === undefined || !isHold(newest) || newest.digest !== hold.digest) return undefined
   const why = hold.reason === undefined ? '' : `: ${hold.reason}`
   const reason = `the hold ended at ${hold.until}${why}`.slice(0, 1024)
   const { generation } = delivery
@@ -92,7 +104,12 @@ export function holdEndFacts(delivery: Delivery, summary: Summary, at: string): 
   return { kind: 'Resumed', digest: hold.digest, trigger: { type: 'expiry', generation, reason }, ...times }
 }
 
-const CHOOSING: ReadonlySet<string> = new Set(['hold', 'unhold', 'spec', 'source', 'expiry'])
+/** A person held it, or `onFailure: rollback` did. */
+export function isHold(record: RecordSpec | undefined): record is RecordSpec {
+  return record?.trigger.type === 'hold' || record?.trigger.type === 'failure'
+}
+
+const CHOOSING: ReadonlySet<string> = new Set(['hold', 'failure', 'unhold', 'spec', 'source', 'expiry'])
 
 /** The newest record that tells who chose the digest, or that a hold on it ended by itself. */
 export function holding(records: readonly RecordSpec[]): RecordSpec | undefined {

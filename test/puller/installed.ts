@@ -7,8 +7,13 @@ import { type ControlPlane, startControlPlane } from '../real/control-plane.ts'
 export const PULLER_NAMESPACE = 'waybill-system'
 
 /** A control plane of its own (admission policies are for the whole cluster) onto which `waybill install` was applied. */
-export async function startInstalled(options: { readonly controllers: boolean }): Promise<ControlPlane> {
-  const plane = await startControlPlane({ ...options, scheduler: false, kwok: false })
+export async function startInstalled(options: {
+  readonly controllers: boolean
+  /** Pods run, or fail: with scheduler and kwok. */
+  readonly pods?: boolean
+}): Promise<ControlPlane> {
+  const { controllers, pods = false } = options
+  const plane = await startControlPlane({ controllers, scheduler: pods, kwok: pods })
   await plane.runKubectl(['apply', '--server-side', '-f', '-'], {
     input: printYaml(installObjects({ crdsOnly: true })),
   })

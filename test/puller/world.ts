@@ -60,8 +60,10 @@ export type Tenant = {
   get(path: string): Promise<{ status: number; body: unknown }>
 }
 
-export async function startWorld(options: { readonly controllers?: boolean } = {}): Promise<World> {
-  const plane = await startInstalled({ controllers: options.controllers ?? false })
+export async function startWorld(
+  options: { readonly controllers?: boolean; readonly pods?: boolean } = {},
+): Promise<World> {
+  const plane = await startInstalled({ controllers: false, ...options })
   const registry = await startFakeRegistry()
   const key = newSigningKey()
   const kubeconfig = await plane.serviceAccountKubeconfig(PULLER_NAMESPACE, 'waybill-puller')
@@ -167,7 +169,7 @@ function tenantOf({ plane, registry, key, kubeconfig }: Parts, namespace: string
   }
 }
 
-const OWN_RESOURCES = new Set(['selfsubjectreviews', 'selfsubjectaccessreviews', 'selfsubjectrulesreviews'])
+const OWN_RESOURCES = new Set(['selfsubjectreviews', 'selfsubjectaccessreviews', 'selfsubjectrulesreviews', 'events'])
 
 /** Writes that were not dry runs, to what is not Waybill's own. */
 export function writesToUsersObjects(events: readonly AuditEvent[], namespace: string): string[] {
