@@ -1,3 +1,4 @@
+import { createInterface } from 'node:readline/promises'
 import { WaybillError } from '../contract/errors.ts'
 import { EXIT, type Exit } from './exit.ts'
 import { createProgressLine, type ProgressLine } from './progress.ts'
@@ -65,8 +66,18 @@ function contextFor(verb: Verb, version: string, { step, note, clear }: Progress
     colour: process.stdout.isTTY && !process.env.NO_COLOR && process.env.TERM !== 'dumb',
     progress: note,
     step,
+    ...(process.stdin.isTTY && process.stderr.isTTY ? { ask } : {}),
     atEnd: (task) => endTasks.add(task),
     signal: abort.signal,
+  }
+}
+
+async function ask(question: string): Promise<boolean> {
+  const terminal = createInterface({ input: process.stdin, output: process.stderr })
+  try {
+    return /^y(es)?$/i.test((await terminal.question(`${question} [y/N] `)).trim())
+  } finally {
+    terminal.close()
   }
 }
 

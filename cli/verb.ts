@@ -18,6 +18,8 @@ export type Context = {
   readonly progress: (line: string) => void
   /** Says on stderr what is being done now: on a terminal over the step before, elsewhere one line. */
   readonly step: (line: string) => void
+  /** Asks the person at the terminal, yes or no; absent where there is none. */
+  readonly ask?: (question: string) => Promise<boolean>
   /** Has something done, at once and without waiting, when the process ends, Ctrl-C and SIGTERM included. */
   readonly atEnd: (task: () => void) => void
   /** Aborted by Ctrl-C and SIGTERM. Only verbs with `stopsBySignal` wait for it; others are ended. */

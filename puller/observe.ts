@@ -4,7 +4,7 @@ import { parseTrustPolicy, repositoryMatches, type TrustPolicy } from '../contra
 import { ANNOTATION, API_VERSION, type Delivery, deliveryStatusSchema, parseDeliverySpec } from './kinds.ts'
 
 /** What of a Delivery can be said before its spec is read: enough to write its status. */
-export type DeliveryHeader = Omit<Delivery, 'spec' | 'specEditedBy' | 'approvedBy'> & {
+export type DeliveryHeader = Omit<Delivery, 'spec' | 'specEditedBy' | 'approvedBy' | 'liftedBy'> & {
   readonly labels: Readonly<Record<string, string>>
 }
 
@@ -24,7 +24,9 @@ export function parseHeader(object: JsonObject): DeliveryHeader {
     resourceVersion: text('resourceVersion'),
     generation: typeof metadata.generation === 'number' ? metadata.generation : 1,
     annotations: strings(metadata.annotations),
-    finalizers: (Array.isArray(metadata.finalizers) ? metadata.finalizers : []).filter((one) => typeof one === 'string'),
+    finalizers: (Array.isArray(metadata.finalizers) ? metadata.finalizers : []).filter(
+      (one) => typeof one === 'string',
+    ),
     ...(typeof metadata.deletionTimestamp === 'string' ? { deletedAt: metadata.deletionTimestamp } : {}),
     labels: strings(metadata.labels),
     status: status.success ? status.data : {},
@@ -35,13 +37,19 @@ export function parseHeader(object: JsonObject): DeliveryHeader {
 export function parseDelivery(object: JsonObject): Delivery {
   const { labels: _, ...header } = parseHeader(object)
   const editor = editorOf(object, ['f:spec'])
-  const approver = editorOf(object, ['f:metadata', 'f:annotations', `f:${ANNOTATION.approve}`])
+  const approver = editorOf(object, annotationPath(ANNOTATION.approve))
+  const lifter = editorOf(object, annotationPath(ANNOTATION.lifted))
   return {
     ...header,
     spec: parseDeliverySpec(`${header.namespace}/${header.name}`, object.spec),
     ...(editor === undefined ? {} : { specEditedBy: editor }),
     ...(approver === undefined ? {} : { approvedBy: approver }),
+    ...(lifter === undefined ? {} : { liftedBy: lifter }),
   }
+}
+
+function annotationPath(name: string): readonly string[] {
+  return ['f:metadata', 'f:annotations', `f:${name}`]
 }
 
 /** The newest managedFields entry that holds something at `path`: who the API server says edited it last. */

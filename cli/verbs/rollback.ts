@@ -2,6 +2,7 @@ import { parseDigest } from '../../contract/digest.ts'
 import { WaybillError } from '../../contract/errors.ts'
 import { type RollbackTarget, rollback } from '../../puller/records/hold.ts'
 import { editDelivery, openCluster } from '../cluster.ts'
+import { endFlags, endOf } from '../end-time.ts'
 import { clusterFlags, examples, type Flags, namespaceFlag, positive } from '../flags.ts'
 import type { Verb } from '../verb.ts'
 
@@ -12,25 +13,30 @@ export const verb: Verb = {
       .option('--to <digest>', 'a digest that the history shows as applied')
       .option('--steps <n>', 'so many different releases back', positive)
       .option('--reason <text>', 'why; it is recorded')
-    clusterFlags(namespaceFlag(command))
+    clusterFlags(namespaceFlag(endFlags(command)))
     examples(
       command,
       'waybill rollback shop -n shop --steps 1 --reason "checkout fails"',
-      'waybill rollback shop -n shop --to sha256:…',
+      'waybill rollback shop -n shop --to sha256:… --for 48h',
     )
   },
   run: async ([name = ''], flags, context) => {
     const target = targetOf(flags)
+    const until = endOf(flags, context.now)
     await using opened = await openCluster(flags, context)
     const { cluster, namespace } = opened
     const reason = flags.text('reason')
     const held = await editDelivery(cluster, namespace, name, (delivery) =>
-      rollback(cluster, delivery, target, reason === undefined ? {} : { reason }),
+      rollback(cluster, delivery, target, {
+        ...(reason === undefined ? {} : { reason }),
+        ...(until === undefined ? {} : { until }),
+      }),
     )
+    const end = until === undefined ? '' : ` until ${until}`
     const version = held.version === undefined ? '' : ` (${held.version})`
     return {
-      data: { namespace, name, held },
-      text: `${namespace}/${name} is held at ${held.digest}${version}. \`waybill unhold ${name} -n ${namespace}\` lifts it.`,
+      data: { namespace, name, held, ...(until === undefined ? {} : { until }) },
+      text: `${namespace}/${name} is held at ${held.digest}${version}${end}. \`waybill unhold ${name} -n ${namespace}\` lifts it.`,
     }
   },
 }

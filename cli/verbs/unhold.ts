@@ -5,14 +5,16 @@ import type { Verb } from '../verb.ts'
 
 export const verb: Verb = {
   define: (command) => {
-    command.argument('<name>', 'the Delivery')
+    command.argument('<name>', 'the Delivery').option('--reason <text>', 'why; it is recorded')
     clusterFlags(namespaceFlag(command))
-    examples(command, 'waybill unhold shop -n shop')
+    examples(command, 'waybill unhold shop -n shop', 'waybill unhold shop -n shop --reason "checkout is well again"')
   },
   run: async ([name = ''], flags, context) => {
+    const reason = flags.text('reason')
+    const why = { at: context.now, ...(reason === undefined ? {} : { reason }) }
     await using opened = await openCluster(flags, context)
     const { cluster, namespace } = opened
-    const { lifted } = await editDelivery(cluster, namespace, name, (delivery) => unhold(cluster, delivery))
+    const { lifted } = await editDelivery(cluster, namespace, name, (delivery) => unhold(cluster, delivery, why))
     return {
       data: { namespace, name, lifted },
       text: `${namespace}/${name} is no longer held at ${lifted}; it follows its source again.`,

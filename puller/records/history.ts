@@ -1,4 +1,4 @@
-import { isJsonObject, type Json } from '../../contract/canonical-json.ts'
+import { isJsonObject, type Json, type JsonObject } from '../../contract/canonical-json.ts'
 import { recordSpecSchema } from '../kinds.ts'
 import { sequenceOfName } from './chain.ts'
 import type { NamedRecord } from './record.ts'
@@ -64,6 +64,10 @@ export type DeliveryRow = {
   readonly message?: string | undefined
   /** The digest that it is held at. */
   readonly hold?: string | undefined
+  /** `automatic`, `approve` or `observe`. */
+  readonly sync: string
+  /** What people or times keep back: `suspended`, `held`, `approval`, `window`, `observe`; nothing: it goes by itself. */
+  readonly control: readonly string[]
   readonly appliedAt?: string | undefined
 }
 
@@ -92,10 +96,23 @@ export function deliveryRows(items: readonly Json[]): DeliveryRow[] {
         reason: textAt(ready, ['reason']),
         message: textAt(ready, ['message']),
         hold: at('spec', 'hold', 'digest'),
+        sync: at('spec', 'sync') ?? 'automatic',
+        control: controlled(item, textAt(ready, ['reason'])),
         appliedAt: at('status', 'applied', 'at'),
       }
     })
     .sort((a, b) => (`${a.namespace}/${a.name}` < `${b.namespace}/${b.name}` ? -1 : 1))
+}
+
+function controlled(item: JsonObject, reason: string | undefined): readonly string[] {
+  const spec = (field: string) => valueAt(item, ['spec', field])
+  return [
+    ...(spec('suspend') === undefined ? [] : ['suspended']),
+    ...(spec('hold') === undefined ? [] : ['held']),
+    ...(reason === 'AwaitingApproval' ? ['approval'] : []),
+    ...(reason === 'OutsideWindow' ? ['window'] : []),
+    ...(spec('sync') === 'observe' ? ['observe'] : []),
+  ]
 }
 
 function valueAt(value: Json | undefined, path: readonly string[]): Json | undefined {

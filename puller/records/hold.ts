@@ -1,8 +1,9 @@
 import { type Digest, shortDigest } from '../../contract/digest.ts'
 import { WaybillError } from '../../contract/errors.ts'
-import { answerError } from '../cluster/answer-error.ts'
 import type { Cluster } from '../cluster/cluster-port.ts'
-import { API_VERSION, type Delivery, type RecordSpec, recordSpecSchema } from '../kinds.ts'
+import { editDeliveryObject } from '../control/edit-spec.ts'
+import { type Lift, liftAnnotation } from '../control/suspend.ts'
+import { type Delivery, type RecordSpec, recordSpecSchema } from '../kinds.ts'
 import { isApplied } from './ledger-summary.ts'
 import { listRecords, type NamedRecord } from './record.ts'
 
@@ -11,30 +12,29 @@ export type RolledTo = { readonly digest: Digest; readonly version?: string }
 
 /**
  * Puts a Delivery on hold at a digest that its records show was applied; the puller verifies it again and goes there.
- * Guarded by the resourceVersion that was read. Asked as whoever the kubeconfig is.
+ * `until`: RFC 3339; then it is lifted by itself. Guarded by the resourceVersion that was read. Asked as whoever the kubeconfig is.
  * @throws WaybillError ROLLBACK_TARGET, CLUSTER_CONFLICT, CLUSTER_FORBIDDEN, CLUSTER_NOT_FOUND
  */
 export async function rollback(
   cluster: Cluster,
   delivery: Delivery,
   target: RollbackTarget,
-  options: { readonly reason?: string },
+  options: { readonly reason?: string; readonly until?: string },
 ): Promise<RolledTo> {
   const chosen = chooseTarget(await listRecords(cluster, delivery), target, current(delivery))
-  const hold = {
-    digest: chosen.digest,
-    ...(options.reason === undefined ? {} : { reason: options.reason.slice(0, 1024) }),
-  }
-  await patchHold(cluster, delivery, 'waybill-rollback', hold)
+  // What an earlier hold said goes: a merge patch would leave it.
+  const hold = { digest: chosen.digest, reason: options.reason?.slice(0, 1024) ?? null, until: options.until ?? null }
+  await editDeliveryObject(cluster, delivery, 'waybill-rollback', { spec: { hold } })
   return chosen
 }
 
 /** Lifts a hold: the Delivery follows its source again. @throws WaybillError HOLD_MISSING, CLUSTER_CONFLICT, CLUSTER_FORBIDDEN, CLUSTER_NOT_FOUND */
-export async function unhold(cluster: Cluster, delivery: Delivery): Promise<{ readonly lifted: Digest }> {
+export async function unhold(cluster: Cluster, delivery: Delivery, why: Lift): Promise<{ readonly lifted: Digest }> {
   const { hold } = delivery.spec
   if (hold === undefined)
     throw new WaybillError('HOLD_MISSING', `Delivery ${delivery.namespace}/${delivery.name} is not on hold`)
-  await patchHold(cluster, delivery, 'waybill-unhold', null)
+  const annotations = liftAnnotation(why)
+  await editDeliveryObject(cluster, delivery, 'waybill-unhold', { spec: { hold: null }, annotations })
   return { lifted: hold.digest }
 }
 
@@ -83,21 +83,4 @@ function readable(records: readonly NamedRecord[]): RecordSpec[] {
       return parsed.success ? [parsed.data] : []
     })
     .sort((a, b) => a.sequence - b.sequence)
-}
-
-async function patchHold(
-  cluster: Cluster,
-  delivery: Delivery,
-  fieldManager: string,
-  hold: { readonly digest: Digest; readonly reason?: string } | null,
-): Promise<void> {
-  const { namespace, name, resourceVersion } = delivery
-  const answer = await cluster.request('puller', {
-    method: 'PATCH',
-    path: `/apis/${API_VERSION}/namespaces/${encodeURIComponent(namespace)}/deliveries/${encodeURIComponent(name)}`,
-    query: { fieldManager },
-    contentType: 'application/merge-patch+json',
-    body: { metadata: { resourceVersion }, spec: { hold } },
-  })
-  if (answer.status !== 200) throw answerError(`Delivery ${namespace}/${name}`, answer)
 }

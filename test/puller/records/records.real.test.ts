@@ -291,10 +291,10 @@ describe('going back', () => {
     const held = await reread(delivery)
     assert.deepEqual(held.spec.hold, { digest: A, reason: 'it broke' })
     assert.equal(held.specEditedBy?.manager, 'waybill-rollback')
-    assert.deepEqual(await unhold(admin, held), { lifted: A })
+    assert.deepEqual(await unhold(admin, held, { at: new Date() }), { lifted: A })
     const free = await reread(delivery)
     assert.equal(free.spec.hold, undefined)
-    await assert.rejects(unhold(admin, free), (error) => hasCode(error, 'HOLD_MISSING'))
+    await assert.rejects(unhold(admin, free, { at: new Date() }), (error) => hasCode(error, 'HOLD_MISSING'))
   })
 
   test('by steps counts releases that were applied', async () => {
