@@ -1,0 +1,184 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { systemClock } from '../../../puller/clock.ts'
+import { REMOVAL_MS } from '../../../puller/remove/remove.ts'
+import { field } from '../../real/control-plane.ts'
+import { configMap } from '../release-fixture.ts'
+import { startWorld, type Tenant, type World } from '../world.ts'
+
+let world: World
+before(async () => {
+  world = await startWorld()
+})
+after(() => world?.stop())
+
+const GROUP = '/apis/waybill.dev/v1alpha1'
+const promotion = { channel: 'production', sequence: 1 }
+const deliveryAt = ({ namespace }: Tenant) => `${GROUP}/namespaces/${namespace}/deliveries/app`
+const mapAt = ({ namespace }: Tenant, name: string) => `/api/v1/namespaces/${namespace}/configmaps/${name}`
+/** As the clock says it once nothing is waited for any more. */
+const late = { clock: { ...systemClock, nowMs: () => Date.now() + REMOVAL_MS + 60_000 } }
+const annotated = (name: string, annotations: Record<string, string>) => ({
+  ...configMap(name, {}),
+  metadata: { name, annotations },
+})
+const service = (name: string) => ({
+  apiVersion: 'v1',
+  kind: 'Service',
+  metadata: { name },
+  spec: { ports: [{ port: 80 }] },
+})
+const claim = {
+  apiVersion: 'v1',
+  kind: 'PersistentVolumeClaim',
+  metadata: { name: 'disk' },
+  spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } }, storageClassName: 'none' },
+}
+
+async function delivered(objects: Parameters<Tenant['release']>[1], spec: object = {}): Promise<Tenant> {
+  const tenant = await world.tenant()
+  tenant.publish(tenant.release('1', objects), { promotion })
+  await tenant.deliver({ deletion: 'delete', ...spec })
+  await tenant.run({ waitTimeoutMs: 1_000 })
+  return tenant
+}
+
+const remove = async (tenant: Tenant) => void (await world.plane.api('DELETE', deliveryAt(tenant)))
+const status = async (path: string) => (await world.plane.api('GET', path)).status
+const isGone = async (tenant: Tenant) => (await status(deliveryAt(tenant))) === 404
+const shards = async ({ namespace }: Tenant) => {
+  const { body } = await world.plane.api('GET', `${GROUP}/namespaces/${namespace}/deliveryinventories`)
+  const items = field(body, 'items')
+  return Array.isArray(items) ? items.length : -1
+}
+const finalizers = async (tenant: Tenant) => field(await tenant.delivery(), 'metadata', 'finalizers')
+const listed = (tenant: Tenant, record: Awaited<ReturnType<Tenant['records']>>[number] | undefined) =>
+  record?.changes?.listed.map(({ action, object }) => `${action} ${object.replace(`${tenant.namespace}/`, '')}`)
+
+test('with deletion: delete all goes in reverse order, is recorded, and the Delivery goes last', async () => {
+  const tenant = await delivered([
+    configMap('config', {}),
+    service('web'),
+    { ...service('late'), metadata: { name: 'late', annotations: { 'waybill.dev/wave': '2' } } },
+  ])
+  await world.plane.api('POST', `/api/v1/namespaces/${tenant.namespace}/configmaps`, { body: configMap('foreign', {}) })
+  assert.deepEqual(await finalizers(tenant), ['waybill.dev/removal'])
+  const mark = await world.plane.auditMark()
+  await remove(tenant)
+  assert.equal(await isGone(tenant), false, 'it is held back')
+  await tenant.run()
+  assert.equal(await isGone(tenant), true)
+  const deleted = (await world.plane.auditSince(mark))
+    .filter(({ verb, requestURI }) => verb === 'delete' && !requestURI.includes('dryRun'))
+    .flatMap(({ objectRef }) => (objectRef?.namespace === tenant.namespace ? [objectRef.name] : []))
+    .filter((name) => name !== 'app')
+  assert.deepEqual(deleted.slice(0, 3), ['late', 'web', 'config'])
+  assert.equal(await status(mapAt(tenant, 'foreign')), 200)
+  assert.equal(await shards(tenant), 0)
+  const records = await tenant.records()
+  assert.deepEqual(
+    records.slice(-2).map(({ kind, trigger }) => `${kind} ${trigger.type}`),
+    ['Intent deletion', 'Removed deletion'],
+  )
+  assert.deepEqual(listed(tenant, records.at(-1)), [
+    'delete ConfigMap config',
+    'delete Service late',
+    'delete Service web',
+  ])
+  assert.equal(records.at(-1)?.intent, records.at(-2)?.sequence)
+})
+
+test('claims and what is annotated stay, unless a person confirmed what runs', async () => {
+  const objects = [
+    claim,
+    annotated('asks', { 'waybill.dev/prune': 'confirm' }),
+    annotated('never', { 'waybill.dev/prune': 'never' }),
+    configMap('plain', {}),
+  ]
+  const kept = await delivered(objects)
+  await remove(kept)
+  await kept.run()
+  assert.equal(await isGone(kept), true)
+  for (const [name, code] of [
+    ['asks', 200],
+    ['never', 200],
+    ['plain', 404],
+  ] as const)
+    assert.equal(await status(mapAt(kept, name)), code, name)
+  const record = (await kept.records()).at(-1)
+  assert.deepEqual(listed(kept, record), [
+    'forget ConfigMap asks',
+    'forget ConfigMap never',
+    'delete ConfigMap plain',
+    'forget PersistentVolumeClaim disk',
+  ])
+  assert.match(record?.trigger.reason ?? '', /3 kept/)
+  const confirmed = await delivered(objects)
+  const digest = (await confirmed.records()).at(-1)?.digest
+  await confirmed.annotate({ 'waybill.dev/confirm': digest ?? '' })
+  await remove(confirmed)
+  await confirmed.run()
+  assert.equal(await status(mapAt(confirmed, 'asks')), 404)
+  assert.equal(await status(mapAt(confirmed, 'never')), 200)
+})
+
+test('a missing service account holds it back for a while, says so, and then what is there is left and named', async () => {
+  const tenant = await delivered([configMap('greeting', {})])
+  const account = `/api/v1/namespaces/${tenant.namespace}/serviceaccounts/waybill`
+  await world.plane.api('DELETE', account)
+  await remove(tenant)
+  const said = await tenant.run()
+  assert.equal(said.reason, 'ACCOUNT_MISSING', said.message)
+  assert.match(said.message, /is left where it is/)
+  assert.equal(await isGone(tenant), false)
+  assert.equal(await status(mapAt(tenant, 'greeting')), 200)
+  await tenant.run(late)
+  assert.equal(await isGone(tenant), true)
+  assert.equal(await status(mapAt(tenant, 'greeting')), 200)
+  const record = (await tenant.records()).at(-1)
+  assert.equal(record?.kind, 'Removed')
+  assert.equal(record?.error?.code, 'REMOVAL_INCOMPLETE')
+  assert.deepEqual(
+    record?.error?.objects?.map(({ object, code }) => `${code} ${object}`),
+    [`ACCOUNT_MISSING ConfigMap ${tenant.namespace}/greeting`],
+  )
+})
+
+test('an object that does not let go holds the rest back for a while only, group by group', async () => {
+  const stuck = { ...service('stuck'), metadata: { name: 'stuck', finalizers: ['example.com/never'] } }
+  const tenant = await delivered([stuck, configMap('config', {})])
+  await remove(tenant)
+  await tenant.run(late)
+  assert.equal(await isGone(tenant), true)
+  assert.equal(await status(mapAt(tenant, 'config')), 404)
+  const record = (await tenant.records()).at(-1)
+  assert.match(record?.error?.objects?.[0]?.message ?? '', /example\.com\/never/)
+})
+
+test('with deletion: orphan, also where that was said after the deletion, everything stays', async () => {
+  const plain = await delivered([configMap('greeting', {})], { deletion: 'orphan' })
+  assert.equal(await finalizers(plain), undefined)
+  await remove(plain)
+  assert.equal(await isGone(plain), true)
+  const changed = await delivered([configMap('greeting', {})])
+  await remove(changed)
+  await changed.deliver({ deletion: 'orphan' })
+  await changed.run()
+  assert.equal(await isGone(changed), true)
+  for (const tenant of [plain, changed]) assert.equal(await status(mapAt(tenant, 'greeting')), 200)
+})
+
+test('a Delivery that goes back to orphan is held back no longer', async () => {
+  const tenant = await delivered([configMap('greeting', {})])
+  await tenant.deliver({ deletion: 'orphan' })
+  await tenant.run()
+  assert.equal(await finalizers(tenant), undefined)
+})
+
+test('a namespace that ends is not kept from ending', async () => {
+  const tenant = await delivered([configMap('greeting', {})])
+  await world.plane.api('DELETE', `/api/v1/namespaces/${tenant.namespace}`)
+  await remove(tenant)
+  await tenant.run()
+  assert.equal(await isGone(tenant), true)
+})
