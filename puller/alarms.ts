@@ -17,12 +17,12 @@ export function createAlarms(clock: Clock, signal: AbortSignal, ring: (key: stri
     await clock.sleep(ms, AbortSignal.any([signal, stop.signal]))
     if (signal.aborted || stop.signal.aborted) return
     waiting.delete(key)
-    rung.set(key, clock.nowMs())
+    rung.set(key, clock.monotonicMs())
     ring(key)
   }
   return {
     set: (key, ms, everyMs = 0) => {
-      const nowMs = clock.nowMs()
+      const nowMs = clock.monotonicMs()
       const atMs = Math.max(nowMs + ms, (rung.get(key) ?? Number.NEGATIVE_INFINITY) + everyMs)
       const before = waiting.get(key)
       if (before !== undefined && before.atMs <= atMs) return

@@ -4,22 +4,18 @@ import { setTimeout as delay } from 'node:timers/promises'
 export interface Clock {
   /** Milliseconds since 1970. */
   nowMs(): number
+  /** Milliseconds since a moment that means nothing, which only go forward, whatever is done to the clock on the wall: for how long something takes. */
+  monotonicMs(): number
   /** Ends early, without an error, when `signal` aborts; after 24 days at the latest. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>
   /** 0 ≤ x < 1, for jitter. */
   random(): number
 }
 
-/** Time that only goes forward, at one second a second, whatever is done to the clock on the wall. */
-export interface MonotonicClock {
-  /** Milliseconds since a moment that means nothing. */
-  monotonicMs(): number
-}
-
 /** Node takes a longer time for none at all. */
 const TIMER_MS_MAX = 2 ** 31 - 1
 
-export const systemClock: Clock & MonotonicClock = {
+export const systemClock: Clock = {
   nowMs: () => Date.now(),
   monotonicMs: () => performance.now(),
   sleep: async (ms, signal) => {

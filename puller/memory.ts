@@ -68,7 +68,7 @@ export class Memory implements Recall {
   status: DeliveryStatus | undefined
   #uid = ''
   #isAsked = false
-  /** When the source is to be asked again, in the clock's milliseconds. */
+  /** When the source is to be asked again, in monotonic milliseconds. */
   #askAtMs = 0
   /** When everything is to be compared again; 0: now. */
   #compareAtMs = 0
@@ -131,7 +131,8 @@ export class Memory implements Recall {
 
   /** Counts from the first look that compares. */
   comparesEvery({ spec }: Delivery, clock: Clock): void {
-    if (this.#compareAtMs === 0) this.#compareAtMs = clock.nowMs() + withJitter(durationMs(spec.compareInterval), clock)
+    if (this.#compareAtMs === 0)
+      this.#compareAtMs = clock.monotonicMs() + withJitter(durationMs(spec.compareInterval), clock)
   }
 
   /** Lets go of what was remembered of another Delivery, of another spec of it, or under other policies. */

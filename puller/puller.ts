@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Logger } from 'pino'
-import { type Clock, type MonotonicClock, systemClock } from './clock.ts'
+import { type Clock, systemClock } from './clock.ts'
 import { connectCluster, type ServiceAccountMount } from './cluster/cluster.ts'
 import type { Cluster } from './cluster/cluster-port.ts'
 import { fairShare } from './cluster/fair-share.ts'
@@ -47,7 +47,7 @@ export type PullerOptions = {
   /** Replicas: one works, the others stand by. Default: it works at once, and other pullers may too. Not with `once`. */
   readonly leaderElection?: LeaderElection
   /** Default: the machine's. */
-  readonly clock?: Clock & MonotonicClock
+  readonly clock?: Clock
   /** Where metrics, health and webhooks of registries are served. Default: nowhere. */
   readonly listen?: ListenAddress
   /** A file with the secret that webhooks of registries come with; without one none are taken in. */

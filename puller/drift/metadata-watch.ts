@@ -48,18 +48,18 @@ export async function watchMetadata(
   let failures = 0
   let lostAtMs: number | undefined
   while (!signal.aborted) {
-    const begunMs = clock.nowMs()
+    const begunMs = clock.monotonicMs()
     const end = await run.once()
     if (signal.aborted) return
     if (end === 'ended') {
       failures = 0
       lostAtMs = undefined
       // A server that ends each watch at once is not asked again at once.
-      if (clock.nowMs() - begunMs < RETRY_MIN_MS) await clock.sleep(withJitter(RETRY_MIN_MS, clock), signal)
+      if (clock.monotonicMs() - begunMs < RETRY_MIN_MS) await clock.sleep(withJitter(RETRY_MIN_MS, clock), signal)
       continue
     }
-    lostAtMs ??= clock.nowMs()
-    if (end !== 'unanswered' || clock.nowMs() - lostAtMs >= PATIENCE_MS) teller.blind(end)
+    lostAtMs ??= clock.monotonicMs()
+    if (end !== 'unanswered' || clock.monotonicMs() - lostAtMs >= PATIENCE_MS) teller.blind(end)
     failures += 1
     const pauseMs =
       end === 'forbidden' ? FORBIDDEN_MS : Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** Math.min(failures - 1, 10))

@@ -59,7 +59,7 @@ export class Tracker implements Known, Watcher {
     const baseline = this.#baselines.get(key)
     if (baseline === undefined || baseline.bytes !== this.#wanted.get(key)) return undefined
     const found = this.judge(key)
-    const isLetBe = found === 'drifted' && this.#contest.isContested(key, this.#clock.nowMs())
+    const isLetBe = found === 'drifted' && this.#contest.isContested(key, this.#clock.monotonicMs())
     if (found !== 'converged' && found !== 'pending' && !isLetBe) return undefined
     const { apiVersion, kind, metadata } = object
     const { name, namespace } = metadata
@@ -79,7 +79,7 @@ export class Tracker implements Known, Watcher {
     const before = this.#baselines.get(key)
     this.compared(desired, object)
     if (before !== undefined && before.bytes === this.#wanted.get(key))
-      this.#contest.corrected(key, this.#managers.get(key), this.#clock.nowMs())
+      this.#contest.corrected(key, this.#managers.get(key), this.#clock.monotonicMs())
     this.#managers.delete(key)
   }
 
@@ -89,7 +89,7 @@ export class Tracker implements Known, Watcher {
 
   /** What is left alone because another manager takes it again and again. */
   contested(): readonly Contested[] {
-    const nowMs = this.#clock.nowMs()
+    const nowMs = this.#clock.monotonicMs()
     this.#contest.tidy(nowMs)
     return this.#contest.contested(nowMs)
   }
@@ -185,7 +185,7 @@ export class Tracker implements Known, Watcher {
   }
 
   #judgeAll(keys: readonly string[]): void {
-    const nowMs = this.#clock.nowMs()
+    const nowMs = this.#clock.monotonicMs()
     const isDrift = keys.some((key) => this.judge(key) === 'drifted' && !this.#contest.isContested(key, nowMs))
     if (isDrift) this.#wake.drifted()
   }

@@ -1,5 +1,5 @@
 import type { JsonObject } from '../../contract/canonical-json.ts'
-import type { Clock, MonotonicClock } from '../clock.ts'
+import type { Clock } from '../clock.ts'
 import { claimed, givenBack, holderOf, type LeaseTimes, mayTake, RETRY_JITTER, type Sighting, sight } from './lease.ts'
 import type { LeaseStore } from './lease-store.ts'
 
@@ -18,7 +18,7 @@ export type Candidacy = {
   /** No two processes have the same. */
   readonly identity: string
   readonly times: LeaseTimes
-  readonly clock: Clock & MonotonicClock
+  readonly clock: Clock
   /** Another leads now. */
   readonly onOther?: (holder: string) => void
   /** The Lease could not be read or written; it is tried again. */

@@ -1,8 +1,8 @@
 import { setImmediate as tick } from 'node:timers/promises'
-import type { Clock, MonotonicClock } from '../../puller/clock.ts'
+import type { Clock } from '../../puller/clock.ts'
 
 /** A clock that moves when it is told to. Without jitter. */
-export class FakeClock implements Clock, MonotonicClock {
+export class FakeClock implements Clock {
   #now = 0
   #wallMs = 0
   #sleepers: { atMs: number; wake: () => void }[] = []

@@ -15,7 +15,7 @@ export function newKeys(): PullerKeys {
 }
 
 export function clockAt(iso: string): Clock {
-  return { nowMs: () => Date.parse(iso), sleep: async () => {}, random: () => 0.5 }
+  return { nowMs: () => Date.parse(iso), monotonicMs: () => 0, sleep: async () => {}, random: () => 0.5 }
 }
 
 export function facts(kind: RecordFacts['kind'], more: Partial<RecordFacts> = {}): RecordFacts {
