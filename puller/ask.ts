@@ -7,6 +7,7 @@ import type { Job } from './job.ts'
 import type { Delivery } from './kinds.ts'
 import type { Memory } from './memory.ts'
 import { boundedMessage, type Said, sayError } from './message.ts'
+import { timed } from './metrics/observation.ts'
 import { policiesFor } from './observe.ts'
 import type { Account } from './plan/plan-context.ts'
 import type { Turn } from './queue.ts'
@@ -34,7 +35,7 @@ export type Observed = {
 
 /** What Verify and Fetch need of it. */
 export type Reading = Pick<Observed, 'delivery' | 'access' | 'turn' | 'memory'> & {
-  readonly site: Pick<Site, 'policies' | 'registries' | 'cache'>
+  readonly site: Pick<Site, 'policies' | 'registries' | 'cache'> & Partial<Pick<Site, 'clock' | 'observe'>>
   readonly ledger: Pick<Ledger, 'summary'>
 }
 
@@ -53,10 +54,11 @@ export type Asked =
 export async function ask(observed: Observed): Promise<Asked> {
   const { delivery, ledger } = observed
   const found: { resolved?: Resolved; verified?: Verified } = {}
-  const before = observed.memory?.askedBefore(observed.site.clock.nowMs())
+  const before = observed.memory?.askedBefore(observed.site.clock.monotonicMs())
   if (before?.kind === 'not') return before
   try {
-    const resolved = before?.resolved ?? (await resolve(delivery.spec, tags(observed)))
+    const resolved =
+      before?.resolved ?? (await timed(observed.site, 'resolve', () => resolve(delivery.spec, tags(observed))))
     found.resolved = resolved
     const target = verifyTarget(resolved, (digest) => ledger.summary.ran.has(parseDigest(digest)))
     const verified = await verifyHere(observed, target, { ordered: true })
@@ -104,13 +106,29 @@ export async function verifyHere(
   if (known !== undefined) return known
   const policies = policiesFor(site.policies(), [target.repository.repository, target.canonical])
   const seen = how.ordered ? seenOf(ledger.summary, target) : { versions: {} }
-  const verified = await examine(target, policies, seen, {
-    registry: site.registries.reader(access, observed.turn),
-    cache: site.cache,
-    access: cacheAccess(observed, target),
-  })
+  const verified = await examined(site, () =>
+    examine(target, policies, seen, {
+      registry: site.registries.reader(access, observed.turn),
+      cache: site.cache,
+      access: cacheAccess(observed, target),
+    }),
+  )
   observed.memory?.books?.verified.set(question, verified)
   return verified
+}
+
+async function examined(site: Reading['site'], work: () => Promise<Verified>): Promise<Verified> {
+  let code: ErrorCode | 'OK' = 'INTERNAL'
+  try {
+    const verified = await timed(site, 'verify', work)
+    code = 'OK'
+    return verified
+  } catch (error) {
+    code = sayError(error).code
+    throw error
+  } finally {
+    site.observe?.({ kind: 'verification', code })
+  }
 }
 
 function cacheAccess({ delivery, access }: Reading, target: VerifyTarget) {
@@ -131,7 +149,9 @@ export async function fetchHere(observed: Reading, verified: Verified, environme
   const content = JSON.stringify([digest, repository.repository, canonical, trusted.provenance?.revision ?? '', wanted])
   const known = observed.memory?.books?.fetched.get(content)
   if (known !== undefined) return { ...known, verified }
-  const fetched = await fetchEnvironment(await fetchRelease(verified, source), wanted, source)
+  const fetched = await timed(site, 'fetch', async () =>
+    fetchEnvironment(await fetchRelease(verified, source), wanted, source),
+  )
   observed.memory?.books?.fetched.set(content, fetched)
   return fetched
 }

@@ -9,6 +9,7 @@ import type { Job } from './job.ts'
 import { type Delivery, FINALIZER, type RecordFacts } from './kinds.ts'
 import { Memory } from './memory.ts'
 import { type Said, sayError } from './message.ts'
+import { timed } from './metrics/observation.ts'
 import { type DeliveryHeader, deliveryPath, parseDelivery, parseHeader } from './observe.ts'
 import type { NextRun, Turn } from './queue.ts'
 import { type Ending, observeAccount, reconcile } from './reconcile.ts'
@@ -75,7 +76,7 @@ async function lookOnce(
   try {
     ledger =
       memory.books?.ledger ??
-      (await openLedger(site.cluster, site.keys, header, { pullerNamespace: site.namespace, clock: site.clock }))
+      (await openLedger(site.cluster, site.keys, header, { pullerNamespace: site.namespace, ...site }))
     telling.opened(header, ledger)
     const parsed = { ...parseDelivery(object), status: header.status }
     await telling.begin(parsed)
@@ -162,7 +163,9 @@ async function observeAndReconcile(
     })
   }
   const remembered = memory.books
-  const books = remembered ?? memory.open(delivery, site.policies(), ledger, await observeAccount(site, delivery))
+  const books =
+    remembered ??
+    memory.open(delivery, site.policies(), ledger, await timed(site, 'observe', () => observeAccount(site, delivery)))
   const observed = { site, delivery, account: books.account, ledger, turn, progress, memory }
   const ending = await reconcile({ ...observed, access: books.access })
   if (remembered === undefined || ending.refusal?.code !== 'REGISTRY_AUTH') return ending

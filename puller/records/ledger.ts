@@ -4,6 +4,7 @@ import { type Clock, timestamp } from '../clock.ts'
 import { answerError } from '../cluster/answer-error.ts'
 import type { Cluster } from '../cluster/cluster-port.ts'
 import { ANNOTATION, type RecordFacts, type RecordSpec } from '../kinds.ts'
+import { type Observer, timed } from '../metrics/observation.ts'
 import { type AuditFault, auditChain } from './audit.ts'
 import { recordHash, recordName, signRecord } from './chain.ts'
 import { acceptance, readCheckpoint } from './checkpoint.ts'
@@ -34,7 +35,11 @@ export interface Ledger {
   append(facts: RecordFacts): Promise<RecordHead>
 }
 
-export type LedgerOptions = { readonly pullerNamespace: string; readonly clock: Clock }
+export type LedgerOptions = {
+  readonly pullerNamespace: string
+  readonly clock: Clock
+  readonly observe?: Observer | undefined
+}
 
 /** A name that somebody else took is left to him, and the gap shows; so many times. */
 const TAKEN_NAMES_MAX = 20
@@ -117,7 +122,7 @@ class ChainedLedger implements Ledger {
     }
     if (this.#tail !== undefined && newest?.sequence === this.#tail.sequence && saysTheSame(newest, bounded))
       return this.#tail
-    const head = await this.#write(bounded)
+    const head = await timed(this.#options, 'record', () => this.#write(bounded))
     return (await this.#dropOld(bounded)) ?? head
   }
 
