@@ -1,0 +1,111 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { inParallel } from '../../../puller/cluster/in-parallel.ts'
+import { field } from '../../real/control-plane.ts'
+import { fourObjects } from './delivered-objects.ts'
+import { readyCount, record, untilQuiet } from './delivering.ts'
+import type { Found } from './found.ts'
+import { profileOf } from './profile.ts'
+import type { Recorded } from './recorder.ts'
+import { openReplayer, type Score, scoreOf } from './replay.ts'
+import { byPuller, openStand, type Stand } from './stand.ts'
+
+const TAPE = 'tape-0000'
+const DELIVERIES = '/apis/waybill.dev/v1alpha1/namespaces'
+/** Deliveries that a puller reconciles at a time, unless it is told otherwise. */
+const AT_ONCE = 8
+/** Objects of one of them. */
+const OBJECTS = 4
+
+/** Many small Deliveries, each in a namespace and with an account of its own, all at once; then the same requests sent raw. */
+export async function fleet(count: number): Promise<Found> {
+  const stand = await openStand()
+  try {
+    const { score, uid } = await scoreOfOne(stand)
+    const names = (word: string) => Array.from({ length: count }, (_, at) => `${word}-${String(at).padStart(4, '0')}`)
+    const ours = names('ours')
+    await stand.addTenants(ours)
+    for (const tenant of ours) stand.publish(tenant, fourObjects())
+    await stand.deliver(ours)
+    await sleep(3_000)
+    const mark = await untilQuiet(stand)
+    const puller = stand.startPuller()
+    let done = 0
+    for (const deadline = Date.now() + 150_000 + count * 600; done < count && Date.now() < deadline; await sleep(1_000))
+      done = await readyCount(stand)
+    await untilQuiet(stand)
+    const own = byPuller(await stand.trail.since(mark))
+    const ms = Math.max(...own.map(({ endedMs }) => endedMs)) - Math.min(...own.map(({ startedMs }) => startedMs))
+    const { peakMb } = puller.memory()
+    await puller.stop()
+    const rawMs = await raw(stand, names('rawx'), score, uid)
+    const what = `${count} Deliveries of ${OBJECTS} objects, all at once`
+    const short = done < count ? `, ${done} READY` : ''
+    return {
+      figures: [
+        {
+          what: `${what}${short}: against the same dry runs, writes, bookkeeping and first lists sent raw (${(ms / 1000).toFixed(1)} s to ${(rawMs / 1000).toFixed(1)} s)`,
+          count: done < count ? Number.POSITIVE_INFINITY : ms / rawMs,
+          unit: '×',
+          atMost: 1.5,
+        },
+        { what: `${what}: requests a Delivery`, count: own.length / count, unit: '', atMost: 20 },
+        { what: `${what}: memory at its highest`, count: peakMb, unit: 'MB' },
+      ],
+      profile: `${what}\n${profileOf(own, count)}\nsent raw: ${score.flat().length} requests each`,
+    }
+  } finally {
+    await stand.stop()
+  }
+}
+
+/** What has to be sent for one Delivery, whoever sends it. */
+async function scoreOfOne(stand: Stand): Promise<{ readonly score: Score; readonly uid: string }> {
+  await stand.addTenants([TAPE])
+  stand.publish(TAPE, fourObjects())
+  const [uid = ''] = await stand.deliver([TAPE])
+  const recorded = await record(stand, TAPE)
+  await stand.plane.api('DELETE', `${DELIVERIES}/${TAPE}/deliveries/app`)
+  const lists = new Set<string>()
+  const isFirstList = ({ method, path, as }: Recorded) => {
+    const isList = method === 'GET' && as !== undefined && path.includes('labelSelector=') && !path.includes('watch=')
+    if (!isList || lists.has(path)) return false
+    lists.add(path)
+    return true
+  }
+  const isNeeded = (one: Recorded) =>
+    one.path.includes(TAPE) || one.body.includes(TAPE)
+      ? isFirstList(one) || (one.method !== 'GET' && !/\/self[a-z]+reviews/.test(one.path))
+      : false
+  return { score: scoreOf(recorded.filter((one) => one.status < 300 && isNeeded(one))), uid }
+}
+
+async function raw(stand: Stand, tenants: readonly string[], score: Score, uid: string): Promise<number> {
+  await forgetRecords(stand)
+  await stand.addTenants(tenants)
+  const uids = await stand.deliver(tenants)
+  await sleep(3_000)
+  const replayer = openReplayer(stand.plane, stand.token)
+  const started = performance.now()
+  await inParallel(tenants, AT_ONCE, (tenant, at) => {
+    const own = uids[at] ?? ''
+    return replayer.play(score, OBJECTS, (text) =>
+      text.replaceAll(TAPE, tenant).replaceAll(uid, own).replaceAll(uid.slice(0, 8), own.slice(0, 8)),
+    )
+  })
+  const ms = performance.now() - started
+  await replayer.close()
+  return ms
+}
+
+/** The heads of our records make the ConfigMap that both sides write to larger: both begin with an empty one. */
+async function forgetRecords(stand: Stand): Promise<void> {
+  const path = '/api/v1/namespaces/waybill-system/configmaps/waybill-records'
+  const data = field((await stand.plane.api('GET', path)).body, 'data')
+  const heads = Object.keys(typeof data === 'object' && data !== null ? data : {}).filter(
+    (name) => name !== 'puller.pub',
+  )
+  const body = { data: Object.fromEntries(heads.map((name) => [name, null])) }
+  const contentType = 'application/merge-patch+json'
+  const answer = await stand.plane.api('PATCH', path, { body, contentType, token: stand.token })
+  if (answer.status !== 200) throw new Error(`waybill-records: ${JSON.stringify(answer.body)}`)
+}

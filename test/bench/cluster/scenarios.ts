@@ -1,0 +1,51 @@
+import { type Delivering, deliverObjects } from './delivering.ts'
+import { fleet } from './fleet-scenario.ts'
+import type { Found } from './found.ts'
+import { change, drift, firstApply, idle, memory, rawFirstApply } from './objects-scenarios.ts'
+import { openStand } from './stand.ts'
+
+type OfObjects = (delivering: Delivering) => Promise<Found>
+
+/** Of the puller, on a real control plane. Those of one number of objects share one Delivery, in this order. */
+const ofObjects: Readonly<Record<number, Readonly<Record<string, OfObjects>>>> = {
+  1000: { memory, idle, change, drift },
+  10000: { 'memory-10000': memory, 'drift-10000': drift },
+}
+const fleets: Readonly<Record<string, number>> = { 'fleet-200': 200, 'fleet-1000': 1000 }
+const FIRST_APPLY = 'first-apply'
+
+export const SCENARIOS: readonly string[] = [
+  FIRST_APPLY,
+  ...Object.values(ofObjects).flatMap((some) => Object.keys(some)),
+  ...Object.keys(fleets),
+]
+
+/** Runs those of the scenarios that are wanted, one after another; `told` hears of each before it begins, and what it found. */
+export async function runScenarios(
+  wanted: readonly string[],
+  told: { readonly begins: (name: string) => void; readonly found: (found: Found) => void },
+): Promise<void> {
+  for (const [objects, scenarios] of Object.entries(ofObjects)) {
+    const some = Object.entries(scenarios).filter(([name]) => wanted.includes(name))
+    const isFirst = Number(objects) === 1000 && wanted.includes(FIRST_APPLY)
+    if (some.length === 0 && !isFirst) continue
+    const stand = await openStand()
+    try {
+      if (isFirst) told.begins(FIRST_APPLY)
+      const raw = isFirst ? await rawFirstApply(stand, Number(objects)) : undefined
+      const delivering = await deliverObjects(stand, 'shop', Number(objects))
+      if (raw !== undefined) told.found(await firstApply(delivering, raw))
+      for (const [name, scenario] of some) {
+        told.begins(name)
+        told.found(await scenario(delivering))
+      }
+    } finally {
+      await stand.stop()
+    }
+  }
+  for (const [name, count] of Object.entries(fleets)) {
+    if (!wanted.includes(name)) continue
+    told.begins(name)
+    told.found(await fleet(count))
+  }
+}
