@@ -23,7 +23,7 @@ export async function writeObject(applying: Applying, change: PlannedChange): Pr
   if (resource === undefined) return { object: name, result: 'failed', code: 'KIND_UNKNOWN', message: 'unknown kind' }
   const expecting = uid === undefined ? 'absent' : { uid }
   try {
-    const stopped = action === 'adopt' ? await moveOwnership(applying, change) : undefined
+    const stopped = action === 'adopt' || change.reclaims === true ? await moveOwnership(applying, change) : undefined
     if (stopped !== undefined) return settleUpdate(book, change, stopped)
     const answer = await applyObject(cluster, context.account, resource, desired, expecting, { dryRun: false })
     if (answer.status === (action === 'create' ? 201 : 200)) applying.known?.written(desired, answer.body)

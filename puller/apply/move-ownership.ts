@@ -1,6 +1,7 @@
 import { isKubeObject } from '../../contract/artifact/objects.ts'
 import type { ClusterAnswer } from '../cluster/cluster-port.ts'
 import { objectUrl } from '../cluster/resources.ts'
+import { reclaim } from '../drift/intrusion.ts'
 import { FIELD_MANAGER } from '../kinds.ts'
 import { ignoreTest } from '../plan/ignore.ts'
 import type { PlannedChange } from '../plan/plan.ts'
@@ -11,12 +12,13 @@ import type { Applying } from './applying.ts'
 const TRIES = 4
 
 /**
- * Just before an object is adopted: what its former managers hold becomes ours, by a patch of exactly the version that was looked at.
+ * Just before an object is adopted, what its former managers hold becomes ours, or, of one that is ours, what others put into its pod
+ * template: by a patch of exactly the version that was looked at.
  * Nothing but ownership changes, so nothing restarts. The answer that stopped it; undefined: done, or nothing to do.
  */
 export async function moveOwnership(
   { cluster, context }: Pick<Applying, 'cluster' | 'context'>,
-  { desired, uid }: PlannedChange,
+  { desired, uid, action }: PlannedChange,
 ): Promise<ClusterAnswer | undefined> {
   const { resource, id, object } = desired
   if (resource === undefined) return undefined
@@ -26,7 +28,8 @@ export async function moveOwnership(
     const found = await cluster.request(context.account, { method: 'GET', path })
     // Whatever else is there now, the apply that follows says so.
     if (found.status !== 200 || !isKubeObject(found.body) || found.body.metadata.uid !== uid) return undefined
-    const move = takeOver(found.body, object.apiVersion, ignored)
+    const move =
+      action === 'adopt' ? takeOver(found.body, object.apiVersion, ignored) : reclaim(id, found.body, ignored)
     if (move === undefined) return undefined
     const answer = await cluster.request(context.account, {
       method: 'PATCH',

@@ -3,6 +3,7 @@ import { AccessReviews } from '../cluster/access.ts'
 import type { Cluster } from '../cluster/cluster-port.ts'
 import { AT_ONCE, inParallel } from '../cluster/in-parallel.ts'
 import { resolveResources } from '../cluster/resolve-resources.ts'
+import { intrusions, withoutPaths } from '../drift/intrusion.ts'
 import type { Known } from '../drift/known.ts'
 import type { InventoryEntry } from '../kinds.ts'
 import { claimOf } from './claim.ts'
@@ -44,6 +45,8 @@ export type Looked = {
   readonly run?: RunState
   /** It gives way to a new one of its name, which the server would take. */
   readonly replace?: true
+  /** Others put something into its pod template, which `dryRun` is without. */
+  readonly reclaims?: true
   /** The other Delivery that owns it, where one does. */
   readonly otherDelivery?: string
 }
@@ -175,10 +178,12 @@ function settle(
   if (live === undefined) return { ...looked, dryRun: undefined }
   if (dryRun === undefined || prepared === undefined || !isOursHere(asking, desired, live)) return looked
   const ignored = ignoreTest(asking.context.ignore, { id: desired.id, declared: desired.object })
-  const { fields, manager } = differenceOf(live, dryRun, ignored)
+  const intruded = intrusions(desired.id, live, ignored)
+  const foreseen = intruded.length === 0 ? dryRun : withoutPaths(dryRun, intruded)
+  const { fields, manager } = differenceOf(live, foreseen, ignored)
   if (fields.length > 0) {
     recall?.differs(prepared, manager)
-    return looked
+    return intruded.length === 0 ? looked : { ...looked, dryRun: foreseen, reclaims: true }
   }
   recall?.compared(prepared, live)
   const { managedFields: _, ...metadata } = live.metadata

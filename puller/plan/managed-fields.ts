@@ -54,7 +54,8 @@ function collect(fields: JsonObject, at: FieldPath, found: Map<string, FieldPath
   for (const [name, below] of inside) collect(isJsonObject(below) ? below : {}, [...at, stepOf(name)], found)
 }
 
-function stepOf(name: string): Step {
+/** `f:spec`, `k:{…}`, `v:…`, `i:…`, as a step. */
+export function stepOf(name: string): Step {
   if (name.startsWith('f:')) return { field: name.slice(2) }
   if (!name.startsWith('k:')) return { item: name }
   const keys = parseKeys(name.slice(2))

@@ -22,6 +22,8 @@ export type PlannedChange = {
   readonly desired: DesiredObject
   /** Of the live object that is changed: another one of that name is never written to. Absent for a create. */
   readonly uid?: string
+  /** What others put into its pod template is taken over first, so that the apply takes it away. */
+  readonly reclaims?: true
   /** Still to be dry-run before its group, once this is there. */
   readonly deferred?: Deferral
 }
@@ -244,7 +246,7 @@ function decide(context: PlanContext, looked: Looked, inventory: Inventory): Dec
   const action = ours ? 'configure' : 'adopt'
   return {
     kind: 'change',
-    planned: { action, desired, uid, ...deferred },
+    planned: { action, desired, uid, ...deferred, ...(looked.reclaims === true && ours ? { reclaims: true } : {}) },
     change: { action, object: name, ...difference, fields: [...difference.fields] },
     entry: kept,
   }
