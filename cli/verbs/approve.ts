@@ -18,8 +18,7 @@ export const verb: Verb = {
     clusterFlags(namespaceFlag(command))
     examples(
       command,
-      'waybill plan shop -n shop                                # look first',
-      'waybill approve sha256:… -n shop --plan sha256:…         # that digest, that plan',
+      'waybill approve sha256:… -n shop --plan sha256:…         # as `waybill plan` shows it',
       'waybill approve shop sha256:… -n shop                    # shows the plan, and asks on a terminal',
     )
   },
