@@ -50,7 +50,8 @@ export function differenceOf(
   const byText = new Map(changed.map((path) => [pathText(path), path]))
   const fields = [...byText.keys()].sort().slice(0, FIELDS_LISTED_MAX)
   const holder = holderOf(live, changed)
-  const user = changedBy(live)
+  // A subresource passes the policy by: what it says is of an earlier change.
+  const user = holder === undefined || holder.subresource === '' ? changedBy(live) : undefined
   return {
     fields,
     ...(holder !== undefined && { manager: holder.manager.slice(0, 256), operation: holder.operation.slice(0, 16) }),
@@ -87,7 +88,7 @@ function valueText(value: Json | undefined): string | undefined {
   return text.length <= VALUE_CHARS_MAX ? text : `${text.slice(0, VALUE_CHARS_MAX - 1)}…`
 }
 
-/** `<user name> <time>`, as the policy writes it. */
+/** `<user name> <version>`, as the policy writes it. */
 function changedBy({ metadata }: JsonObject): string | undefined {
   const annotations = isJsonObject(metadata) ? metadata.annotations : undefined
   const said = isJsonObject(annotations) ? annotations[CHANGED_BY] : undefined
