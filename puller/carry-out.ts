@@ -99,6 +99,7 @@ export function planContext({
     environment: fetched.environment,
     generation: delivery.generation,
     ranBefore: ranBefore(ledger.summary, fetched),
+    ...(delivery.spec.health === undefined ? {} : { health: delivery.spec.health }),
     ...(delivery.spec.force === undefined ? {} : { force: delivery.spec.force.kinds }),
     claimKey: site.keys.claimKey,
   }

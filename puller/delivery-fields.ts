@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { compileObjectExpression } from '../contract/cel/object-expression.ts'
 import { isSchedule, isTimeZone } from './schedule.ts'
 import { isVersionRange, RANGE_CHARS_MAX } from './source/version-range.ts'
 
@@ -29,7 +30,14 @@ const pointerSchema = z
   .string()
   .max(512)
   .regex(/^(?:\/(?:[^~/]|~0|~1)+)+$/, 'a JSON pointer such as /spec/replicas')
-const expressionSchema = z.string().min(1).max(2048)
+const expressionSchema = z
+  .string()
+  .min(1)
+  .max(2048)
+  .superRefine((source, context) => {
+    const compiled = compileObjectExpression(source)
+    if (compiled.kind === 'invalid') context.addIssue({ code: 'custom', message: compiled.message })
+  })
 
 /** Objects by what they are; `*` stands for any number of characters in namespace and name; what is left out matches all. */
 const objectPatternShape = {

@@ -260,7 +260,7 @@ export type Delivery = {
 }
 
 /** Fields of a Delivery that are declared, and refused until they are built; `field=value`: refused with that value alone. */
-const UNBUILT: readonly string[] = ['dependsOn', 'health', 'unmanaged']
+const UNBUILT: readonly string[] = ['unmanaged']
 
 function unbuiltIn(spec: DeliverySpec): readonly string[] {
   return UNBUILT.filter((one) => {

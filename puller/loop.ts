@@ -1,6 +1,7 @@
 import { isJsonObject, type JsonObject } from '../contract/canonical-json.ts'
 import { createAlarms } from './alarms.ts'
 import { type Followed, follow } from './cluster/watch.ts'
+import { dependantsOf, standingOf } from './dependencies.ts'
 import { Hub } from './drift/hub.ts'
 import { Tracker } from './drift/tracker.ts'
 import { follows, HOOK_EVERY_MS, HOOK_GATHER_MS } from './http/follows.ts'
@@ -11,6 +12,7 @@ import { sayError } from './message.ts'
 import { DELIVERIES_PATH, type PolicySet, parsePolicies, TRUST_POLICIES_PATH } from './observe.ts'
 import { applySetId } from './plan/desired.ts'
 import { createQueue, type NextRun, type Queue, type Turn } from './queue.ts'
+import { forgetDeparted } from './remove/departed.ts'
 import type { Site } from './site.ts'
 
 export type LoopOptions = {
@@ -66,12 +68,14 @@ export async function runLoop(options: LoopOptions): Promise<readonly Standing[]
     policyVersions = versions
     policies = parsePolicies(objects)
   }
-  const full: Site = { ...site, policies: () => policies }
+  const full: Site = { ...site, policies: () => policies, deliveries: () => deliveries.objects() }
   const settled = (id: string) => {
     open.delete(id)
     if (once !== undefined && started && open.size === 0) ending.abort()
   }
   let started = false
+  /** A Delivery may have gone, lately or while nobody looked. */
+  let isDeparted = true
 
   const run = async (id: string, turn: Turn): Promise<NextRun> => {
     const key = keys.get(id)
@@ -131,6 +135,10 @@ export async function runLoop(options: LoopOptions): Promise<readonly Standing[]
     const { code, message } = sayError(error)
     site.log.warn({ code }, `${what}: ${message}`)
   }
+  const wakeDependants = ({ namespace, name }: DeliveryKey): void => {
+    if (!started) return
+    for (const id of dependantsOf(`${namespace}/${name}`, deliveries.objects())) if (keys.has(id)) queue.soon(id)
+  }
   const deliveriesListed = signalOnce()
   const policiesListed = signalOnce()
   const trust: Followed = follow(
@@ -158,6 +166,7 @@ export async function runLoop(options: LoopOptions): Promise<readonly Standing[]
     {
       onChange: (object, before) => {
         const key = keyOf(object)
+        if (before === undefined || standingOf(before) !== standingOf(object)) wakeDependants(key)
         if (options.onlyNamespaces !== undefined && !options.onlyNamespaces.includes(key.namespace)) return
         const id = `${key.namespace}/${key.name}`
         keys.set(id, key)
@@ -169,6 +178,8 @@ export async function runLoop(options: LoopOptions): Promise<readonly Standing[]
       onGone: (object) => {
         const { namespace, name } = keyOf(object)
         const id = `${namespace}/${name}`
+        wakeDependants({ namespace, name })
+        isDeparted = true
         keys.delete(id)
         forget(id)
         queue.drop(id)
@@ -203,7 +214,11 @@ export async function runLoop(options: LoopOptions): Promise<readonly Standing[]
     },
   })
   if (once !== undefined && open.size === 0) ending.abort()
-  await tidyUntil(full, stop)
+  await tidyUntil(full, stop, async () => {
+    if (!isDeparted) return
+    isDeparted = false
+    await forgetDeparted(full, new Set(deliveries.objects().map(uidOf)))
+  })
   await endAll(queue, [trust, deliveries])
   await hub?.end()
   return [...standings.values()]
@@ -222,10 +237,11 @@ async function endAll(queue: Queue, followed: readonly Followed[]): Promise<void
 
 const TIDY_MS = 600_000
 
-/** Lets go of connections and cached artifacts that nobody needs, now and then, until the signal. */
+/** Lets go of connections and cached artifacts that nobody needs, now and then, until the signal; does `also` too. */
 export async function tidyUntil(
   site: Pick<Site, 'clock' | 'registries' | 'cache' | 'cacheBytesMax'> & { readonly log: Pick<Site['log'], 'warn'> },
   signal: AbortSignal,
+  also: () => Promise<void> = async () => undefined,
 ): Promise<void> {
   while (!signal.aborted) {
     await site.clock.sleep(TIDY_MS, signal)
@@ -233,6 +249,7 @@ export async function tidyUntil(
     try {
       await site.registries.tidy()
       await site.cache.tidy(site.cacheBytesMax)
+      await also()
     } catch (error) {
       const { code, message } = sayError(error)
       site.log.warn({ code }, message)
@@ -253,6 +270,10 @@ function wishOf(object: JsonObject): string {
     annotations[ANNOTATION.confirm],
     annotations[ANNOTATION.approve],
   ])
+}
+
+function uidOf({ metadata }: JsonObject): string {
+  return isJsonObject(metadata) ? String(metadata.uid) : ''
 }
 
 function keyOf(object: JsonObject): DeliveryKey {

@@ -4,7 +4,8 @@ import { carryOut } from './carry-out.ts'
 import { checkAccount } from './cluster/access.ts'
 import { isMove, windowWait } from './control/control.ts'
 import { gateOf, windowGate } from './control/gate.ts'
-import { triggerOf } from './facts.ts'
+import { dependencyWait } from './dependencies.ts'
+import { intentToContinue, isSettled, triggerOf } from './facts.ts'
 import type { Job, Result, Waiting } from './job.ts'
 import { basisOf, isDistrust, isOrder, keep } from './keep.ts'
 import type { Delivery } from './kinds.ts'
@@ -50,7 +51,10 @@ export async function reconcile(observed: Observed): Promise<Ending> {
   // What was given up on the way says nothing of what was asked for.
   if (observed.turn.signal.aborted) return { result: { kind: 'interrupted' }, kept: false }
   if (asked.kind === 'fetched') {
-    const result = windowGate(observed, asked.resolved) ?? (await carryOut(askedJob(observed, asked)))
+    const result =
+      windowGate(observed, asked.resolved) ??
+      dependencyGate(observed, asked) ??
+      (await carryOut(askedJob(observed, asked)))
     const about = { resolved: asked.resolved, ...sequenceOf(asked.verified), ...answered }
     if (result.kind === 'waiting') return { ...about, ...(await whileWaiting(observed, asked, result)) }
     if (result.kind !== 'refused') return { ...about, result, kept: false }
@@ -78,6 +82,21 @@ async function whileWaiting(
   const { differs } = waiting
   if (differs !== undefined && !isMove(ledger.summary, delivery, resolved)) return { waiting, kept: false, differs }
   return { waiting, ...(await keep(observed, undefined)) }
+}
+
+/** A release that has not begun waits for what the Delivery depends on; what runs, what is held and what is only looked at does not. */
+function dependencyGate(
+  observed: Observed,
+  { resolved, verified }: Extract<Asked, { kind: 'fetched' }>,
+): Waiting | undefined {
+  const { delivery, ledger, site } = observed
+  const { dependsOn, sync } = delivery.spec
+  if (dependsOn === undefined || sync === 'observe' || resolved.via === 'hold') return undefined
+  const { generation } = delivery
+  const begun = intentToContinue(ledger.summary, { digest: resolved.digest, generation })
+  if (begun !== undefined || isSettled(ledger.summary, verified, generation)) return undefined
+  const message = dependencyWait(delivery, site.deliveries?.() ?? [])
+  return message === undefined ? undefined : { kind: 'waiting', reason: 'DependencyNotReady', message }
 }
 
 /** That there is no such tag is an answer too, where an earlier one is remembered for this spec: it stands until the next time. */

@@ -2,7 +2,7 @@ import type { Waiter } from './apply/applying.ts'
 import type { Clock } from './clock.ts'
 import { durationMs } from './clock.ts'
 import { waitGone } from './health/gone.ts'
-import { isStatic } from './health/health.ts'
+import { rulesOf } from './health/rules.ts'
 import { type Health, waitHealthy } from './health/wait.ts'
 import type { Job, Progress } from './job.ts'
 import type { Plan } from './plan/plan.ts'
@@ -38,7 +38,7 @@ export function beginWait(job: Job, context: PlanContext, plan: Plan, { quiet = 
     if (digest !== undefined) stop.abort()
   })
   let leftMs = delivery.spec.timeout === undefined ? site.waitTimeoutMs : durationMs(delivery.spec.timeout)
-  const total = plan.desired.filter(({ resource }) => resource !== undefined && !isStatic(resource)).length
+  const total = plan.desired.filter(rulesOf(context).isWatched).length
   const paced = pace(clock, (progress) => (quiet ? Promise.resolve() : sayProgress(job, progress)))
   let well = new Set<string>()
   const timed = async <T>(work: (timeoutMs: number) => Promise<T>): Promise<T> => {
@@ -46,7 +46,9 @@ export function beginWait(job: Job, context: PlanContext, plan: Plan, { quiet = 
     try {
       return await turn.outside(() => work(Math.max(0, leftMs)))
     } finally {
-      leftMs -= Math.max(0, clock.monotonicMs() - sinceMs)
+      const tookMs = Math.max(0, clock.monotonicMs() - sinceMs)
+      leftMs -= tookMs
+      site.observe?.({ kind: 'stage', stage: 'wait', seconds: tookMs / 1000 })
       await paced.settled()
     }
   }

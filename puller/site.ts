@@ -1,4 +1,5 @@
 import type { Logger } from 'pino'
+import type { JsonObject } from '../contract/canonical-json.ts'
 import type { Clock } from './clock.ts'
 import type { Cluster } from './cluster/cluster-port.ts'
 import type { Observer } from './metrics/observation.ts'
@@ -18,6 +19,8 @@ export type Site = {
   readonly registries: Registries
   /** As the watch has them now. */
   readonly policies: () => PolicySet
+  /** Every Delivery of the cluster, as the watch has it now; absent where nothing is followed. */
+  readonly deliveries?: () => readonly JsonObject[]
   /** The puller's own namespace. */
   readonly namespace: string
   readonly waitTimeoutMs: number

@@ -1,5 +1,5 @@
 import { objectUrl } from '../cluster/resources.ts'
-import { isStatic } from '../health/health.ts'
+import { rulesOf } from '../health/rules.ts'
 import type { Health } from '../health/wait.ts'
 import type { DesiredObject } from '../plan/desired.ts'
 import type { PlanGroup } from '../plan/groups.ts'
@@ -23,7 +23,8 @@ export async function awaitGroup(
 ): Promise<Health> {
   const runs = members.filter(({ runsOnce }) => runsOnce)
   const isNeeded = runs.length > 0 || (isLater && (pace === 'release' || changes.length > 0))
-  const waited = isNeeded ? members.filter(isWaitedFor) : []
+  const { isWatched } = rulesOf(applying.context)
+  const waited = isNeeded ? members.filter((one) => isWatched(one) && !isClaim(one)) : []
   if (waited.length === 0) return WELL
   await applying.store()
   const health = await applying.waiter.healthy(waited)
@@ -32,9 +33,8 @@ export async function awaitGroup(
 }
 
 /** A claim may be bound only once something uses it: nothing after it can wait for that. */
-function isWaitedFor({ id, resource }: DesiredObject): boolean {
-  const isClaim = id.group === '' && id.kind === 'PersistentVolumeClaim'
-  return resource !== undefined && !isClaim && !isStatic(resource)
+function isClaim({ id }: DesiredObject): boolean {
+  return id.group === '' && id.kind === 'PersistentVolumeClaim'
 }
 
 async function settleRuns(applying: Applying, runs: readonly DesiredObject[], health: Health): Promise<void> {

@@ -1,9 +1,9 @@
 import type { KubeObject } from '../../contract/artifact/objects.ts'
 import type { DesiredObject } from '../plan/desired.ts'
 import { isRemovedWhenFinished } from '../plan/runs.ts'
-import { hasEnded, healthOf, type ObjectHealth } from './health.ts'
-import { runOnce } from './health-rules.ts'
+import { hasEnded, type ObjectHealth } from './health.ts'
 import { HEALTHY } from './object-health.ts'
+import type { HealthRules } from './rules.ts'
 
 /** `Deployment.apps shop/api`, and why in our own words. */
 export type HealthNote = { readonly object: string; readonly message: string }
@@ -21,7 +21,10 @@ export class HealthBoard {
   readonly #states = new Map<string, ObjectHealth>()
   onChange: () => void = () => {}
 
-  constructor(objects: readonly DesiredObject[]) {
+  readonly #rules: HealthRules
+
+  constructor(objects: readonly DesiredObject[], rules: HealthRules) {
+    this.#rules = rules
     for (const object of objects) {
       this.#objects.set(object.key, object)
       this.#states.set(object.key, { state: 'waiting', message: 'not seen yet' })
@@ -33,7 +36,8 @@ export class HealthBoard {
   }
 
   seen(key: string, object: KubeObject): void {
-    this.set(key, this.#objects.get(key)?.runsOnce === true ? runOnce(object) : healthOf(object))
+    const desired = this.#objects.get(key)
+    if (desired !== undefined) this.set(key, this.#rules.judge(desired, object))
   }
 
   /** As it was when it was deleted: what had ended by then is not missed. */

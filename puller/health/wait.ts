@@ -3,8 +3,8 @@ import type { Cluster } from '../cluster/cluster-port.ts'
 import type { DesiredObject } from '../plan/desired.ts'
 import type { PlanContext } from '../plan/plan-context.ts'
 import { follow, watchGroups } from './follow.ts'
-import { isStatic } from './health.ts'
 import { type Health, HealthBoard } from './health-board.ts'
+import { rulesOf } from './rules.ts'
 
 export type { Health, HealthNote } from './health-board.ts'
 
@@ -27,8 +27,9 @@ export async function waitHealthy(
   cluster: Cluster,
   { signal, timeoutMs, clock = systemClock, onProgress }: WaitOptions,
 ): Promise<Health> {
-  const watched = objects.filter(({ resource }) => resource !== undefined && !isStatic(resource))
-  const board = new HealthBoard(watched)
+  const rules = rulesOf(context)
+  const watched = objects.filter(rules.isWatched)
+  const board = new HealthBoard(watched, rules)
   if (watched.length === 0) return board.health()
   const stop = new AbortController()
   const ending = signal === undefined ? stop.signal : AbortSignal.any([stop.signal, signal])

@@ -22,6 +22,8 @@ export type PlanContext = {
   readonly generation?: number
   /** This environment of the artifact ran here and was healthy, or is the same as what does: what runs once does not run again. */
   readonly ranBefore?: boolean
+  /** The Delivery's own expressions for the health of kinds. */
+  readonly health?: DeliverySpec['health']
   /** Kinds, as `Job.batch`, that may be deleted and made anew where a field that cannot change has changed. */
   readonly force?: readonly string[]
   /** 32 secret bytes of the puller's own, the same over restarts (puller/plan/claim.ts). */
