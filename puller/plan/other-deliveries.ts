@@ -22,14 +22,18 @@ export async function otherDeliveries(
   const owners = new Map<string, string>()
   for (const { namespace, spec } of foreign) {
     const { name, uid } = spec.delivery
-    const lives = alive.get(uid) ?? (await exists(cluster, namespace, name, uid))
+    const lives = alive.get(uid) ?? (await deliveryExists(cluster, { namespace, name, uid }))
     alive.set(uid, lives)
     if (lives) for (const entry of spec.entries) owners.set(objectKey(entry), `${namespace}/${name}`)
   }
   return owners
 }
 
-async function exists(cluster: Cluster, namespace: string, name: string, uid: string): Promise<boolean> {
+/** Whether the Delivery with this uid is there. @throws WaybillError CLUSTER_FAILED */
+export async function deliveryExists(
+  cluster: Cluster,
+  { namespace, name, uid }: PlanContext['delivery'],
+): Promise<boolean> {
   const path = `/apis/${API_VERSION}/namespaces/${encodeURIComponent(namespace)}/deliveries/${encodeURIComponent(name)}`
   const answer = await cluster.request('puller', { method: 'GET', path })
   if (answer.status === 404) return false

@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { systemClock } from '../../../puller/clock.ts'
+import { connectCluster } from '../../../puller/cluster/cluster.ts'
+import { loadPullerKeys } from '../../../puller/records/keys.ts'
+import { forgetDeparted } from '../../../puller/remove/departed.ts'
 import { REMOVAL_MS } from '../../../puller/remove/remove.ts'
 import { field } from '../../real/control-plane.ts'
+import { PULLER_NAMESPACE } from '../installed.ts'
 import { configMap } from '../release-fixture.ts'
 import { startWorld, type Tenant, type World } from '../world.ts'
 
@@ -28,13 +32,6 @@ const service = (name: string) => ({
   metadata: { name },
   spec: { ports: [{ port: 80 }] },
 })
-const claim = {
-  apiVersion: 'v1',
-  kind: 'PersistentVolumeClaim',
-  metadata: { name: 'disk' },
-  spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } }, storageClassName: 'none' },
-}
-
 async function delivered(objects: Parameters<Tenant['release']>[1], spec: object = {}): Promise<Tenant> {
   const tenant = await world.tenant()
   tenant.publish(tenant.release('1', objects), { promotion })
@@ -88,9 +85,8 @@ test('with deletion: delete all goes in reverse order, is recorded, and the Deli
   assert.equal(records.at(-1)?.intent, records.at(-2)?.sequence)
 })
 
-test('claims and what is annotated stay, unless a person confirmed what runs', async () => {
+test('what is annotated stays, unless a person confirmed what runs', async () => {
   const objects = [
-    claim,
     annotated('asks', { 'waybill.dev/prune': 'confirm' }),
     annotated('never', { 'waybill.dev/prune': 'never' }),
     configMap('plain', {}),
@@ -106,13 +102,8 @@ test('claims and what is annotated stay, unless a person confirmed what runs', a
   ] as const)
     assert.equal(await status(mapAt(kept, name)), code, name)
   const record = (await kept.records()).at(-1)
-  assert.deepEqual(listed(kept, record), [
-    'forget ConfigMap asks',
-    'forget ConfigMap never',
-    'delete ConfigMap plain',
-    'forget PersistentVolumeClaim disk',
-  ])
-  assert.match(record?.trigger.reason ?? '', /3 kept/)
+  assert.deepEqual(listed(kept, record), ['forget ConfigMap asks', 'forget ConfigMap never', 'delete ConfigMap plain'])
+  assert.match(record?.trigger.reason ?? '', /2 kept/)
   const confirmed = await delivered(objects)
   const digest = (await confirmed.records()).at(-1)?.digest
   await confirmed.annotate({ 'waybill.dev/confirm': digest ?? '' })
@@ -166,6 +157,29 @@ test('with deletion: orphan, also where that was said after the deletion, everyt
   await changed.run()
   assert.equal(await isGone(changed), true)
   for (const tenant of [plain, changed]) assert.equal(await status(mapAt(tenant, 'greeting')), 200)
+})
+
+test('what a Delivery that went without us leaves behind of ours is recorded and forgotten, and no living one’s is', async () => {
+  const living = await delivered([configMap('greeting', {})], { deletion: 'orphan' })
+  const gone = await delivered([configMap('greeting', {})], { deletion: 'orphan' })
+  await remove(gone)
+  const cluster = connectCluster({ kubeconfig: world.kubeconfig })
+  try {
+    const keys = await loadPullerKeys(cluster, PULLER_NAMESPACE)
+    const site = { cluster, clock: systemClock, keys, namespace: PULLER_NAMESPACE, log: { warn: assert.fail } }
+    await forgetDeparted(site, new Set())
+    await forgetDeparted(site, new Set())
+  } finally {
+    await cluster.close()
+  }
+  assert.deepEqual([await shards(gone), await shards(living)], [0, 1])
+  const records = await gone.records()
+  assert.deepEqual(
+    records.map(({ kind }) => kind),
+    ['Intent', 'Applied', 'Removed'],
+  )
+  assert.deepEqual(listed(gone, records.at(-1)), ['forget ConfigMap greeting'])
+  assert.equal(await status(mapAt(gone, 'greeting')), 200)
 })
 
 test('a Delivery that goes back to orphan is held back no longer', async () => {
