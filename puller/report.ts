@@ -2,9 +2,10 @@ import { shortDigest } from '../contract/digest.ts'
 import { ERRORS, type ErrorCode, WaybillError } from '../contract/errors.ts'
 import { durationMs } from './clock.ts'
 import { planSays, soonerAt, waitingSays } from './control/says.ts'
+import { driftChanges } from './drift/left-drift.ts'
 import { changesSaid } from './events/say.ts'
 import { isDistrust, isOrder } from './keep.ts'
-import type { Delivery, DeliveryStatus, RecordSpec } from './kinds.ts'
+import type { Change, Delivery, DeliveryStatus, RecordSpec } from './kinds.ts'
 import { boundedMessage, type Said } from './message.ts'
 import type { NextRun } from './queue.ts'
 import type { Ending } from './reconcile.ts'
@@ -16,6 +17,7 @@ import type { Finding, Verdict } from './status.ts'
 /** Pure: what the ending of a reconcile means for the status, and when to look again. */
 
 const DRIFT_LISTED_MAX = 20
+const DRIFT_VALUES_MAX = 5
 
 /** What the status says of an ending. */
 export function findingOf(delivery: Delivery, summary: LedgerSummary, ending: Ending): Finding {
@@ -178,7 +180,11 @@ function driftedSays({ result, differs }: Ending): Pick<Finding, 'drifted'> {
     return { drifted: { status: 'True', reason: 'Observed', message } }
   }
   if (result?.kind !== 'healthy') return {}
-  const { corrected } = result
+  const { corrected, left = [] } = result
+  if (left.length > 0)
+    return {
+      drifted: { status: 'True', reason: 'Reported', message: boundedMessage(`left as it is: ${changesSaid(left)}`) },
+    }
   if (corrected === undefined)
     return { drifted: { status: 'False', reason: 'InSync', message: 'the cluster is as it was applied' } }
   const message = `put back: ${changesSaid(corrected.changes)}`
@@ -206,19 +212,28 @@ function stalledBy(code: ErrorCode, message: string, steps: Steps): Pick<Finding
 }
 
 function driftOf({ result, differs }: Ending): Pick<Finding, 'drift'> {
-  const found = differs ?? (result?.kind === 'healthy' ? result.corrected : undefined)
-  if (found === undefined) return result?.kind === 'healthy' ? { drift: null } : {}
-  const { changes } = found
+  const found = differs === undefined ? driftFound(result) : driftChanges(differs)
+  if (found === undefined) return {}
+  if (found.length === 0) return { drift: null }
+  return { drift: { objects: found.length, listed: found.slice(0, DRIFT_LISTED_MAX).map(driftListed) } }
+}
+
+function driftFound(result: Ending['result']): readonly Change[] | undefined {
+  if (result?.kind !== 'healthy') return undefined
+  const { corrected, left = [] } = result
+  return left.length > 0 || corrected === undefined ? left : driftChanges(corrected)
+}
+
+function driftListed({ action, object, fields = [], manager, operation, since, user, values }: Change) {
   return {
-    drift: {
-      objects: changes.length,
-      listed: changes.slice(0, DRIFT_LISTED_MAX).map(({ object, fields, manager, since }) => ({
-        object,
-        fields: fields ?? [],
-        ...(manager === undefined ? {} : { manager }),
-        ...(since === undefined ? {} : { since }),
-      })),
-    },
+    object,
+    action,
+    fields,
+    ...(manager === undefined ? {} : { manager }),
+    ...(operation === undefined ? {} : { operation }),
+    ...(since === undefined ? {} : { since }),
+    ...(user === undefined ? {} : { user }),
+    ...(values === undefined ? {} : { values: values.slice(0, DRIFT_VALUES_MAX) }),
   }
 }
 
