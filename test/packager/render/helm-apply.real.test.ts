@@ -74,23 +74,33 @@ test('what a chart is packed as is what helm renders and kubectl puts into its n
   const items = (ours.rendered.environments.prod ?? []).map(({ object }) => object)
 
   const expected = await dryRun(rendered, namespace)
-  assert.equal(expected.length, 12)
+  assert.equal(expected.length, 13)
   assert.deepEqual(await dryRun(JSON.stringify({ apiVersion: 'v1', kind: 'List', items })), expected)
 })
 
 const SERVER = [
-  ...['uid', 'creationTimestamp', 'resourceVersion', 'managedFields', 'clusterIP', 'clusterIPs'],
+  ...[
+    'uid',
+    'controller-uid',
+    'batch.kubernetes.io/controller-uid',
+    'creationTimestamp',
+    'resourceVersion',
+    'managedFields',
+    'clusterIP',
+    'clusterIPs',
+  ],
   'kubectl.kubernetes.io/last-applied-configuration',
 ]
 
-/** What an API server would make of these objects, by name, without what it sets on its own. */
+/** What an API server would make of these objects, by name, without what it and Waybill set on their own. */
 async function dryRun(input: string, namespace?: string): Promise<readonly unknown[]> {
   const into = namespace === undefined ? [] : ['-n', namespace]
   const args = ['apply', '--dry-run=server', '--validate=strict', '-o', 'json', ...into, '-f', '-']
   const output = await cluster.runKubectl(args, { input })
   const items: unknown = field(JSON.parse(output), 'items')
   assert.ok(Array.isArray(items))
-  const own = JSON.stringify(items, (key, value: unknown) => (SERVER.includes(key) ? undefined : value))
+  const added = (key: string) => SERVER.includes(key) || key.startsWith('waybill.dev/')
+  const own = JSON.stringify(items, (key, value: unknown) => (added(key) ? undefined : value))
   const parsed: unknown = JSON.parse(own)
   assert.ok(Array.isArray(parsed))
   const nameOf = (item: unknown) => `${field(item, 'kind')} ${field(item, 'metadata', 'name')}`
