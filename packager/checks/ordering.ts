@@ -5,6 +5,7 @@ import { ORDER_ANNOTATION } from '../../contract/ordering/annotations.ts'
 import { orderOf } from '../../contract/ordering/order.ts'
 import { faultAt, type RenderedObject } from '../render/rendered.ts'
 import { nearest } from '../schemas/suggest.ts'
+import { RESERVED_ANNOTATIONS } from './reserved.ts'
 
 /**
  * Waves, dependencies, run-once Jobs and prune guards are written so that the puller can follow them; objects that are named are in the
@@ -23,8 +24,8 @@ export function checkOrdering(environments: Readonly<Record<string, readonly Ren
 }
 
 const PREFIX = 'waybill.dev/'
-/** Known ones, and one that another check refuses. */
-const KNOWN: readonly string[] = [...Object.values(ORDER_ANNOTATION), 'waybill.dev/claim']
+/** Known ones, and those that another check refuses. */
+const KNOWN: readonly string[] = [...Object.values(ORDER_ANNOTATION), ...RESERVED_ANNOTATIONS]
 
 /** Deliveries and their like have annotations of their own. */
 function checkNames(rendered: RenderedObject): readonly Fault[] {

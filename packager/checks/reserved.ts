@@ -8,7 +8,12 @@ const KINDS = new Set(['DeliveryRecord', 'DeliveryInventory'])
 /** What the API server sets; an apply that carries it is refused, or creates with a made-up version. */
 const SERVER_FIELDS = ['managedFields', 'uid', 'resourceVersion', 'selfLink', 'generation', 'deletionTimestamp']
 const LABELS = ['applyset.kubernetes.io/part-of', 'applyset.kubernetes.io/id']
-const ANNOTATIONS = ['waybill.dev/claim']
+/** What the puller, or the attribution policy, writes on delivered objects. */
+export const RESERVED_ANNOTATIONS: readonly string[] = [
+  'waybill.dev/claim',
+  'waybill.dev/release',
+  'waybill.dev/changed-by',
+]
 
 /** Nothing that Waybill or the API server sets is in the objects: the puller would overwrite it, or refuse it. */
 export function checkReserved(objects: readonly RenderedObject[]): readonly Fault[] {
@@ -32,9 +37,9 @@ function checkMetadata(rendered: RenderedObject): readonly Fault[] {
       'labels',
       label,
     ]),
-    ...ANNOTATIONS.filter((name) => isJsonObject(metadata.annotations) && metadata.annotations[name] !== undefined).map(
-      (name) => ['metadata', 'annotations', name],
-    ),
+    ...RESERVED_ANNOTATIONS.filter(
+      (name) => isJsonObject(metadata.annotations) && metadata.annotations[name] !== undefined,
+    ).map((name) => ['metadata', 'annotations', name]),
   ]
   return found.map((path) => faultAt(rendered, 'OBJECT_RESERVED', `${path.join('.')} is not to be set`, path))
 }

@@ -2,6 +2,7 @@ import type { KubeObject } from '../../contract/artifact/objects.ts'
 import { isJsonObject, type Json, type JsonObject } from '../../contract/canonical-json.ts'
 import { jsonMap, jsonValue } from '../../contract/cel/json-value.ts'
 import { CelMap, isList, type MapKey, Unknown, type Value } from '../../contract/cel/values.ts'
+import { ORDER_ANNOTATION } from '../../contract/ordering/annotations.ts'
 import { type Field, type Shape, shapeNamed, shapeOfKind } from './object-shapes.ts'
 
 type Hidden = Map<MapKey, { readonly unknown: Unknown; readonly present: boolean }>
@@ -12,6 +13,8 @@ const OPEN = new Unknown('a field that is not written and the API server may fil
 const SERVER_METADATA = ['uid', 'creationTimestamp', 'generation', 'managedFields', 'resourceVersion', 'selfLink']
 const PART_OF = 'applyset.kubernetes.io/part-of'
 const CLAIM = 'waybill.dev/claim'
+/** On Jobs that run once for each release. */
+const RELEASE = 'waybill.dev/release'
 
 /** Fields of whole kinds that defaulting does not show: what a create fills in on its way, also the API server's own plug-ins. */
 const FILLED_ON_CREATE: Readonly<Record<string, readonly string[]>> = {
@@ -81,7 +84,8 @@ function metadataValue({ metadata, kind, apiVersion }: KubeObject, options: Valu
   }
   if (options.delivered) {
     all.set('labels', withUnknown(all.get('labels'), PART_OF))
-    all.set('annotations', withUnknown(all.get('annotations'), CLAIM))
+    for (const key of isRunOnce({ metadata }) ? [CLAIM, RELEASE] : [CLAIM])
+      all.set('annotations', withUnknown(all.get('annotations'), key))
   }
   if (apiVersion === 'v1' && kind === 'Namespace') {
     const labels = all.get('labels')
@@ -89,6 +93,10 @@ function metadataValue({ metadata, kind, apiVersion }: KubeObject, options: Valu
     all.set('labels', new CelMap(new Map([...before.entries, [NAME_LABEL, metadata.name]]), before.hidden))
   }
   return new CelMap(all, hidden)
+}
+
+function isRunOnce({ metadata: { annotations } }: Pick<KubeObject, 'metadata'>): boolean {
+  return isJsonObject(annotations) && annotations[ORDER_ANNOTATION.run] !== undefined
 }
 
 export const NAME_LABEL = 'kubernetes.io/metadata.name'

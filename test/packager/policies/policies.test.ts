@@ -66,6 +66,16 @@ async function checked(files: Files): Promise<readonly Fault[]> {
 
 const brief = (faults: readonly Fault[]) => faults.map(({ code, file, line }) => `${file}:${line} ${code}`)
 
+test('annotations that the puller will write are not taken for missing', async () => {
+  const guard = (key: string) => policy(`!('waybill.dev/${key}' in object.metadata.?annotations.orValue({}))`)
+  const said = async (key: string, text = DEPLOYMENT) =>
+    (await found({ 'deploy/a.yaml': text, 'policies/a.yaml': guard(key) })).faults.map(({ code }) => code)
+  assert.deepEqual(await said('claim'), ['ADMISSION_DENIED'])
+  assert.deepEqual(await said('release'), [])
+  const once = DEPLOYMENT.replace('metadata:\n', 'metadata:\n  annotations: {waybill.dev/run: once-per-release}\n')
+  assert.deepEqual(await said('release', once), ['ADMISSION_DENIED'])
+})
+
 test('an object that a policy denies fails the build, with the policy, its message, file, line, object and environment', async () => {
   const text = policy("object.metadata.name.startsWith('shop-')", {
     validation: '      message: names begin with shop-\n',
