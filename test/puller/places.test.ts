@@ -25,7 +25,7 @@ async function free(places: Places, count: number): Promise<number> {
   return now
 }
 
-test('one that is outside in two ways at once comes back in once, and leaves once', async () => {
+test('one that is outside in two ways at once comes back in once, and leaves once', { timeout: 20_000 }, async () => {
   const places = new Places({ clock: new FakeClock(), max: 2 })
   const place = await places.take()
   const first = Promise.withResolvers<void>()
@@ -41,7 +41,9 @@ test('one that is outside in two ways at once comes back in once, and leaves onc
   assert.equal(await free(places, 3), 2)
 })
 
-test('no more than so many hang beside the places, and each that ends lets another one', async () => {
+test('no more than so many hang beside the places, and each that ends lets another one', {
+  timeout: 20_000,
+}, async () => {
   const clock = new FakeClock()
   const places = new Places({ clock, max: 1, slowMs: 1_000, slowMax: 1 })
   const slow = await places.take()

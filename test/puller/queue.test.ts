@@ -43,7 +43,9 @@ test('one key is never run twice at a time, and what was asked meanwhile is run 
   assert.equal(runs, 2)
 })
 
-test('keys that hang give their places away, so that a good one runs however many of them there are', async () => {
+test('keys that hang give their places away, so that a good one runs however many of them there are', {
+  timeout: 20_000,
+}, async () => {
   const stuck = Promise.withResolvers<void>()
   const begun: string[] = []
   const { clock, queue } = queueOf(async (key) => {

@@ -31,7 +31,9 @@ function slow() {
   return { clock, sent, ask, answer }
 }
 
-test('no more requests are under way than there are places, and accounts take turns however much one asks', async () => {
+test('no more requests are under way than there are places, and accounts take turns however much one asks', {
+  timeout: 20_000,
+}, async () => {
   const { sent, ask, answer } = slow()
   for (let i = 1; i <= 8; i++) void ask(account('big'), `big-${i}`)
   for (const name of ['b', 'c']) for (const i of [1, 2]) void ask(account(name), `${name}-${i}`)
@@ -43,7 +45,7 @@ test('no more requests are under way than there are places, and accounts take tu
   assert.deepEqual(sent.slice(8), ['b-2', 'c-2', 'big-7', 'big-8'])
 })
 
-test('what the puller writes for itself does not wait behind anybody', async () => {
+test('what the puller writes for itself does not wait behind anybody', { timeout: 20_000 }, async () => {
   const { sent, ask, answer } = slow()
   for (let i = 1; i <= 6; i++) void ask(account('big'), `big-${i}`)
   void ask('puller', 'record')
@@ -52,7 +54,7 @@ test('what the puller writes for itself does not wait behind anybody', async () 
   assert.deepEqual(sent.slice(4), ['record'])
 })
 
-test('requests that hang give their places away, and get none back twice', async () => {
+test('requests that hang give their places away, and get none back twice', { timeout: 20_000 }, async () => {
   const { clock, sent, ask, answer } = slow()
   for (let i = 1; i <= 4; i++) void ask(account('stuck'), `stuck-${i}`)
   for (let i = 1; i <= 6; i++) void ask(account('well'), `well-${i}`)
@@ -66,7 +68,7 @@ test('requests that hang give their places away, and get none back twice', async
   assert.equal(sent.length, 9)
 })
 
-test('who gives up while he waits is told at once, and takes nobody’s place', async () => {
+test('who gives up while he waits is told at once, and takes nobody’s place', { timeout: 20_000 }, async () => {
   const { sent, ask, answer } = slow()
   for (let i = 1; i <= 4; i++) void ask(account('big'), `big-${i}`)
   const end = new AbortController()

@@ -29,7 +29,7 @@ function silent(): { cluster: Cluster; asked: string[] } {
   return { cluster, asked }
 }
 
-test('a write in flight is given up with the term, and none is sent after it', async () => {
+test('a write in flight is given up with the term, and none is sent after it', { timeout: 20_000 }, async () => {
   const { cluster, asked } = silent()
   const lost = new AbortController()
   let holds = true
@@ -46,14 +46,18 @@ test('a write in flight is given up with the term, and none is sent after it', a
   assert.deepEqual(asked, ['WATCH', 'PATCH'])
 })
 
-test('a write is not sent by who no longer holds the Lease, though nobody told it yet', async () => {
+test('a write is not sent by who no longer holds the Lease, though nobody told it yet', {
+  timeout: 20_000,
+}, async () => {
   const { cluster, asked } = silent()
   const ours = duringTerm(cluster, { lost: new AbortController().signal, holds: () => false })
   await assert.rejects(ours.request('puller', write), { code: 'LEADER_LOST' })
   assert.deepEqual(asked, [])
 })
 
-test('a replica that stands by reads, asks who it is, and writes nothing, not even for trial', async () => {
+test('a replica that stands by reads, asks who it is, and writes nothing, not even for trial', {
+  timeout: 20_000,
+}, async () => {
   const { cluster, asked } = silent()
   const standby = onlyReading(cluster, new AbortController().signal)
   for (const request of [write, { ...write, query: { dryRun: 'All' } }, { ...write, method: 'DELETE' } as const])
