@@ -23,6 +23,7 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
   entry('tenant', 'print a team’s namespace, service account and Roles', () => import('./verbs/tenant.ts')),
   entry('get', 'what runs here, since when, is it well', () => import('./verbs/get.ts')),
   entry('history', 'the records of a Delivery', () => import('./verbs/history.ts')),
+  entry('adopt-drift', 'print drift as a patch to bring back to Git', () => import('./verbs/adopt-drift.ts')),
   entry('audit', 'prove that the records of a Delivery are whole', () => import('./verbs/audit.ts')),
   entry('plan', 'what would change now, before it does', () => import('./verbs/plan.ts')),
   entry('approve', 'let a plan that waits be carried out', () => import('./verbs/approve.ts')),

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { waybillHere } from '../../cli/command.ts'
 import { field } from '../../real/control-plane.ts'
 import { configMap } from '../release-fixture.ts'
 import { startWorld, type Tenant, type World } from '../world.ts'
@@ -124,6 +125,39 @@ test('an edit of the Delivery does not undo it; a release does, and is named as 
   assert.equal(last?.trigger.reason, '1.1.0 was applied')
   assert.equal(await drift(tenant), undefined)
   assert.equal((await tenant.condition('Drifted'))?.status, 'False')
+})
+
+test('waybill adopt-drift prints what to bring back to Git, as YAML and as JSON patches, and no value of a Secret', async () => {
+  const secret = { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'login' }, data: { password: 'ZGVjbGFyZWQ=' } }
+  const tenant = await world.tenant()
+  tenant.publish(tenant.release('1', [greeting('world'), configMap('other', { k: 'v' }), secret]), {
+    promotion: { channel, sequence: 1 },
+  })
+  await tenant.deliver({ drift: 'report' })
+  await tenant.run()
+  await edit(tenant, 'greeting', { hello: 'there' })
+  await world.plane.api('DELETE', at(tenant, 'other'))
+  const path = `/api/v1/namespaces/${tenant.namespace}/secrets/login?fieldManager=somebody`
+  const contentType = 'application/merge-patch+json'
+  await world.plane.api('PATCH', path, { body: { data: { password: 'Zm91bmQ=' } }, contentType })
+  await tenant.run()
+  const adopt = async (...more: string[]) => {
+    const place = ['-n', tenant.namespace, '--kubeconfig', world.plane.kubeconfig, '--plain-http']
+    const ran = await waybillHere(['adopt-drift', 'app', ...place, ...more])
+    assert.equal(ran.status, 0, ran.stderr)
+    assert.ok(!/Zm91bmQ=|ZGVjbGFyZWQ=/.test(ran.stdout))
+    return ran.stdout
+  }
+  const text = await adopt()
+  assert.match(text, /^- {2}hello: world\n\+ {2}hello: there$/m)
+  assert.match(text, /other was deleted/)
+  assert.match(text, /login: data\.password: values of Secrets are not shown/)
+  const { objects } = JSON.parse(await adopt('--output', 'json'))
+  assert.deepEqual(objects[0].patch, [{ op: 'replace', path: '/data/hello', value: 'there' }])
+  assert.equal(objects[1].action, 'delete')
+  await tenant.deliver({ drift: 'correct' })
+  await tenant.run()
+  assert.match(await adopt(), /no drift/)
 })
 
 test('turned back to correct, it is put back', async () => {
