@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import type { KubeObject } from '../../contract/artifact/objects.ts'
-import type { Json, JsonObject } from '../../contract/canonical-json.ts'
 import { field } from '../real/control-plane.ts'
+import { app, job } from './apps.ts'
 import { configMap } from './release-fixture.ts'
 import { startWorld, type Tenant, type World } from './world.ts'
 
@@ -14,44 +14,6 @@ after(() => world?.stop())
 
 const channel = 'production'
 const all = { enabled: true, maxPercent: 100 }
-type Marks = Readonly<Record<string, string>>
-
-const marked = (marks: Marks) => ({
-  annotations: Object.fromEntries(Object.entries(marks).map(([name, value]) => [`waybill.dev/${name}`, value])),
-})
-
-/** A Deployment whose Pods are ready at once, or behave as `pod` says (test/real/kwok-stages.yaml). */
-function app(name: string, marks: Marks = {}, pod?: 'pending', spec: JsonObject = {}): KubeObject {
-  const labels = { app: name }
-  const metadata = pod === undefined ? { labels } : { labels, annotations: { 'waybill.test/pod': pod } }
-  const containers: Json = [{ name: 'app', image: 'registry.example.com/app:1' }]
-  return {
-    apiVersion: 'apps/v1',
-    kind: 'Deployment',
-    metadata: { name, ...marked(marks) },
-    spec: { replicas: 1, selector: { matchLabels: labels }, ...spec, template: { metadata, spec: { containers } } },
-  }
-}
-
-function job(
-  name: string,
-  marks: Marks,
-  {
-    image = 'registry.example.com/migrate:1',
-    pod,
-    ...spec
-  }: { image?: string; pod?: 'fail' | 'pending' } & JsonObject = {},
-): KubeObject {
-  const metadata = pod === undefined ? {} : { annotations: { 'waybill.test/pod': pod } }
-  const containers: Json = [{ name: 'run', image }]
-  return {
-    apiVersion: 'batch/v1',
-    kind: 'Job',
-    metadata: { name, ...marked(marks) },
-    spec: { backoffLimit: 0, ...spec, template: { metadata, spec: { restartPolicy: 'Never', containers } } },
-  }
-}
-
 const once = { run: 'once-per-release' }
 const jobs = (tenant: Tenant, name: string) => `/apis/batch/v1/namespaces/${tenant.namespace}/jobs/${name}`
 const apps = (tenant: Tenant, name: string) => `/apis/apps/v1/namespaces/${tenant.namespace}/deployments/${name}`

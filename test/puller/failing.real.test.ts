@@ -1,0 +1,198 @@
+import assert from 'node:assert/strict'
+import { after, afterEach, before, test } from 'node:test'
+import { pino } from 'pino'
+import type { KubeObject } from '../../contract/artifact/objects.ts'
+import { type PullerOptions, runPuller } from '../../puller/puller.ts'
+import { field } from '../real/control-plane.ts'
+import { app, job } from './apps.ts'
+import { configMap } from './release-fixture.ts'
+import { startWorld, type Tenant, type World } from './world.ts'
+
+let world: World
+before(async () => {
+  world = await startWorld({ controllers: true, pods: true })
+})
+after(() => world?.stop())
+
+const channel = 'production'
+const all = { enabled: true, maxPercent: 100 }
+const running: { end: AbortController; over: Promise<unknown> }[] = []
+afterEach(async () => {
+  for (const { end, over } of running.splice(0)) {
+    end.abort()
+    await over
+  }
+})
+
+function start(tenants: readonly Tenant[], options: Partial<PullerOptions> = {}): void {
+  const end = new AbortController()
+  const over = runPuller({
+    kubeconfig: world.kubeconfig,
+    cacheDir: tenants[0]?.cacheDir ?? '',
+    plainHttp: true,
+    onlyNamespaces: tenants.map(({ namespace }) => namespace),
+    log: pino({ level: process.env.WAYBILL_TEST_LOG ?? 'silent' }),
+    signal: end.signal,
+    ...options,
+  })
+  running.push({ end, over })
+}
+
+const apps = (tenant: Tenant, name: string) => `/apis/apps/v1/namespaces/${tenant.namespace}/deployments/${name}`
+const settings = (tenant: Tenant) => `/api/v1/namespaces/${tenant.namespace}/configmaps/settings`
+const text = async (tenant: Tenant) => field((await tenant.get(settings(tenant))).body, 'data', 'text')
+const spec = async (tenant: Tenant, ...path: string[]) => field(await tenant.delivery(), 'spec', ...path)
+const status = async (tenant: Tenant, ...path: string[]) => field(await tenant.delivery(), 'status', ...path)
+const becomes = (tenant: Tenant, reason: string) =>
+  world.plane
+    .eventually(`Ready says ${reason}`, async () => (await tenant.condition('Ready'))?.reason === reason)
+    .catch(async () => assert.equal(JSON.stringify(await tenant.condition('Ready')), reason))
+
+const publish = (tenant: Tenant, sequence: number, objects: readonly KubeObject[]) => {
+  const packed = tenant.release(String(sequence), objects)
+  tenant.publish(packed, { promotion: { channel, sequence } })
+  return packed
+}
+const well = (words: string) => [configMap('settings', { text: words }), app('web')]
+const stuck = (words: string) => [configMap('settings', { text: words }), app('web', {}, 'pending')]
+
+test('a release that fails goes back to the last healthy one, holds it and says why', async () => {
+  const tenant = await world.tenant()
+  const good = publish(tenant, 1, well('one'))
+  await tenant.deliver({ onFailure: 'rollback', timeout: '2s' })
+  start([tenant])
+  await becomes(tenant, 'Applied')
+  const bad = publish(tenant, 2, stuck('two'))
+  await tenant.annotate({ 'waybill.dev/reconcile': 'now' })
+  await becomes(tenant, 'Held')
+  assert.equal(await text(tenant), 'one')
+  assert.equal(await spec(tenant, 'hold', 'digest'), good.digest)
+  assert.match(String(await spec(tenant, 'hold', 'reason')), /failed, and onFailure is rollback: HEALTH_TIMEOUT: /)
+  assert.equal(await tenant.kinds(), 'Intent Applied Intent Failed Intent RolledBack')
+  const back = (await tenant.records()).at(-1)
+  assert.deepEqual([back?.digest, back?.trigger.type], [good.digest, 'failure'])
+  assert.match(back?.trigger.reason ?? '', new RegExp(bad.digest.slice(0, 19)))
+  await tenant.annotate({ 'waybill.dev/reconcile': 'again' })
+  await world.plane.eventually('looked at', async () => (await tenant.condition('Ready'))?.reason === 'Held')
+  assert.equal(await text(tenant), 'one', 'what failed is not tried again while it is held')
+})
+
+test('a first release that fails has nothing to go back to, and stays', async () => {
+  const tenant = await world.tenant()
+  publish(tenant, 1, stuck('one'))
+  await tenant.deliver({ onFailure: 'rollback', timeout: '1s' })
+  assert.equal((await tenant.run()).reason, 'HEALTH_TIMEOUT')
+  assert.equal(await spec(tenant, 'hold'), undefined)
+  assert.equal(await tenant.kinds(), 'Intent Failed')
+})
+
+const waves = (pod?: 'pending') => [
+  configMap('settings', { text: 'one' }),
+  app('store', {}, pod),
+  app('web', { wave: '1' }),
+]
+
+test('with hold, drift of what failed is put back and nothing more of it goes out until the Delivery is edited', async () => {
+  const tenant = await world.tenant()
+  publish(tenant, 1, waves('pending'))
+  await tenant.deliver({ timeout: '1s', prune: all })
+  assert.equal((await tenant.run()).reason, 'HEALTH_TIMEOUT')
+  await world.plane.api('DELETE', settings(tenant))
+  await world.plane.api('PATCH', `${apps(tenant, 'store')}/scale?fieldManager=somebody`, {
+    body: { spec: { replicas: 0 } },
+    contentType: 'application/merge-patch+json',
+  })
+  assert.equal((await tenant.run()).reason, 'HEALTH_TIMEOUT')
+  assert.equal(await text(tenant), 'one')
+  assert.equal((await tenant.get(apps(tenant, 'web'))).status, 404)
+  assert.equal(await tenant.kinds(), 'Intent Failed')
+})
+
+test('with continue, a release goes on as soon as what failed is healthy after all', async () => {
+  const tenant = await world.tenant()
+  const late = app('store', {}, undefined, { minReadySeconds: 4 })
+  publish(tenant, 1, [late, app('web', { wave: '1' })])
+  await tenant.deliver({ onFailure: 'continue', timeout: '1s', interval: '1s' })
+  start([tenant])
+  await becomes(tenant, 'HEALTH_TIMEOUT')
+  await becomes(tenant, 'Applied')
+  assert.equal(await tenant.kinds(), 'Intent Failed Applied')
+})
+
+test('a newer release takes the place of one that is stuck between its waves, and the rest of that one never comes', async () => {
+  const tenant = await world.tenant()
+  publish(tenant, 1, waves('pending'))
+  await tenant.deliver({ interval: '1s', prune: all })
+  start([tenant], { waitTimeoutMs: 120_000 })
+  await world.plane.eventually('it waits for a wave', async () => (await status(tenant, 'progress', 'total')) === 2)
+  assert.deepEqual(await status(tenant, 'progress'), {
+    ready: 0,
+    total: 2,
+    waiting: [`Deployment.apps ${tenant.namespace}/store`],
+  })
+  assert.match(String((await tenant.condition('Reconciling'))?.message), /^0 of 2 ready, waiting for Deployment\.apps /)
+  publish(tenant, 2, [configMap('settings', { text: 'two' }), app('store')])
+  await becomes(tenant, 'Applied')
+  assert.equal(await text(tenant), 'two')
+  assert.equal((await tenant.get(apps(tenant, 'web'))).status, 404)
+  assert.equal(await tenant.kinds(), 'Intent Failed Intent Applied')
+  assert.equal((await tenant.records())[1]?.error?.code, 'SUPERSEDED')
+  assert.equal(await status(tenant, 'progress'), undefined)
+})
+
+test('a Delivery waits for the one that it depends on, keeps what it runs in shape, and goes on at once', async () => {
+  const [db, web] = [await world.tenant(), await world.tenant()]
+  publish(web, 1, well('one'))
+  await web.deliver()
+  start([db, web])
+  await becomes(web, 'Applied')
+  publish(db, 1, stuck('db'))
+  await db.deliver({ timeout: '1m' })
+  await world.plane.eventually('the other is waited for', async () => (await db.kinds()) === 'Intent')
+  publish(web, 2, well('two'))
+  await web.deliver({ dependsOn: [{ name: 'app', namespace: db.namespace }] })
+  await becomes(web, 'DependencyNotReady')
+  assert.equal(await text(web), 'one')
+  await world.plane.api('DELETE', settings(web))
+  await world.plane.eventually('drift is put back', async () => (await text(web)) === 'one')
+  await becomes(web, 'DependencyNotReady')
+  publish(db, 2, well('db'))
+  await db.annotate({ 'waybill.dev/reconcile': 'now' })
+  await becomes(db, 'Applied')
+  await becomes(web, 'Applied')
+  assert.equal(await text(web), 'two')
+})
+
+test('a changed Job is refused, and replaced where the Delivery names its kind', async () => {
+  const tenant = await world.tenant()
+  const path = `/apis/batch/v1/namespaces/${tenant.namespace}/jobs/import`
+  const uid = async () => field((await tenant.get(path)).body, 'metadata', 'uid')
+  publish(tenant, 1, [job('import')])
+  await tenant.deliver()
+  assert.equal((await tenant.run()).reason, 'Applied')
+  const first = await uid()
+  publish(tenant, 2, [job('import', {}, { image: 'registry.example.com/migrate:2' })])
+  assert.equal((await tenant.run()).reason, 'JOB_CHANGED')
+  await tenant.deliver({ force: { kinds: ['Deployment.apps'] } })
+  assert.equal((await tenant.run()).reason, 'JOB_CHANGED')
+  await tenant.deliver({ force: { kinds: ['Job.batch'] } })
+  assert.equal((await tenant.run()).reason, 'Applied')
+  assert.notEqual(await uid(), first)
+  const changes = (await tenant.records()).at(-2)?.changes?.listed
+  assert.deepEqual(
+    changes?.map(({ action }) => action),
+    ['replace'],
+  )
+})
+
+test('nothing is deleted for an object that the server would not take', async () => {
+  const tenant = await world.tenant()
+  publish(tenant, 1, [app('web')])
+  await tenant.deliver({ force: { kinds: ['Deployment.apps'] } })
+  assert.equal((await tenant.run()).reason, 'Applied')
+  const uid = field((await tenant.get(apps(tenant, 'web'))).body, 'metadata', 'uid')
+  // The selector cannot change, and this one does not select the Pods of its template.
+  publish(tenant, 2, [app('web', {}, undefined, { selector: { matchLabels: { app: 'other' } } })])
+  assert.equal((await tenant.run()).reason, 'OBJECT_REFUSED')
+  assert.equal(field((await tenant.get(apps(tenant, 'web'))).body, 'metadata', 'uid'), uid)
+})
