@@ -7,6 +7,7 @@ import { errorKey, factsAbout, factsOfError, outcomeKind } from './facts.ts'
 import type { Job, Result } from './job.ts'
 import type { RecordFacts, RecordSpec } from './kinds.ts'
 import { boundedMessage, type Said } from './message.ts'
+import { timed } from './metrics/observation.ts'
 import { type HeldBack, heldBack, isVerdict, stepBack } from './on-failure.ts'
 import { labelParent } from './parent.ts'
 import type { Inventory } from './plan/inventory.ts'
@@ -71,13 +72,14 @@ export async function converge(
   const held = heldBack(job, job.ledger.summary, intent, plan)
   const wait = beginWait(job, context, plan, { quiet: isRetry || held !== undefined })
   try {
-    const applied = await applyPlan(context, plan, inventory, site.cluster, {
+    const applying = {
       clock: site.clock,
       waiter: wait,
       pace: intent.trigger.type === 'drift' || held !== undefined ? 'repair' : 'release',
       ...(job.memory !== undefined && { known: job.memory }),
       ...(held === undefined ? {} : { lastGroup: held.lastGroup }),
-    })
+    } as const
+    const applied = await timed(site, 'apply', () => applyPlan(context, plan, inventory, site.cluster, applying))
     job.memory?.wrote(applied.inventory)
     if (wait.ended() === undefined) {
       const ending = await conclude(job, plan, intent, { applied, wait, held })
@@ -105,7 +107,7 @@ async function conclude(
   ]
   if (faults.length > 0) return failed(job, intent, applyError(faults), faults)
   // What it was held back for is told in the same words, whatever health says by now.
-  if (held !== undefined) return failed(job, intent, held.error, held.error.objects ?? [])
+  if (held !== undefined) return withheld(await failed(job, intent, held.error, held.error.objects ?? []))
   const health = applied.unhealthy ?? (await wait.healthy(plan.desired.filter(({ key }) => !applied.ran.has(key))))
   if (!health.healthy && wait.ended() !== undefined) return undefined
   const result = ofHealth(health, intent.trigger.type === 'drift' ? plan : undefined)
@@ -117,6 +119,15 @@ async function conclude(
     finishedAt: timestamp(job.site.clock),
   })
   return result
+}
+
+function withheld(result: Result): Result {
+  if (result.kind !== 'failed') return result
+  const { code, message } = result.said
+  return {
+    kind: 'failed',
+    said: { code, message: boundedMessage(`${message}; what comes after it waits for a newer release or an edit`) },
+  }
 }
 
 function refusalOf(outcome: { object: string; code?: ErrorCode; message?: string }): Refusal {

@@ -115,7 +115,12 @@ function readyReason({ resolved }: Ending): string {
 function whatRuns({ applied }: LedgerSummary): string {
   if (applied?.digest === undefined) return 'nothing was applied yet'
   const version = applied.version === undefined ? '' : `${applied.version}, `
-  return `${version}${shortDigest(applied.digest)} is applied and healthy`
+  return `${version}${shortDigest(applied.digest)} is applied and healthy${becauseOf(applied)}`
+}
+
+/** What `onFailure: rollback` left for a person to read. */
+function becauseOf({ trigger: { type, reason } }: RecordSpec): string {
+  return type === 'failure' && reason !== undefined ? `; on hold: ${reason}` : ''
 }
 
 function keepingSays(summary: LedgerSummary, result: Ending['result'], kept: boolean): string {

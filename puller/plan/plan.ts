@@ -12,6 +12,7 @@ import { type Inventory, isStored } from './inventory.ts'
 import { isOurs, managersOf, ownersOf } from './ownership.ts'
 import type { PlanContext } from './plan-context.ts'
 import type { Refusal } from './refusal.ts'
+import { replacementRefusal } from './replacement.ts'
 import { cleanedUpAfter, endOf, runBegun } from './runs.ts'
 import { storedVersionsRefusal } from './stored-versions.ts'
 import { adoptionOf } from './take-over.ts'
@@ -232,13 +233,12 @@ function decide(context: PlanContext, looked: Looked, inventory: Inventory): Dec
   if (refusal !== undefined) return { kind: 'refused', refusal }
   const state = ours && entry?.state !== 'adopted' ? 'created' : 'adopted'
   const kept: InventoryEntry = { ...id, uid, state, ...(ours ? runKept(context, looked, entry) : {}) }
-  if (ours && looked.replace === true)
-    return {
-      kind: 'change',
-      planned: { action: 'replace', desired, uid },
-      change: { action: 'replace', object: name },
-      entry: kept,
-    }
+  if (ours && looked.replace === true) {
+    const stays = looked.run === 'stale' ? undefined : replacementRefusal(context, desired, live)
+    if (stays !== undefined) return { kind: 'refused', refusal: stays }
+    const action = 'replace'
+    return { kind: 'change', planned: { action, desired, uid }, change: { action, object: name }, entry: kept }
+  }
   const ignored = ignoreTest(context.ignore, { id, declared: desired.object })
   const compare = ours ? differenceOf : adoptionOf
   const difference = dryRun === undefined ? { fields: [] } : compare(live, dryRun, ignored)

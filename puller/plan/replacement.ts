@@ -5,6 +5,7 @@ import type { Cluster } from '../cluster/cluster-port.ts'
 import { collectionPath, objectUrl } from '../cluster/resources.ts'
 import { FIELD_MANAGER } from '../kinds.ts'
 import type { DesiredObject } from './desired.ts'
+import { isProtected, pruneAsked } from './guards.ts'
 import { deleteOptions } from './leftovers.ts'
 import type { Account, PlanContext } from './plan-context.ts'
 import { judge, type Refusal, type Verdict } from './refusal.ts'
@@ -23,6 +24,20 @@ const IMMUTABLE: ReadonlySet<Refusal['code']> = new Set(['OBJECT_IMMUTABLE', 'JO
 export function mayReplace({ force = [] }: PlanContext, { id }: DesiredObject, { result, refusal }: Verdict): boolean {
   const kind = id.group === '' ? id.kind : `${id.kind}.${id.group}`
   return result === 'refused' && IMMUTABLE.has(refusal.code) && force.includes(kind)
+}
+
+/** Why an object is not deleted to be made anew, though its kind may be: what goes with it, or what is asked for on it. Pure. */
+export function replacementRefusal(
+  context: PlanContext,
+  { id, name }: DesiredObject,
+  live: KubeObject,
+): Refusal | undefined {
+  const asked = pruneAsked(live)
+  const refuse = (code: Refusal['code'], message: string): Refusal => ({ object: name, code, message })
+  if (asked === 'never')
+    return refuse('OBJECT_IMMUTABLE', 'it would have to be replaced, and its annotation waybill.dev/prune says never')
+  if (context.confirmed === context.digest || (asked === undefined && !isProtected(id))) return undefined
+  return refuse('PRUNE_PROTECTED', 'it would be replaced, and all that is in it or hangs on it deleted')
 }
 
 /** What a generated name may be made from: the server adds five characters, and some kinds take 63. */
