@@ -77,7 +77,6 @@ export const ERRORS = {
   HOOK_UNSUPPORTED: refused(
     'Name install and upgrade in the hook, give it a waybill.dev/wave that says when it comes, or turn it off; docs/guides/helm.md has what hooks become.',
   ),
-  KEEP_UNSUPPORTED: refused('Take the annotation out, or let something else than this package own the object.'),
   TOOL_UNDECLARED: refused('Pin the version of the tool under spec.tools in waybill.yaml.'),
   ENVIRONMENT_RENDERS_NOTHING: refused(
     'Delivering nothing would delete everything. Remove the environment, or correct its paths.',

@@ -5,15 +5,12 @@ import { faultAt, type RenderedObject } from '../rendered.ts'
 const HOOK = 'helm.sh/hook'
 const WEIGHT = 'helm.sh/hook-weight'
 const DELETE = 'helm.sh/hook-delete-policy'
-const KEEP = 'helm.sh/resource-policy'
 /** Run by `helm test` alone. Helm 2 had the last two. */
 const TESTS = ['test', 'test-success', 'test-failure']
 const RELEASES = ['pre-install', 'pre-upgrade', 'post-install', 'post-upgrade']
 const ROLLBACKS = ['pre-rollback', 'post-rollback']
 const DELETIONS = ['pre-delete', 'post-delete']
 const KNOWN = [...TESTS, ...RELEASES, ...ROLLBACKS, ...DELETIONS, 'crd-install']
-/** Kinds that the puller deletes only when a person confirms it (PRUNE_PROTECTED). */
-const PROTECTED = ['Namespace', 'CustomResourceDefinition', 'PersistentVolumeClaim']
 
 /** A hook of installs or upgrades, as helm v4.3.1 reads its annotations (pkg/release/v1/util/manifest_sorter.go). */
 export type Hook = {
@@ -29,13 +26,11 @@ export type Hook = {
 export type Sorted = {
   readonly objects: readonly RenderedObject[]
   readonly hooks: readonly Hook[]
-  readonly faults: readonly Fault[]
   readonly warnings: readonly Fault[]
 }
 
 /**
- * Tells hooks from ordinary objects. Test hooks are left out; hooks of deletions and rollbacks too, with a warning: nothing of theirs could run here. `keep` is a
- * fault where the puller would not keep.
+ * Tells hooks from ordinary objects. Test hooks are left out; hooks of deletions and of rollbacks alone too, with a warning: nothing of theirs could run here.
  */
 export function sortHooks(all: readonly RenderedObject[]): Sorted {
   const objects: RenderedObject[] = []
@@ -53,8 +48,7 @@ export function sortHooks(all: readonly RenderedObject[]): Sorted {
       if (released.length > 0) hooks.push(readHook(rendered, released))
     }
   }
-  const delivered = [...objects, ...hooks.map(({ rendered }) => rendered)]
-  return { objects, hooks, faults: delivered.flatMap(keepFaults), warnings }
+  return { objects, hooks, warnings }
 }
 
 /** A hook that helm does not know leaves no trace but this line of its log, and is not in what it renders. */
@@ -95,13 +89,6 @@ function leftOut(rendered: RenderedObject, types: readonly string[]): Fault {
     : 'going back is a release like others'
   const message = `${hookWords(types)} does not run here: ${why}`
   return faultAt(rendered, 'HOOK_LEFT_OUT', message, ['metadata', 'annotations', HOOK])
-}
-
-function keepFaults(rendered: RenderedObject): readonly Fault[] {
-  const { kind } = rendered.object
-  if (annotation(rendered, KEEP)?.trim().toLowerCase() !== 'keep' || PROTECTED.includes(String(kind))) return []
-  const message = `${KEEP}: keep has no effect here: what leaves the package is deleted`
-  return [faultAt(rendered, 'KEEP_UNSUPPORTED', message, ['metadata', 'annotations', KEEP])]
 }
 
 function typesOf(rendered: RenderedObject): readonly string[] | undefined {

@@ -16,6 +16,7 @@ import { type Chunk, chunksOf } from './chunks.ts'
 import { checkDependencies } from './dependencies.ts'
 import { orderHooks } from './hook-order.ts'
 import { findDroppedHooks, sortHooks } from './hooks.ts'
+import { kept } from './keep.ts'
 import { inNamespace } from './namespace.ts'
 import { withSourceLines } from './source-lines.ts'
 import { differences, findUnsteady, leavesToChance } from './steady.ts'
@@ -65,11 +66,11 @@ export async function renderHelm(
     parts.flatMap((part) => part.objects),
     release.namespace,
   )
-  const { objects, hooks, faults, warnings } = sortHooks(all)
+  const { objects, hooks, warnings } = sortHooks(all)
   const ordered = orderHooks(hooks, objects)
   return {
-    objects: [...objects, ...ordered.objects],
-    faults: [...parts.flatMap((part) => part.faults), ...faults, ...ordered.faults, ...dropped, ...chance],
+    objects: [...objects, ...ordered.objects].map(kept),
+    faults: [...parts.flatMap((part) => part.faults), ...ordered.faults, ...dropped, ...chance],
     warnings,
   }
 }

@@ -246,15 +246,15 @@ test('test hooks are left out, and hooks that helm would drop without a word are
   }
 })
 
-test('keep is taken where deleting waits for a person anyway, and refused elsewhere', async () => {
-  const kept = (kind: string) => `apiVersion: v1
-kind: ${kind}
-metadata: {name: data, annotations: {helm.sh/resource-policy: keep}}
-${kind === 'ConfigMap' ? '' : 'spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}\n'}`
-  assert.deepEqual(brief(await faultsOf(chart({ 'a.yaml': kept('ConfigMap') }))), [
-    'charts/shop/templates/a.yaml:3 KEEP_UNSUPPORTED',
-  ])
-  assert.deepEqual(await faultsOf(chart({ 'a.yaml': kept('PersistentVolumeClaim') })), [])
+test('what helm is to keep is never pruned, unless the object says something else about that', async () => {
+  const keeping = (annotations: string) => CONFIG.replace('\ndata:', `\n  annotations: {${annotations}}\ndata:`)
+  const annotated = async (annotations: string) => {
+    const [object] = await objectsOf(chart({ 'a.yaml': keeping(annotations) }))
+    return JSON.stringify(object?.metadata).match(/waybill.dev\/prune":"(\w+)"/)?.[1]
+  }
+  assert.equal(await annotated('helm.sh/resource-policy: " Keep"'), 'never')
+  assert.equal(await annotated('helm.sh/resource-policy: keep, waybill.dev/prune: confirm'), 'confirm')
+  assert.equal(await annotated('helm.sh/resource-policy: other'), undefined)
 })
 
 const CRD = `apiVersion: apiextensions.k8s.io/v1
