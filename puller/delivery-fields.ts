@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { compileObjectExpression } from '../contract/cel/object-expression.ts'
+import { RECORD_KINDS } from './record-kinds.ts'
 import { isSchedule, isTimeZone } from './schedule.ts'
 import { isVersionRange, RANGE_CHARS_MAX } from './source/version-range.ts'
 
@@ -100,12 +101,17 @@ export const unmanagedSchema = z.strictObject({
   ignore: z.array(z.strictObject(objectPatternShape)).max(64).optional(),
 })
 
-export const notificationSchema = z.strictObject({
+const notificationSchema = z.strictObject({
   /** Stays the same while it is edited: what was delivered is remembered by it. */
   name: z.string().min(1).max(63),
   type: z.enum(['slack', 'cloudevents']),
   /** Keys `url` and, to sign with, `key`; in the Delivery's namespace, read as the service account. */
   secret: z.strictObject({ name: k8sNameSchema }),
   /** Kinds of records; default: all but Intent, Unchanged and Checkpoint. */
-  kinds: z.array(z.string().max(32)).min(1).max(32).optional(),
+  kinds: z.array(z.enum(RECORD_KINDS)).min(1).max(32).optional(),
 })
+
+export const notificationsSchema = z
+  .array(notificationSchema)
+  .max(16)
+  .refine((all) => new Set(all.map(({ name }) => name)).size === all.length, 'names that are not given twice')

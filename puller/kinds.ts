@@ -11,7 +11,7 @@ import {
   holdFields,
   ignoreSchema,
   k8sNameSchema,
-  notificationSchema,
+  notificationsSchema,
   pruneSchema,
   rangeSchema,
   scheduleSchema,
@@ -20,6 +20,7 @@ import {
   unmanagedSchema,
   windowSchema,
 } from './delivery-fields.ts'
+import { RECORD_KINDS, type RecordKind } from './record-kinds.ts'
 import { RANGE_CHARS_MAX } from './source/version-range.ts'
 
 /**
@@ -121,7 +122,7 @@ export const deliverySpecSchema = z.strictObject({
   hold: z.strictObject({ digest: digestSchema, ...holdFields }).optional(),
   /** Hands off, drift included. */
   suspend: suspendSchema.optional(),
-  notifications: z.array(notificationSchema).max(16).optional(),
+  notifications: notificationsSchema.optional(),
 })
 export type DeliverySpec = z.infer<typeof deliverySpecSchema>
 
@@ -208,7 +209,17 @@ export const deliveryStatusSchema = z.object({
   /** With `sync: approve` or `observe`: what the digest that is asked for would change. */
   plan: z.object({ digest: digestSchema, plan: digestSchema, at: z.string(), changes: changeListSchema }).optional(),
   /** What runs in the namespaces of `spec.unmanaged` that no Delivery owns, bounded. */
-  unmanaged: z.object({ at: z.string(), objects: z.int(), listed: z.array(z.string().max(700)).max(50) }).optional(),
+  unmanaged: z
+    .object({
+      at: z.string(),
+      objects: z.int(),
+      listed: z.array(z.string().max(700)).max(50),
+      /** What a person confirms, to have exactly these deleted. */
+      digest: digestSchema.optional(),
+      /** Kinds that the account may not list there, or that do not answer. */
+      unseen: z.array(z.string().max(700)).max(20).optional(),
+    })
+    .optional(),
   /** Up to which record each notification was delivered, by its name, and why it is not delivered just now. */
   notified: z
     .array(z.object({ name: z.string().max(63), sequence: z.int(), error: z.string().max(2048).optional() }))
@@ -327,24 +338,7 @@ export const inventorySpecSchema = z.strictObject({
 })
 export type InventorySpec = z.infer<typeof inventorySpecSchema>
 
-export const RECORD_KINDS = [
-  'Intent',
-  'Applied',
-  'Unchanged',
-  'RolledBack',
-  'Refused',
-  'Failed',
-  'DriftCorrected',
-  'DriftDetected',
-  'DriftResolved',
-  'Suspended',
-  'Resumed',
-  'Approved',
-  'Removed',
-  'TrustChanged',
-  'Checkpoint',
-] as const
-export type RecordKind = (typeof RECORD_KINDS)[number]
+export { RECORD_KINDS, type RecordKind }
 
 const errorCodeSchema = z.string().refine(isErrorCode, 'a Waybill error code')
 

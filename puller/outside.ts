@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { conditionEvent, type EventFacts, type EventSubject, recordEvents } from './events/events.ts'
 import { createEventPoster } from './events/poster.ts'
 import type { Delivery, DeliveryStatus } from './kinds.ts'
@@ -12,8 +13,8 @@ export interface Outside {
   begin(delivery: Delivery, summary: LedgerSummary): Promise<void>
   /** The status now says `next`. */
   said(subject: EventSubject, before: DeliveryStatus, next: DeliveryStatus): void
-  /** A look is over; `delivery` where its spec could be read. */
-  looked(subject: EventSubject, summary: LedgerSummary, delivery?: Delivery): void
+  /** Something may have been recorded. */
+  looked(subject: EventSubject, summary: LedgerSummary): void
   gone(id: string): void
   /** Ends; what waits may still go out, for `graceMs`. */
   end(graceMs: number): Promise<void>
@@ -37,6 +38,7 @@ export function createOutside(
   const notifier = createNotifier({ ...parts, sender: createSender(sending) })
   const known = new Map<string, Told>()
   const series = new Map<string, EventFacts>()
+  const shown = new Set<string>()
 
   const toldOf = ({ uid, namespace, name }: EventSubject, { records, head }: LedgerSummary): Told => {
     const before = known.get(`${namespace}/${name}`)
@@ -63,20 +65,26 @@ export function createOutside(
       await notifier.begin(delivery, summary.head?.sequence ?? 0)
     },
     said: (subject, before, next) => {
-      observe?.({ kind: 'delivery', id: `${subject.namespace}/${subject.name}`, status: next })
+      const id = `${subject.namespace}/${subject.name}`
+      const isSame = isDeepStrictEqual(before, next)
+      if (isSame && shown.has(id)) return
+      shown.add(id)
+      observe?.({ kind: 'delivery', id, status: next })
       const facts = conditionEvent(subject, before, next)
       if (facts !== undefined) events.post(subject, inSeries(subject, facts))
     },
-    looked: (subject, summary, delivery) => {
+    looked: (subject, summary) => {
       const { events: after, counted } = toldOf(subject, summary)
+      notifier.offer(subject, summary.records)
+      if ((summary.head?.sequence ?? 0) <= Math.min(after, counted)) return
       for (const facts of recordEvents(subject, summary.records, after)) events.post(subject, facts)
       for (const record of summary.records) if (record.sequence > counted) observe?.({ kind: 'record', record })
       const sequence = summary.head?.sequence ?? 0
       known.set(`${subject.namespace}/${subject.name}`, { uid: subject.uid, events: sequence, counted: sequence })
-      if (delivery !== undefined) notifier.offer(delivery, summary.records)
     },
     gone: (id) => {
       known.delete(id)
+      shown.delete(id)
       notifier.gone(id)
       observe?.({ kind: 'delivery-gone', id })
     },

@@ -12,7 +12,6 @@ export class Telling {
   readonly #startMs: number
   #header: DeliveryHeader | undefined
   #ledger: Ledger | undefined
-  #delivery: Delivery | undefined
   #recordsBefore = 0
 
   constructor(site: Site) {
@@ -29,7 +28,6 @@ export class Telling {
 
   /** @throws WaybillError CLUSTER_* where new notifications cannot be written down */
   async begin(delivery: Delivery): Promise<void> {
-    this.#delivery = delivery
     if (this.#ledger !== undefined) await this.#site.outside?.begin(delivery, this.#ledger.summary)
   }
 
@@ -75,7 +73,6 @@ export class Telling {
   end(ready: 'True' | 'False' | 'Unknown'): void {
     const { observe, outside, clock } = this.#site
     observe?.({ kind: 'look', ready, seconds: secondsSince(clock, this.#startMs) })
-    if (this.#header !== undefined && this.#ledger !== undefined)
-      outside?.looked(this.#header, this.#ledger.summary, this.#delivery)
+    if (this.#header !== undefined && this.#ledger !== undefined) outside?.looked(this.#header, this.#ledger.summary)
   }
 }

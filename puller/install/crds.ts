@@ -100,7 +100,11 @@ const deliverySpecAmendments: Amendments = {
   'spec.deletion': { description: 'What deleting the Delivery does to what it delivered.' },
   'spec.hold': { description: 'Stay on, or go back to, this digest until it is lifted, or until the time given.' },
   'spec.suspend': { description: 'Hands off, drift included, until it is lifted, or until the time given.' },
-  'spec.notifications': { description: 'Whom to tell what was recorded.' },
+  'spec.notifications': {
+    description: 'Whom to tell what was recorded.',
+    'x-kubernetes-list-type': 'map',
+    'x-kubernetes-list-map-keys': ['name'],
+  },
 }
 
 const deliveryStatusAmendments: Amendments = {

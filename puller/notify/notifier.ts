@@ -2,6 +2,7 @@ import { WaybillError } from '../../contract/errors.ts'
 import type { Clock } from '../clock.ts'
 import { answerError } from '../cluster/answer-error.ts'
 import type { Cluster } from '../cluster/cluster-port.ts'
+import type { EventSubject } from '../events/events.ts'
 import type { Delivery, DeliveryStatus, RecordSpec } from '../kinds.ts'
 import { sayError } from '../message.ts'
 import type { Observer } from '../metrics/observation.ts'
@@ -17,8 +18,8 @@ export interface Notifier {
    * are written down. @throws WaybillError CLUSTER_*
    */
   begin(delivery: Delivery, head: number): Promise<void>
-  /** What is on record now. Returns at once. */
-  offer(delivery: Delivery, records: readonly RecordSpec[]): void
+  /** What is on record now, of a Delivery that was begun. Returns at once. */
+  offer(subject: EventSubject, records: readonly RecordSpec[]): void
   gone(id: string): void
   /** Resolves when nothing waits, or what waits has failed. */
   idle(): Promise<void>
@@ -200,11 +201,12 @@ export function createNotifier(parts: NotifierParts): Notifier {
       }
       if (isNew) await write(one)
     },
-    offer: (delivery, records) => {
-      const one = known.get(`${delivery.namespace}/${delivery.name}`)
-      if (one === undefined || one.uid !== delivery.uid) return
-      one.delivery = delivery
+    offer: ({ namespace, name, uid }, records) => {
+      const one = known.get(`${namespace}/${name}`)
+      if (one === undefined || one.uid !== uid) return
+      const newest = records.at(-1)?.sequence ?? 0
       for (const outlet of one.outlets.values()) {
+        if (newest <= outlet.sequence) continue
         outlet.waiting = messagesAfter(outlet.sequence, outlet.notification, records).slice(0, WAITING_MAX)
         start(one, outlet)
       }

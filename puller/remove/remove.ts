@@ -124,6 +124,7 @@ async function removed(
   if (turn.signal.aborted) return undefined
   if (left.length > 0 && !isOverdue) return saidOf(left)
   await ledger.append(outcomeOf(site, header, intent, removal, [...stuck, ...left]))
+  site.outside?.looked(header, ledger.summary)
   return forget(site, header, inventory)
 }
 

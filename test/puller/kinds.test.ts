@@ -34,6 +34,15 @@ test('what is no range, no schedule and no time zone is refused by its field', (
   assert.throws(() => parse({ digest }, { environment, schedule: '0 6 * * *' }), invalid('schedule'))
 })
 
+test('two notifications of one name, and kinds of records that there are not, are refused', () => {
+  const team = { name: 'team', type: 'slack', secret: { name: 'team' } }
+  const source = { channel: 'production' }
+  parse(source, { notifications: [team, { ...team, name: 'other', kinds: ['Failed'] }] })
+  const invalid = { code: 'DELIVERY_INVALID', message: /spec\.notifications/ }
+  assert.throws(() => parse(source, { notifications: [team, team] }), invalid)
+  assert.throws(() => parse(source, { notifications: [{ ...team, kinds: ['Failled'] }] }), invalid)
+})
+
 test('a field that a Delivery does not have is told with where it stands', () => {
   const told = (message: RegExp) => ({ code: 'DELIVERY_INVALID', message })
   assert.throws(() => parse({ channel: 'production' }, { sources: [] }), told(/: spec: Unrecognized key: "sources"/))

@@ -288,6 +288,12 @@ test('a notification that is new begins at the present, and one that is gone is 
   assert.equal(field(await tenant.delivery(), 'status', 'notified'), undefined)
 })
 
+test('the API server refuses two notifications of one name, and kinds of records that there are not', async () => {
+  const tenant = await world.tenant()
+  await assert.rejects(tenant.deliver({ notifications: [team, { ...team, type: 'slack' }] }), /Duplicate value/)
+  await assert.rejects(tenant.deliver({ notifications: [{ ...team, kinds: ['Aplied'] }] }), /Unsupported value/)
+})
+
 test('a receiver that never answers holds up no release', async (t) => {
   const receiver = await startReceiver()
   t.after(() => receiver.close())
