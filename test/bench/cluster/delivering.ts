@@ -12,8 +12,9 @@ export type Delivering = {
   readonly tenant: string
   readonly count: number
   readonly puller: PullerProcess
-  /** Before the Delivery was created. */
+  /** Before the Delivery was created, and what the puller had then, in megabytes. */
   readonly mark: number
+  readonly emptyMb: number
 }
 
 /** Delivers `count` objects to a new tenant, and waits until all is said and nothing more is asked. */
@@ -24,10 +25,11 @@ export async function deliverObjects(stand: Stand, tenant: string, count: number
   const started = await stand.trail.mark()
   await stand.trail.first(started, ({ user, verb }) => user === PULLER_USER && verb === 'watch', 20_000)
   const mark = await untilQuiet(stand)
+  const emptyMb = puller.memory().nowMb
   await stand.deliver([tenant])
   await untilReady(stand, tenant, puller, 600_000)
   await untilQuiet(stand)
-  return { stand, tenant, count, puller, mark }
+  return { stand, tenant, count, puller, mark, emptyMb }
 }
 
 /** Runs a puller once over one tenant, and returns all that it asked of the API server. */

@@ -173,7 +173,7 @@ export async function drift({ stand, tenant, count }: Delivering): Promise<Found
 }
 
 /** What the process has, and had at most. */
-export async function memory({ stand, puller, count }: Delivering): Promise<Found> {
+export async function memory({ stand, puller, count, emptyMb }: Delivering): Promise<Found> {
   await untilQuiet(stand)
   const { nowMb, peakMb } = puller.memory()
   const what = `memory, ${count} objects managed`
@@ -181,6 +181,7 @@ export async function memory({ stand, puller, count }: Delivering): Promise<Foun
     figures: [
       { what, count: nowMb, unit: 'MB', atMost: count > 1000 ? 300 : 150 },
       { what: `${what}: at its highest, the first apply included`, count: peakMb, unit: 'MB' },
+      { what: 'memory, nothing managed', count: emptyMb, unit: 'MB' },
     ],
   }
 }
