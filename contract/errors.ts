@@ -259,7 +259,7 @@ export const ERRORS = {
   OBJECT_OWNED: refused('It exists and is not ours. Delete it, or set spec.adopt.'),
   OBJECT_IMMUTABLE: refused('The change touches a field that cannot change. Give the object a new name.'),
   JOB_CHANGED: refused(
-    'A Job cannot change once it exists. Give it a new name for each release, for instance with the version in it.',
+    'A Job cannot change once it exists. Let it run once for each release (waybill.dev/run: once-per-release), or give it a new name.',
   ),
   KIND_UNKNOWN: refused('The cluster does not know this kind, and the artifact does not bring its CRD.'),
   PRUNE_LIMIT: refused(
@@ -284,6 +284,10 @@ export const ERRORS = {
   APPLY_FAILED: failed('later', 'Some objects were not applied; each says why. It is tried again.'),
   HEALTH_TIMEOUT: { exit: 4, retry: 'later', hint: 'Look at the objects named; they did not become ready in time.' },
   HEALTH_FAILED: failed('later', 'Look at the objects named; they report that they failed.'),
+  DRIFT_CONTESTED: failed(
+    'later',
+    'Two managers fight over it: leave the field to the other one (spec.ignore), or have it stop. It is tried again, less and less often.',
+  ),
   SUPERSEDED: failed('later', 'A newer release or an edited Delivery took its place.'),
 
   // ---- records
