@@ -84,10 +84,10 @@ async function sayProgress(job: Job, { ready, total, waiting }: Progress): Promi
 
 const PROGRESS_MS = 1_000
 
-type Paced = { say(progress: Progress): void; settled(): Promise<void> }
+export type Paced = { say(progress: Progress): void; settled(): Promise<void> }
 
 /** Says the newest at most every second, one after another; what is over within the first second is not said at all. */
-function pace(clock: Clock, write: (progress: Progress) => Promise<void>): Paced {
+export function pace(clock: Clock, write: (progress: Progress) => Promise<void>): Paced {
   let next: Progress | undefined
   let running: Promise<void> | undefined
   let stop = new AbortController()
