@@ -270,22 +270,9 @@ export type Delivery = {
   readonly liftedBy?: { readonly manager: string; readonly at?: string }
 }
 
-/** Fields of a Delivery that are declared, and refused until they are built; `field=value`: refused with that value alone. */
-const UNBUILT: readonly string[] = ['unmanaged']
-
-function unbuiltIn(spec: DeliverySpec): readonly string[] {
-  return UNBUILT.filter((one) => {
-    const [path = '', value] = one.split('=')
-    let at: unknown = spec
-    for (const step of path.split('.'))
-      at = at instanceof Object ? Object.entries(at).find(([name]) => name === step)?.[1] : undefined
-    return value === undefined ? at !== undefined : at === value
-  }).map((one) => `spec.${one.replace('=', ': ')}`)
-}
-
 /**
  * Parses a Delivery's spec.
- * @throws WaybillError DELIVERY_INVALID with every fault; FIELD_UNSUPPORTED for fields that are not built yet
+ * @throws WaybillError DELIVERY_INVALID with every fault
  */
 export function parseDeliverySpec(name: string, spec: unknown): DeliverySpec {
   const parsed = deliverySpecSchema.safeParse(spec)
@@ -295,9 +282,6 @@ export function parseDeliverySpec(name: string, spec: unknown): DeliverySpec {
       `Delivery ${name}: ${parsed.error.issues.map((issue) => `${['spec', ...issue.path].join('.')}: ${issue.message}`).join('; ')}`,
     )
   const { data } = parsed
-  const unbuilt = unbuiltIn(data)
-  if (unbuilt.length > 0)
-    throw new WaybillError('FIELD_UNSUPPORTED', `Delivery ${name}: ${unbuilt.join(', ')}: not built yet`)
   const { channel, version, digest } = data.source
   if ([channel, version, digest].filter((one) => one !== undefined).length !== 1)
     throw new WaybillError(

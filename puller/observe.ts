@@ -33,7 +33,7 @@ export function parseHeader(object: JsonObject): DeliveryHeader {
   }
 }
 
-/** @throws WaybillError DELIVERY_INVALID, FIELD_UNSUPPORTED */
+/** @throws WaybillError DELIVERY_INVALID */
 export function parseDelivery(object: JsonObject): Delivery {
   const { labels: _, ...header } = parseHeader(object)
   const editor = editorOf(object, ['f:spec'])

@@ -1,0 +1,110 @@
+import { isJsonObject, type Json, type JsonObject } from '../../contract/canonical-json.ts'
+import { WaybillError } from '../../contract/errors.ts'
+import { answerReason } from '../cluster/answer.ts'
+import type { Cluster, Resource } from '../cluster/cluster-port.ts'
+import { inParallel } from '../cluster/in-parallel.ts'
+import { collectionPath, objectUrl } from '../cluster/resources.ts'
+import type { Account } from '../plan/plan-context.ts'
+import type { Seen } from './find.ts'
+
+const AT_ONCE = 8
+const PAGE = '500'
+const DISCOVERY = 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList'
+const METADATA = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1'
+
+/**
+ * The metadata of everything in these namespaces that can be listed and deleted, as the account. `unseen`: kinds that it may not list, or
+ * that do not answer, as `Kind.group namespace`.
+ * @throws WaybillError CLUSTER_UNREACHABLE, CLUSTER_AUTH, CLUSTER_FAILED
+ */
+export async function listNamespaces(
+  cluster: Cluster,
+  account: Account,
+  namespaces: readonly string[],
+  signal: AbortSignal,
+): Promise<{ readonly seen: readonly Seen[]; readonly unseen: readonly string[] }> {
+  const resources = await namespacedResources(cluster)
+  const places = namespaces.flatMap((namespace) => resources.map((resource) => ({ resource, namespace })))
+  const listed = await inParallel(places, AT_ONCE, ({ resource, namespace }) =>
+    listKind(cluster, account, resource, namespace, signal),
+  )
+  const unseen = places.filter((_, i) => listed[i] === undefined)
+  return {
+    seen: listed.flatMap((found) => found ?? []),
+    unseen: unseen
+      .map(({ resource: { kind, group }, namespace }) => `${kind}${group === '' ? '' : `.${group}`} ${namespace}`)
+      .sort(),
+  }
+}
+
+/** Each namespaced kind once, in the version that the server prefers. */
+async function namespacedResources(cluster: Cluster): Promise<readonly Resource[]> {
+  const found = new Map<string, Resource>()
+  for (const path of ['/api', '/apis']) {
+    const { status, body } = await cluster.request('puller', { method: 'GET', path, accept: DISCOVERY })
+    if (status !== 200 || !Array.isArray(body.items))
+      throw new WaybillError('CLUSTER_FAILED', `asking which kinds there are: ${answerReason({ status, body })}`)
+    for (const resource of body.items.filter(isJsonObject).flatMap(resourcesOf)) {
+      const key = `${resource.group}/${resource.kind}`
+      if (!found.has(key)) found.set(key, resource)
+    }
+  }
+  return [...found.values()]
+}
+
+/** Of one group, the preferred version first. */
+function resourcesOf({ metadata, versions }: JsonObject): Resource[] {
+  const group = isJsonObject(metadata) && typeof metadata.name === 'string' ? metadata.name : ''
+  return (Array.isArray(versions) ? versions : []).filter(isJsonObject).flatMap(({ version, resources }) =>
+    (Array.isArray(resources) ? resources : []).filter(isJsonObject).flatMap((one): Resource[] => {
+      const { resource: plural, responseKind, scope, verbs } = one
+      const kind = isJsonObject(responseKind) ? responseKind.kind : undefined
+      const can = (verb: string) => Array.isArray(verbs) && verbs.includes(verb)
+      if (typeof version !== 'string' || typeof plural !== 'string' || typeof kind !== 'string') return []
+      if (scope !== 'Namespaced' || !can('list') || !can('delete')) return []
+      return [{ group, version, kind, plural, namespaced: true }]
+    }),
+  )
+}
+
+/** Undefined: the account may not, or nobody answers. */
+async function listKind(
+  cluster: Cluster,
+  account: Account,
+  resource: Resource,
+  namespace: string,
+  signal: AbortSignal,
+): Promise<readonly Seen[] | undefined> {
+  const found: Seen[] = []
+  for (let token = ''; ; ) {
+    const answer = await cluster.request(account, {
+      method: 'GET',
+      path: collectionPath(resource, namespace),
+      query: { limit: PAGE, ...(token !== '' && { continue: token }) },
+      accept: METADATA,
+      signal,
+    })
+    if (answer.status !== 200) return undefined
+    const { items, metadata } = answer.body
+    found.push(...(Array.isArray(items) ? items : []).flatMap((item) => seenOf(resource, namespace, item)))
+    token = isJsonObject(metadata) && typeof metadata.continue === 'string' ? metadata.continue : ''
+    if (token === '') return found
+  }
+}
+
+function seenOf(resource: Resource, namespace: string, item: Json): Seen[] {
+  const metadata = isJsonObject(item) && isJsonObject(item.metadata) ? item.metadata : {}
+  const { name, uid, ownerReferences, annotations, deletionTimestamp } = metadata
+  // What is on its way out is nobody's business.
+  if (typeof name !== 'string' || typeof uid !== 'string' || deletionTimestamp !== undefined) return []
+  const id = { group: resource.group, kind: resource.kind, namespace, name }
+  return [
+    {
+      id,
+      uid,
+      path: objectUrl(resource, id),
+      isOwned: Array.isArray(ownerReferences) && ownerReferences.length > 0,
+      annotations: Object.keys(isJsonObject(annotations) ? annotations : {}),
+    },
+  ]
+}
