@@ -10,6 +10,9 @@ function reached(...steps: readonly (readonly [what: string, have: number, want:
   return behind === undefined ? HEALTHY : waiting(`${behind[1]} of ${behind[2]} ${behind[0]}`)
 }
 
+/** What the Deployment controller takes for no deadline at all. */
+const NO_DEADLINE = 2 ** 31 - 1
+
 export const deployment: HealthRule = (object) => {
   const { observedGeneration, replicas, updatedReplicas, availableReplicas, readyReplicas } = status(object)
   if (observedGeneration === undefined || !isObserved(object)) return UNSEEN
@@ -30,6 +33,11 @@ export const deployment: HealthRule = (object) => {
   }
   if (number(replicas) > number(updatedReplicas))
     return waiting(`${number(replicas) - number(updatedReplicas)} old replicas still run`)
+  const { progressDeadlineSeconds } = spec(object)
+  const isRolledOut = progressing?.status === 'True' && progressing.reason === 'NewReplicaSetAvailable'
+  // Without a deadline the controller does not say how far it is.
+  if (number(progressDeadlineSeconds, NO_DEADLINE) < NO_DEADLINE && !isRolledOut)
+    return waiting(`its rollout is not complete${progressing === undefined ? '' : said(progressing)}`)
   const available = conditionOf(object, 'Available')
   if (want > 0 && available !== undefined && available.status !== 'True')
     return waiting(`not available${said(available)}`)
@@ -153,6 +161,8 @@ export const crd: HealthRule = (object) => {
   const names = conditionOf(object, 'NamesAccepted')
   if (names?.status === 'False') return failed(`names not accepted${said(names)}`)
   const established = conditionOf(object, 'Established')
+  if (established?.status === 'False' && established.reason !== 'Installing')
+    return failed(`not established${said(established)}`)
   return established?.status === 'True'
     ? HEALTHY
     : waiting(`not established${established === undefined ? '' : said(established)}`)

@@ -79,17 +79,23 @@ export function healthOf(object: KubeObject): ObjectHealth {
   if (object.metadata.deletionTimestamp !== undefined) return waiting('being deleted')
   const group = groupOf(object.apiVersion)
   const rule = RULES[`${group}/${object.kind}`]
-  if (rule !== undefined) return rule(object)
+  if (rule !== undefined) return standard(object) ?? rule(object)
   return isStatic({ group, kind: object.kind }) ? HEALTHY : custom(object)
+}
+
+/** What the conditions of kstatus say, on any kind. */
+function standard(object: KubeObject): ObjectHealth | undefined {
+  const stalled = conditionOf(object, 'Stalled')
+  if (stalled?.status === 'True') return failed(`Stalled${said(stalled)}`)
+  const reconciling = conditionOf(object, 'Reconciling')
+  return reconciling?.status === 'True' ? waiting(`Reconciling${said(reconciling)}`) : undefined
 }
 
 /** Of other kinds: Stalled fails, Reconciling and Ready=False wait; what has no such condition is well once its generation is observed. */
 function custom(object: KubeObject): ObjectHealth {
   if (!isObserved(object)) return waiting('its controller has not seen this generation yet')
-  const stalled = conditionOf(object, 'Stalled')
-  if (stalled?.status === 'True') return failed(`Stalled${said(stalled)}`)
-  const reconciling = conditionOf(object, 'Reconciling')
-  if (reconciling?.status === 'True') return waiting(`Reconciling${said(reconciling)}`)
+  const told = standard(object)
+  if (told !== undefined) return told
   const ready = conditionOf(object, 'Ready')
   if (ready === undefined || ready.status === 'True') return HEALTHY
   return waiting(`Ready is ${ready.status}${said(ready)}`)
