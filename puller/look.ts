@@ -80,8 +80,9 @@ async function lookOnce(
     telling.opened(header, ledger)
     const parsed = { ...parseDelivery(object), status: header.status }
     await telling.begin(parsed)
+    await holdBack(site.cluster, parsed, parsed.spec.deletion === 'delete' ? 'held' : 'free')
     const control = await takeControl(site, parsed, ledger)
-    if (control.kind === 'edited') return { next: { kind: 'after', ms: 0 } }
+    if (control.kind === 'overtaken') return { next: { kind: 'backoff' } }
     if (control.kind === 'suspended') {
       const { message, lookInMs } = control
       const said = await report({ ...suspendedSays(header.generation, message), ...recordsOf(ledger.summary) })
@@ -89,7 +90,6 @@ async function lookOnce(
       return { next: lookInMs === undefined ? { kind: 'never' } : { kind: 'at', ms: lookInMs }, said }
     }
     const { delivery } = control
-    await holdBack(site.cluster, delivery, delivery.spec.deletion === 'delete' ? 'held' : 'free')
     memory.comparesEvery(delivery, site.clock)
     const ending = await observeAndReconcile(site, delivery, ledger, turn, report, memory)
     if (turn.signal.aborted) {

@@ -2,6 +2,7 @@ import type { KubeObject } from '../contract/artifact/objects.ts'
 import type { JsonObject } from '../contract/canonical-json.ts'
 import { type Clock, durationMs, withJitter } from './clock.ts'
 import type { Tracker } from './drift/tracker.ts'
+import type { Waiting } from './job.ts'
 import type { Delivery, DeliveryStatus } from './kinds.ts'
 import type { Look } from './look.ts'
 import type { Said } from './message.ts'
@@ -34,6 +35,8 @@ export type Books = {
   readonly fetched: Few<Fetched>
   /** Health was last found good of this tree. */
   healthy?: string
+  /** What was found to wait for a person, by what it is. */
+  waiting?: { readonly of: string; readonly found: Waiting }
 }
 
 export type AskedBefore =

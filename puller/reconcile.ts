@@ -38,6 +38,10 @@ export type Ending = {
   readonly differs?: Plan
   /** How long the registry asked to be left alone. */
   readonly retryAfterMs?: number
+  /** What no watch shows, with why: it is compared at the interval. */
+  readonly unwatched?: readonly string[]
+  /** Objects that another manager takes again and again: left alone for a while. */
+  readonly contested?: readonly { readonly object: string; readonly manager: string | undefined }[]
 }
 
 /** One reconcile: Observe was done; Resolve → Verify → Fetch → Plan → Apply → Wait → Record. Errors: CLUSTER_*, RECORD_*. */
@@ -54,7 +58,7 @@ export async function reconcile(observed: Observed): Promise<Ending> {
     const result =
       windowGate(observed, asked.resolved) ??
       dependencyGate(observed, asked) ??
-      (await carryOut(askedJob(observed, asked)))
+      (await carryOutUnlessWaiting(observed, asked))
     const about = { resolved: asked.resolved, ...sequenceOf(asked.verified), ...answered }
     if (result.kind === 'waiting') return { ...about, ...(await whileWaiting(observed, asked, result)) }
     if (result.kind !== 'refused') return { ...about, result, kept: false }
@@ -70,6 +74,21 @@ export async function reconcile(observed: Observed): Promise<Ending> {
   await recordRefusal(observed, asked)
   const keepsSame = isOrder(said.code) || resolved?.release !== undefined
   return { ...about, refusal: said, ...(await keep(observed, keepsSame ? undefined : resolved?.digest)) }
+}
+
+/** A plan that waits is made again when its approval comes and with each comparison of everything, not at each look. */
+async function carryOutUnlessWaiting(observed: Observed, asked: Extract<Asked, { kind: 'fetched' }>): Promise<Result> {
+  const { digest, environment, treeDigest } = { ...asked.fetched, digest: asked.resolved.digest }
+  const of = `${digest} ${environment} ${treeDigest}`
+  const known = observed.memory?.books?.waiting
+  const isOver = (known?.found.lookAtMs ?? Number.POSITIVE_INFINITY) <= observed.site.clock.nowMs()
+  if (known?.of === of && !isOver) return known.found
+  const result = await carryOut(askedJob(observed, asked))
+  const { books } = observed.memory ?? {}
+  if (books === undefined) return result
+  delete books.waiting
+  if (result.kind === 'waiting' && result.reason !== 'Observed') books.waiting = { of, found: result }
+  return result
 }
 
 /** While what is asked for waits, what ran before is kept in shape; in `observe` it is told how that differs. */

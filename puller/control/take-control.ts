@@ -1,7 +1,7 @@
 import { timestamp } from '../clock.ts'
 import { answerError } from '../cluster/answer-error.ts'
 import type { Delivery } from '../kinds.ts'
-import { deliveryPath } from '../observe.ts'
+import { deliveryPath, parseDelivery } from '../observe.ts'
 import type { Ledger } from '../records/ledger.ts'
 import type { Site } from '../site.ts'
 import { type Control, controlOf, holdEndFacts, suspensionFacts } from './control.ts'
@@ -11,8 +11,8 @@ const EXPIRY_MANAGER = 'waybill-expiry'
 
 export type TakenControl =
   | { readonly kind: 'suspended'; readonly message: string; readonly lookInMs?: number }
-  /** The spec was edited just now: it is looked at again. */
-  | { readonly kind: 'edited' }
+  /** Somebody else edited it just now: it is looked at again, when that is known here. */
+  | { readonly kind: 'overtaken' }
   /** `delivery`: without what has expired. */
   | { readonly kind: 'go'; readonly delivery: Delivery }
 
@@ -39,7 +39,8 @@ export async function takeControl(
     const facts = holdEndFacts(delivery, ledger.summary, timestamp(site.clock))
     if (facts !== undefined) await ledger.append(facts)
   }
-  return (await dropExpired(site, delivery, control)) ? { kind: 'edited' } : { kind: 'go', delivery: control.delivery }
+  const left = await dropExpired(site, delivery, control)
+  return left === undefined ? { kind: 'overtaken' } : { kind: 'go', delivery: left }
 }
 
 function suspended(
@@ -53,12 +54,12 @@ function suspended(
   return { kind: 'suspended', message, ...(untilMs === undefined ? {} : { lookInMs: untilMs - nowMs }) }
 }
 
-/** False where the puller may not; true also where somebody else edited meanwhile, which is looked at then. */
+/** The Delivery as it is then; where the puller may not edit it, as it counts. Undefined: somebody else edited meanwhile. */
 async function dropExpired(
   { cluster, log }: Pick<Site, 'cluster' | 'log'>,
-  { namespace, name, resourceVersion }: Delivery,
-  { expired }: Control,
-): Promise<boolean> {
+  { namespace, name, resourceVersion, status }: Delivery,
+  { expired, delivery }: Control,
+): Promise<Delivery | undefined> {
   const answer = await cluster.request('puller', {
     method: 'PATCH',
     path: deliveryPath(namespace, name),
@@ -66,11 +67,12 @@ async function dropExpired(
     contentType: 'application/merge-patch+json',
     body: { metadata: { resourceVersion }, spec: Object.fromEntries(expired.map((field) => [field, null])) },
   })
-  if (answer.status === 200 || answer.status === 404 || answer.status === 409) return true
+  if (answer.status === 200) return { ...parseDelivery(answer.body), status }
+  if (answer.status === 404 || answer.status === 409) return undefined
   if (answer.status !== 403 && answer.status !== 422) throw answerError(`Delivery ${namespace}/${name}`, answer)
   log.warn(
     { delivery: `${namespace}/${name}` },
     `the puller may not take the expired ${expired.join(', ')} out of spec`,
   )
-  return false
+  return delivery
 }
