@@ -257,7 +257,9 @@ export const ERRORS = {
   ),
   OBJECT_FORBIDDEN: refused('The service account may not do this; give it the right, or take the object out.'),
   OBJECT_OWNED: refused('It exists and is not ours. Delete it, or set spec.adopt.'),
-  OBJECT_IMMUTABLE: refused('The change touches a field that cannot change. Give the object a new name.'),
+  OBJECT_IMMUTABLE: refused(
+    'The change touches a field that cannot change. Give the object a new name, or have it replaced: name its kind in spec.force.kinds.',
+  ),
   JOB_CHANGED: refused(
     'A Job cannot change once it exists. Let it run once for each release (waybill.dev/run: once-per-release), or give it a new name.',
   ),
