@@ -19,6 +19,7 @@ import {
 
 const overflow = new EvaluationError('integer overflow')
 const INT_MAX = 2n ** 63n - 1n
+const INT_DIGITS_MAX = 19
 
 function bounded(value: bigint): Result {
   return value > INT_MAX || value < -INT_MAX - 1n ? overflow : value
@@ -122,9 +123,9 @@ const size: Implementation = (value = null) => sizeOf(value)
 
 function toInt(value: string): Result {
   // Go's ParseInt of base 10.
-  return /^[-+]?\d+$/.test(value)
-    ? bounded(BigInt(value.replace(/^\+/, '')))
-    : new EvaluationError('type conversion error')
+  const [, sign = '', digits = ''] = /^([-+]?)0*(\d+)$/.exec(value) ?? []
+  if (digits === '') return new EvaluationError('type conversion error')
+  return digits.length > INT_DIGITS_MAX ? overflow : bounded(BigInt(sign === '-' ? `-${digits}` : digits))
 }
 
 function doubleToInt(value: number): Result {

@@ -27,6 +27,11 @@ const ITEMS = 8
 /** Steps that a regular expression takes in one unit: one for each character and each of its instructions. */
 const PATTERN_STEPS = 10
 
+/** Characters that a search compares in one unit. */
+const COMPARISONS = 128
+/** Functions that look for text in text. */
+const SEARCHES = new Set(['contains', 'indexOf', 'lastIndexOf', 'split', 'replace'])
+
 /** Functions that look at the outside of lists and maps only. */
 const SHALLOW = new Set(
   'size first last slice reverse flatten _+_ dyn type of none ofNonZeroValue hasValue value unwrap unwrapOpt'.split(
@@ -42,10 +47,15 @@ export function callCost(name: string, args: readonly Value[]): number {
   const short = name.slice(name.lastIndexOf('.') + 1)
   if (short === 'matches' || short === 'find' || short === 'findAll') return matchCost(first, second)
   if (short === '_in_' && second instanceof CelMap) return 0
-  if (short === 'replace') return (lengthOf(first) * (1 + lengthOf(args[2] ?? null))) / CHARS
+  if (typeof first === 'string' && SEARCHES.has(short)) return searchCost(first.length, args)
   if (short === 'indexOf' || short === 'lastIndexOf') return weight(first) * (1 + weight(second))
   if (SQUARE.has(short) && isList(first)) return weight(first) * weight(isList(second) ? second : first)
   return args.reduce<number>((sum, arg) => sum + (SHALLOW.has(short) ? surface(arg) : weight(arg)), 0)
+}
+
+/** Text in text, compared at each place in the worst case; what is put in its stead, as often as there are characters. */
+function searchCost(length: number, [, wanted = null, by = null]: readonly Value[]): number {
+  return (length * (1 + lengthOf(wanted))) / COMPARISONS + (length * (1 + lengthOf(by))) / CHARS
 }
 
 /** What a call cost beyond that, as its result shows: each match may have looked at all of the text. */

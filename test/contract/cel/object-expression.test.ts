@@ -108,6 +108,9 @@ test('an expression that would keep the program busy gives up', () => {
     'text.findAll("a").size() == 1',
     'text.replace("", text).size() == 1',
     'words.all(w, words.join("").size() > 0)',
+    'text.indexOf(text.substring(500000) + "b") == 1',
+    'text.contains(text.substring(500000) + "b")',
+    'text.split(text.substring(500000) + "b").size() == 1',
     'words.all(w, w in words)',
     'words.indexOf("x") == words.lastIndexOf("y") && words.all(v, words.indexOf(v) >= 0)',
     'lists.range(100000).all(i, lists.range(100000).size() >= i)',
@@ -119,6 +122,12 @@ test('an expression that would keep the program busy gives up', () => {
     assert.equal(found.kind, 'error', source)
     assert.match(found.kind === 'error' ? found.message : '', /^cannot tell: /, source)
   }
+})
+
+test('what only looks costly is evaluated', () => {
+  const long = { spaces: `a${' '.repeat(300_000)}a`, digits: `-${'0'.repeat(300_000)}7` }
+  assert.deepEqual(verdict('spaces.trim() == spaces && int(digits) == -7', long), { kind: 'value', value: true })
+  assert.deepEqual(verdict("int('9' + digits.substring(1)) == 1", long), { kind: 'error', message: 'integer overflow' })
 })
 
 test('an expression that would keep the compiler busy is refused', () => {
