@@ -105,7 +105,6 @@ async function removed(
   const account = { namespace: header.namespace, serviceAccount }
   const context = { delivery: header, account, claimKey: keys.claimKey }
   const missing = await accountTrouble(site, account)
-  if (missing !== undefined && !isOverdue) return missing
   const looked = missing === undefined ? await lookAtMembers(context, inventory, cluster, turn.signal) : []
   if (turn.signal.aborted) return undefined
   const { summary } = ledger

@@ -22,6 +22,13 @@ const deliveryAt = ({ namespace }: Tenant) => `${GROUP}/namespaces/${namespace}/
 const mapAt = ({ namespace }: Tenant, name: string) => `/api/v1/namespaces/${namespace}/configmaps/${name}`
 /** As the clock says it once nothing is waited for any more. */
 const late = { clock: { ...systemClock, nowMs: () => Date.now() + REMOVAL_MS + 60_000 } }
+/** Waits no longer than this for anything. */
+const impatient = {
+  clock: {
+    ...systemClock,
+    sleep: (ms: number, signal?: AbortSignal) => systemClock.sleep(Math.min(ms, 1_500), signal),
+  },
+}
 const annotated = (name: string, annotations: Record<string, string>) => ({
   ...configMap(name, {}),
   metadata: { name, annotations },
@@ -65,8 +72,14 @@ test('with deletion: delete all goes in reverse order, is recorded, and the Deli
   assert.equal(await isGone(tenant), false, 'it is held back')
   await tenant.run()
   assert.equal(await isGone(tenant), true)
-  const deleted = (await world.plane.auditSince(mark))
-    .filter(({ verb, requestURI }) => verb === 'delete' && !requestURI.includes('dryRun'))
+  const events = (await world.plane.auditSince(mark)).filter(({ requestURI }) => !requestURI.includes('dryRun'))
+  const first = events.findIndex(({ verb, objectRef }) => verb === 'delete' && objectRef?.name === 'late')
+  const intent = events.findIndex(
+    ({ verb, objectRef }) => verb === 'create' && objectRef?.resource === 'deliveryrecords',
+  )
+  assert.ok(intent >= 0 && intent < first, 'the Intent is written before anything is deleted')
+  const deleted = events
+    .filter(({ verb }) => verb === 'delete')
     .flatMap(({ objectRef }) => (objectRef?.namespace === tenant.namespace ? [objectRef.name] : []))
     .filter((name) => name !== 'app')
   assert.deepEqual(deleted.slice(0, 3), ['late', 'web', 'config'])
@@ -139,6 +152,9 @@ test('an object that does not let go holds the rest back for a while only, group
   const stuck = { ...service('stuck'), metadata: { name: 'stuck', finalizers: ['example.com/never'] } }
   const tenant = await delivered([stuck, configMap('config', {})])
   await remove(tenant)
+  const said = await tenant.run(impatient)
+  assert.match(said.message, /example\.com\/never/)
+  assert.equal(await status(mapAt(tenant, 'config')), 200, 'its turn has not come')
   await tenant.run(late)
   assert.equal(await isGone(tenant), true)
   assert.equal(await status(mapAt(tenant, 'config')), 404)
