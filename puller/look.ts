@@ -1,12 +1,13 @@
 import type { JsonObject } from '../contract/canonical-json.ts'
-import { WaybillError } from '../contract/errors.ts'
+import { hasCode, WaybillError } from '../contract/errors.ts'
 import { durationMs, timestamp } from './clock.ts'
+import { accountExists } from './cluster/access.ts'
 import { answerError } from './cluster/answer-error.ts'
 import { suspendedSays } from './control/says.ts'
 import { takeControl } from './control/take-control.ts'
 import { factsOfError, isSaid } from './facts.ts'
 import type { Job } from './job.ts'
-import { type Delivery, FINALIZER, type RecordFacts } from './kinds.ts'
+import { ANNOTATION, type Delivery, FINALIZER, type RecordFacts } from './kinds.ts'
 import { Memory } from './memory.ts'
 import { type Said, sayError } from './message.ts'
 import { timed } from './metrics/observation.ts'
@@ -20,6 +21,7 @@ import { findingOf, findingOfError, nextRunOf, recordsOf } from './report.ts'
 import type { Site } from './site.ts'
 import { type Finding, nextStatus, writeStatus } from './status.ts'
 import { Telling } from './tell.ts'
+import { lookAtUnmanaged } from './unmanaged/unmanaged.ts'
 
 export type DeliveryKey = { readonly namespace: string; readonly name: string }
 
@@ -91,19 +93,37 @@ async function lookOnce(
     }
     const { delivery } = control
     memory.comparesEvery(delivery, site.clock)
-    const ending = await observeAndReconcile(site, delivery, ledger, turn, report, memory)
+    const reconciled = await observeAndReconcile(site, delivery, ledger, turn, report, memory)
+    const ending = { ...reconciled, unwatched: memory.unwatched(), contested: memory.contested() }
     if (turn.signal.aborted) {
       memory.closeBooks()
       return { next: { kind: 'after', ms: 0 } }
     }
     memory.keep(delivery, ending)
-    const said = await report(findingOf(delivery, ledger.summary, ending))
+    const unmanaged = await unmanagedNow(site, delivery, ledger, turn, memory)
+    const said = await report({ ...findingOf(delivery, ledger.summary, ending), ...unmanaged })
     telling.outcome(said, { ending })
     return { next: nextRunOf(delivery, ending, site.clock.nowMs()), said }
   } catch (error) {
     memory.closeBooks()
     if (turn.signal.aborted) return { next: { kind: 'after', ms: 0 } }
     return concludeError(site, header, ledger, error, report, telling)
+  }
+}
+
+/** As often as everything is compared, and when a person confirmed what was found. */
+async function unmanagedNow(site: Site, delivery: Delivery, ledger: Ledger, { signal }: Turn, memory: Memory) {
+  const confirmed = delivery.annotations[ANNOTATION.confirm] ?? ''
+  if (memory.unmanaged === confirmed) return {}
+  const account = { namespace: delivery.namespace, serviceAccount: delivery.spec.serviceAccountName }
+  try {
+    const found = await lookAtUnmanaged({ site, delivery, account, ledger, signal })
+    memory.unmanaged = confirmed
+    return found
+  } catch (error) {
+    if (!hasCode(error, 'CLUSTER_FAILED')) throw error
+    site.log.warn({ delivery: `${delivery.namespace}/${delivery.name}`, code: error.code }, error.message)
+    return {}
   }
 }
 
@@ -163,6 +183,9 @@ async function observeAndReconcile(
     })
   }
   const remembered = memory.books
+  // A deleted account can still be acted as.
+  memory.beforeAsking =
+    remembered === undefined ? undefined : () => accountExists(site.cluster, remembered.account, turn.signal)
   const books =
     remembered ??
     memory.open(delivery, site.policies(), ledger, await timed(site, 'observe', () => observeAccount(site, delivery)))

@@ -1,6 +1,7 @@
 import type { KubeObject } from '../contract/artifact/objects.ts'
 import type { JsonObject } from '../contract/canonical-json.ts'
 import { type Clock, durationMs, withJitter } from './clock.ts'
+import type { Blindness } from './drift/metadata-watch.ts'
 import type { Tracker } from './drift/tracker.ts'
 import type { Waiting } from './job.ts'
 import type { Delivery, DeliveryStatus } from './kinds.ts'
@@ -69,6 +70,8 @@ export class Memory implements Recall {
   books: Books | undefined
   /** The newest status that we wrote; undefined where nobody knows whether it was. */
   status: DeliveryStatus | undefined
+  /** What a person confirmed when unmanaged objects were last looked at; undefined: they are to be. */
+  unmanaged: string | undefined
   #uid = ''
   #isAsked = false
   /** When the source is to be asked again, in monotonic milliseconds. */
@@ -118,6 +121,9 @@ export class Memory implements Recall {
   differs(desired: DesiredObject, manager: string | undefined): void {
     this.tracker?.differs(desired, manager)
   }
+
+  /** With remembered books: makes sure that the account still exists before anything is asked as it. Set for a look. */
+  beforeAsking: (() => Promise<void>) | undefined
 
   isCompareDue(nowMs: number): boolean {
     return this.#compareAtMs > 0 && nowMs >= this.#compareAtMs
@@ -205,6 +211,20 @@ export class Memory implements Recall {
     return { ...look, next: { kind: 'at', ms: Math.max(0, Math.min(soonest, nowMs + next.ms) - nowMs) } }
   }
 
+  /** What is left alone because another manager takes it again and again. */
+  contested(): NonNullable<Ending['contested']> {
+    const names = new Map(this.#prepared?.desired.map(({ key, name }) => [key, name]))
+    return (this.tracker?.contested() ?? []).map(({ key, manager }) => ({ object: names.get(key) ?? key, manager }))
+  }
+
+  /** What no watch shows and is compared at the interval, with why: `ConfigMap in shop: …`. */
+  unwatched(): readonly string[] {
+    return (this.tracker?.blind() ?? []).map(({ place, why }) => {
+      const [group = '', kind = '', namespace = ''] = place.split('/')
+      return `${kind}${group && `.${group}`}${namespace && ` in ${namespace}`}: ${BLIND[why]}`
+    })
+  }
+
   /** The look is over: what it wanted is followed from now on. */
   endLook(): void {
     const { tracker, books } = this
@@ -236,10 +256,17 @@ export class Memory implements Recall {
   forget(): void {
     this.closeBooks()
     this.#prepared = undefined
+    this.unmanaged = undefined
     this.#compareAtMs = 0
     this.#askAtMs = 0
     this.tracker?.forget()
   }
+}
+
+const BLIND: Readonly<Record<Blindness, string>> = {
+  forbidden: 'the service account may not list and watch it',
+  missing: 'the API server does not know it',
+  unanswered: 'its API does not answer',
 }
 
 /** `after` may be a tenth sooner than it says (queue.ts). */

@@ -105,7 +105,20 @@ function saysOf(
       ...stalledBy(result.said.code, result.said.message, stepsOf(summary, ending)),
     }
   const trouble = refusal === undefined ? '' : `; the source could not be asked: ${refusal.message}`
-  return { ready: { status: 'True', reason: readyReason(ending), message: `${whatRuns(summary)}${trouble}` } }
+  return {
+    ready: {
+      status: 'True',
+      reason: readyReason(ending),
+      message: `${whatRuns(summary)}${trouble}${unwatchedSays(ending)}`,
+    },
+  }
+}
+
+/** Drift of what no watch shows is seen at the interval. */
+function unwatchedSays({ unwatched = [] }: Ending): string {
+  if (unwatched.length === 0) return ''
+  const more = unwatched.length > 3 ? `; and ${unwatched.length - 3} more` : ''
+  return `; compared at the interval, because no watch shows it: ${unwatched.slice(0, 3).join('; ')}${more}`
 }
 
 function readyReason({ resolved }: Ending): string {
@@ -179,7 +192,13 @@ function healthySays({ result }: Ending, summary: LedgerSummary): Pick<Finding, 
 }
 
 /** `Drifted` is True while a difference is left as it is; what was put back is told, and is no drift any more. */
-function driftedSays({ result, differs }: Ending): Pick<Finding, 'drifted'> {
+function driftedSays({ result, differs, contested = [] }: Ending): Pick<Finding, 'drifted'> {
+  if (contested.length > 0) {
+    const listed = contested.slice(0, 5).map(({ object, manager = 'somebody' }) => `${object} by ${manager}`)
+    const more = contested.length > 5 ? `, and ${contested.length - 5} more` : ''
+    const message = `taken again each time it is put back, and left alone for a while: ${listed.join(', ')}${more}. ${ERRORS.DRIFT_CONTESTED.hint}`
+    return { drifted: { status: 'True', reason: 'Contested', message: boundedMessage(message) } }
+  }
   if (differs !== undefined) {
     const message = boundedMessage(`left as it is: ${changesSaid(differs.changes)}`)
     return { drifted: { status: 'True', reason: 'Observed', message } }

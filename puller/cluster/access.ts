@@ -12,11 +12,7 @@ import type { Cluster, Resource } from './cluster-port.ts'
 export async function checkAccount(cluster: Cluster, account: Account): Promise<void> {
   const { namespace, serviceAccount } = account
   const who = `service account ${namespace}/${serviceAccount}`
-  const path = `/api/v1/namespaces/${encodeURIComponent(namespace)}/serviceaccounts/${encodeURIComponent(serviceAccount)}`
-  const found = await cluster.request('puller', { method: 'GET', path })
-  if (found.status === 404) throw new WaybillError('ACCOUNT_MISSING', `${who} does not exist`)
-  if (found.status === 403) throw new WaybillError('ACCOUNT_FORBIDDEN', `the puller may not look at ${who}`)
-  if (found.status !== 200) throw new WaybillError('CLUSTER_FAILED', `${who}: ${answerReason(found)}`)
+  await accountExists(cluster, account)
   const self = await cluster.request(account, {
     method: 'POST',
     path: '/apis/authentication.k8s.io/v1/selfsubjectreviews',
@@ -28,6 +24,17 @@ export async function checkAccount(cluster: Cluster, account: Account): Promise<
   const user = isJsonObject(status) && isJsonObject(status.userInfo) ? status.userInfo.username : undefined
   if (user !== `system:serviceaccount:${namespace}:${serviceAccount}`)
     throw new WaybillError('ACCOUNT_FORBIDDEN', `requests made as ${who} arrive as somebody else`)
+}
+
+/** A deleted account can still be impersonated. @throws WaybillError ACCOUNT_MISSING, ACCOUNT_FORBIDDEN, CLUSTER_FAILED */
+export async function accountExists(cluster: Cluster, account: Account, signal?: AbortSignal): Promise<void> {
+  const { namespace, serviceAccount } = account
+  const who = `service account ${namespace}/${serviceAccount}`
+  const path = `/api/v1/namespaces/${encodeURIComponent(namespace)}/serviceaccounts/${encodeURIComponent(serviceAccount)}`
+  const found = await cluster.request('puller', { method: 'GET', path, ...(signal !== undefined && { signal }) })
+  if (found.status === 404) throw new WaybillError('ACCOUNT_MISSING', `${who} does not exist`)
+  if (found.status === 403) throw new WaybillError('ACCOUNT_FORBIDDEN', `the puller may not look at ${who}`)
+  if (found.status !== 200) throw new WaybillError('CLUSTER_FAILED', `${who}: ${answerReason(found)}`)
 }
 
 export type AccessVerb = 'get' | 'list' | 'watch' | 'create' | 'patch' | 'delete'

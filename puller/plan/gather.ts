@@ -79,7 +79,7 @@ export type Recall = Known & {
     make: () => readonly DesiredObject[],
   ): readonly DesiredObject[]
   /** Called before anything is asked as the account. */
-  beforeAsking?(): Promise<void>
+  readonly beforeAsking?: (() => Promise<void>) | undefined
 }
 
 /**

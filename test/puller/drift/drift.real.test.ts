@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { after, afterEach, before, test } from 'node:test'
-import { setTimeout as pause } from 'node:timers/promises'
 import { pino } from 'pino'
 import type { KubeObject } from '../../../contract/artifact/objects.ts'
 import { type PullerOptions, runPuller } from '../../../puller/puller.ts'
@@ -11,7 +10,7 @@ import { startWorld, type Tenant, type World } from '../world.ts'
 
 let world: World
 before(async () => {
-  world = await startWorld()
+  world = await startWorld({ controllers: true })
 })
 after(() => world?.stop())
 
@@ -101,4 +100,141 @@ test('while nothing happens nothing is asked of the API server, interval after i
   const mark = await world.plane.auditMark()
   await polled(5)
   assert.deepEqual(await asked(mark), [])
+})
+
+test('an interval that finds nothing new costs one question to the registry, and a change of the pull secret is seen when the registry says no', async () => {
+  const tenant = await delivered([configMap('greeting', { hello: 'world' })], { interval: '1s' })
+  const before = world.registry.requests.length
+  await world.plane.eventually('three polls', async () => world.registry.requests.length >= before + 3)
+  const polls = [...new Set(world.registry.requests.slice(before))]
+  assert.deepEqual(polls, [`HEAD /v2/${tenant.namespace}/shop/manifests/production`])
+})
+
+test('an object that is deleted, and one whose label is taken off, are put back', async () => {
+  const tenant = await delivered([configMap('greeting', { hello: 'world' }), configMap('other', { a: '1' })])
+  await world.plane.api('DELETE', at(tenant))
+  await becomes(tenant, at(tenant), 'world', 'data', 'hello')
+  await patch(at(tenant, 'other'), { metadata: { labels: { 'applyset.kubernetes.io/part-of': null } } })
+  await world.plane.eventually('the label is back', async () => {
+    const labels = field((await tenant.get(at(tenant, 'other'))).body, 'metadata', 'labels')
+    return field(labels, 'applyset.kubernetes.io/part-of') !== undefined
+  })
+  await kindsBecome(tenant, 'Intent Applied Intent DriftCorrected Intent DriftCorrected')
+})
+
+test('replicas that are scaled, a sidecar and a variable in a pod template, are put back; who else the object belongs to is left alone', async () => {
+  const tenant = await delivered([idle('web')])
+  const path = `/apis/apps/v1/namespaces/${tenant.namespace}/deployments/web`
+  await patch(`${path}/scale`, { spec: { replicas: 3 } }, 'kubectl')
+  await becomes(tenant, path, 0, 'spec', 'replicas')
+  const strategic = 'application/strategic-merge-patch+json'
+  const intruder = { template: { spec: { containers: [{ name: 'proxy', image: 'registry.example.com/proxy:1' }] } } }
+  await patch(path, { spec: intruder }, 'injector', strategic)
+  await becomes(tenant, path, undefined, 'spec', 'template', 'spec', 'containers', 1)
+  await becomes(tenant, path, 'web', 'spec', 'template', 'spec', 'containers', 0, 'name')
+  const variable = { template: { spec: { containers: [{ name: 'web', env: [{ name: 'DEBUG', value: '1' }] }] } } }
+  await patch(path, { metadata: { annotations: { team: 'shop' } }, spec: variable }, 'kubectl-edit', strategic)
+  await becomes(tenant, path, undefined, 'spec', 'template', 'spec', 'containers', 0, 'env')
+  await becomes(tenant, path, 'shop', 'metadata', 'annotations', 'team')
+  const records = await tenant.records()
+  const [scaled, injected, edited] = records.filter(({ kind }) => kind === 'DriftCorrected')
+  assert.deepEqual(scaled?.changes?.listed[0]?.fields, ['spec.replicas'])
+  assert.equal(scaled?.changes?.listed[0]?.manager, 'kubectl')
+  assert.deepEqual(injected?.changes?.listed[0]?.fields, ['spec.template.spec.containers[name="proxy"]'])
+  assert.equal(injected?.changes?.listed[0]?.manager, 'injector')
+  assert.deepEqual(edited?.changes?.listed[0]?.fields, ['spec.template.spec.containers[name="web"].env'])
+})
+
+test('a status that changes and fields that others own are no drift', async () => {
+  const tenant = await delivered([idle('web'), configMap('greeting', { hello: 'world' })])
+  await patch(at(tenant), { data: { more: 'theirs' }, metadata: { annotations: { theirs: 'too' } } })
+  const web = `/apis/apps/v1/namespaces/${tenant.namespace}/deployments/web`
+  await patch(`${web}/status`, { status: { observedGeneration: 1 } }, 'controller')
+  await patch(web, { metadata: { labels: { theirs: 'yes' } } })
+  // What is put back after all that shows that it was seen and let be.
+  await patch(at(tenant), { data: { hello: 'nobody' } })
+  await becomes(tenant, at(tenant), 'world', 'data', 'hello')
+  await kindsBecome(tenant, 'Intent Applied Intent DriftCorrected')
+  await becomes(tenant, at(tenant), 'theirs', 'data', 'more')
+})
+
+test('a custom kind that is deleted with its objects comes back with them', async () => {
+  const crd = {
+    apiVersion: 'apiextensions.k8s.io/v1',
+    kind: 'CustomResourceDefinition',
+    metadata: { name: 'bells.example.com' },
+    spec: {
+      group: 'example.com',
+      names: { kind: 'Bell', plural: 'bells', singular: 'bell', listKind: 'BellList' },
+      scope: 'Namespaced',
+      versions: [
+        {
+          name: 'v1',
+          served: true,
+          storage: true,
+          schema: {
+            openAPIV3Schema: {
+              type: 'object',
+              properties: { spec: { type: 'object', properties: { tone: { type: 'string' } } } },
+            },
+          },
+        },
+      ],
+    },
+  }
+  const tenant = await world.tenant()
+  await world.plane.api('POST', '/apis/rbac.authorization.k8s.io/v1/clusterrolebindings', {
+    body: {
+      metadata: { name: `admin-${tenant.namespace}` },
+      roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'cluster-admin' },
+      subjects: [{ kind: 'ServiceAccount', namespace: tenant.namespace, name: 'waybill' }],
+    },
+  })
+  const bell = { apiVersion: 'example.com/v1', kind: 'Bell', metadata: { name: 'door' }, spec: { tone: 'high' } }
+  tenant.publish(tenant.release('1', [crd, bell, configMap('greeting', { hello: 'world' })]), {
+    promotion: { channel: 'production', sequence: 1 },
+  })
+  await tenant.deliver({ interval: '2s' })
+  start([tenant])
+  await world.plane.eventually('Applied', async () => (await tenant.condition('Ready'))?.reason === 'Applied')
+  await world.plane.api('DELETE', '/apis/apiextensions.k8s.io/v1/customresourcedefinitions/bells.example.com')
+  await becomes(tenant, `/apis/example.com/v1/namespaces/${tenant.namespace}/bells/door`, 'high', 'spec', 'tone')
+  await patch(at(tenant), { data: { hello: 'nobody' } })
+  await becomes(tenant, at(tenant), 'world', 'data', 'hello')
+  const path = `/apis/example.com/v1/namespaces/${tenant.namespace}/bells/door`
+  await patch(path, { spec: { tone: 'low' } })
+  await becomes(tenant, path, 'high', 'spec', 'tone')
+})
+
+test('an API server that restarts is watched again: what drifts after that is put back', async () => {
+  const tenant = await delivered([configMap('greeting', { hello: 'world' })])
+  await world.plane.restartApiserver()
+  await patch(at(tenant), { data: { hello: 'nobody' } })
+  await becomes(tenant, at(tenant), 'world', 'data', 'hello')
+})
+
+test('an account that may only get what is named is served at the interval, and the status says what no watch shows', async () => {
+  const tenant = await world.tenant()
+  const role = `/apis/rbac.authorization.k8s.io/v1/namespaces/${tenant.namespace}/roles/waybill`
+  const verbs = ['get', 'create', 'patch', 'delete']
+  await patch(role, { rules: [{ apiGroups: [''], resources: ['configmaps'], verbs }] })
+  tenant.publish(tenant.release('1', [configMap('greeting', { hello: 'world' })]), {
+    promotion: { channel: 'production', sequence: 1 },
+  })
+  await tenant.deliver({ interval: '1s' })
+  start([tenant])
+  await world.plane.eventually('said', async () => {
+    const message = String((await tenant.condition('Ready'))?.message)
+    return message.includes('ConfigMap') && message.includes('may not list and watch')
+  })
+  await patch(at(tenant), { data: { hello: 'nobody' } })
+  await becomes(tenant, at(tenant), 'world', 'data', 'hello')
+})
+
+test('an account that was deleted is not acted as, whatever is remembered of it', async () => {
+  const tenant = await delivered([configMap('greeting', { hello: 'world' })])
+  await world.plane.api('DELETE', `/api/v1/namespaces/${tenant.namespace}/serviceaccounts/waybill`)
+  await patch(at(tenant), { data: { hello: 'nobody' } })
+  await world.plane.eventually('said', async () => (await tenant.condition('Ready'))?.reason === 'ACCOUNT_MISSING')
+  assert.equal(field((await tenant.get(at(tenant))).body, 'data', 'hello'), 'nobody')
 })

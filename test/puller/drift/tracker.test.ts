@@ -1,0 +1,266 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { JsonObject } from '../../../contract/canonical-json.ts'
+import { Hub } from '../../../puller/drift/hub.ts'
+import { Tracker } from '../../../puller/drift/tracker.ts'
+import { type DesiredObject, prepare } from '../../../puller/plan/desired.ts'
+import { DIGEST_1 } from '../delivered.ts'
+import { FakeClock } from '../fake-clock.ts'
+import {
+  added,
+  bookmark,
+  configMap,
+  deleted,
+  endOfList,
+  error,
+  FakeWatches,
+  modified,
+  SET,
+  settle,
+} from './fake-watches.ts'
+
+const account = { namespace: 'shop', serviceAccount: 'waybill' }
+const resource = { group: '', version: 'v1', kind: 'ConfigMap', plural: 'configmaps', namespaced: true }
+const PATH = '/api/v1/namespaces/shop/configmaps'
+
+const context = {
+  delivery: { name: 'app', namespace: 'shop', uid: 'd' },
+  account,
+  digest: DIGEST_1,
+  adopt: 'never' as const,
+  prune: { enabled: true, maxPercent: 30 },
+  confirmed: undefined,
+  environment: 'production',
+  claimKey: Buffer.alloc(32, 7),
+}
+
+function desired(name: string, data = '1', of = resource): DesiredObject {
+  const object = { apiVersion: 'v1', kind: of.kind, metadata: { name, namespace: 'shop' }, data: { a: data } }
+  const [one] = prepare([object], context, new Map([[`v1 ${of.kind}`, of]]))
+  assert.ok(one)
+  return one
+}
+
+function world(begin: FakeWatches['begin'], sharedKinds: ReadonlySet<string> = new Set()) {
+  const cluster = new FakeWatches()
+  cluster.begin = begin
+  const clock = new FakeClock()
+  const faults: unknown[] = []
+  const hub = new Hub(cluster, { clock, sharedKinds, onFault: (fault) => faults.push(fault) })
+  const woken: string[] = []
+  const tracker = new Tracker(hub, SET, clock, {
+    drifted: () => woken.push('drifted'),
+    stirred: () => woken.push('stirred'),
+  })
+  return { cluster, clock, hub, tracker, woken, faults }
+}
+
+/** One look that found these as they are wanted. */
+function looked(tracker: Tracker, objects: readonly (readonly [DesiredObject, JsonObject])[]): void {
+  tracker.begin()
+  const wanted = objects.map(([one]) => one)
+  tracker.want(wanted)
+  for (const [one, object] of objects) tracker.compared(one, object)
+  tracker.end({ account, desired: wanted })
+}
+
+const a = desired('a')
+const showsA: FakeWatches['begin'] = (call) =>
+  call.query.sendInitialEvents === 'true' ? [added(configMap('a', 5)), endOfList(7)] : []
+
+test('what is as it was found needs no question, and what somebody changes does, at once', async () => {
+  const { cluster, tracker, woken } = world(showsA)
+  looked(tracker, [[a, configMap('a', 5)]])
+  assert.equal(tracker.converged(a), undefined, 'no watch has shown it yet')
+  await settle()
+  assert.deepEqual(tracker.converged(a)?.metadata, { name: 'a', namespace: 'shop', uid: 'u' })
+  cluster.open.get(PATH)?.push(modified(configMap('a', 9, { time: 't2' })))
+  await settle()
+  assert.equal(tracker.converged(a), undefined)
+  assert.deepEqual(woken, ['drifted'])
+})
+
+test('an object that is deleted, that loses its label, or that another one took the place of, has drifted', async () => {
+  for (const event of [
+    deleted(configMap('a', 9)),
+    modified(configMap('a', 9, { uid: 'another' })),
+    modified(configMap('a', 9, { applySet: 'applyset-other-v1' })),
+  ]) {
+    const { cluster, tracker, woken } = world(showsA)
+    looked(tracker, [[a, configMap('a', 5)]])
+    await settle()
+    cluster.open.get(PATH)?.push(event)
+    await settle()
+    assert.deepEqual(woken, ['drifted'])
+    assert.equal(tracker.converged(a), undefined)
+  }
+})
+
+test('what others own, and a status, is no drift', async () => {
+  const { cluster, tracker, woken } = world(showsA)
+  looked(tracker, [[a, configMap('a', 5)]])
+  await settle()
+  const theirs = { manager: 'them', operation: 'Update', time: 't9', fieldsV1: { 'f:data': { 'f:b': {} } } }
+  cluster.open.get(PATH)?.push(modified(configMap('a', 9, { entries: [theirs] })))
+  await settle()
+  assert.deepEqual(woken, [])
+  assert.notEqual(tracker.converged(a), undefined)
+})
+
+test('an event that is older than our own write says nothing against it', async () => {
+  const { cluster, tracker, woken } = world(showsA)
+  looked(tracker, [[a, configMap('a', 5)]])
+  await settle()
+  tracker.begin()
+  tracker.written(a, configMap('a', 20, { time: 't3' }))
+  cluster.open.get(PATH)?.push(modified(configMap('a', 15, { time: 't2' })))
+  await settle()
+  tracker.end({ account, desired: [a] })
+  assert.notEqual(tracker.converged(a), undefined)
+  cluster.open.get(PATH)?.push(modified(configMap('a', 20, { time: 't3' })))
+  await settle()
+  assert.deepEqual(woken, [])
+})
+
+test('what drifts during a look wakes after it', async () => {
+  const { cluster, tracker, woken } = world(showsA)
+  looked(tracker, [[a, configMap('a', 5)]])
+  await settle()
+  tracker.begin()
+  cluster.open.get(PATH)?.push(deleted(configMap('a', 9)))
+  await settle()
+  assert.deepEqual(woken, [])
+  tracker.end({ account, desired: [a] })
+  assert.deepEqual(woken, ['drifted'])
+})
+
+test('other bytes than those that were applied are unknown, whatever the watch shows', async () => {
+  const { tracker } = world(showsA)
+  looked(tracker, [[a, configMap('a', 5)]])
+  await settle()
+  const newer = desired('a', '2')
+  tracker.want([newer])
+  assert.equal(tracker.converged(newer), undefined)
+})
+
+test('a watch that is lost goes on where it was; 410 begins anew, and what vanished meanwhile has drifted', async () => {
+  const answers: ReturnType<FakeWatches['begin']>[] = [
+    [added(configMap('a', 5)), endOfList(7), bookmark(30)],
+    'lost',
+    [error(410)],
+    [endOfList(40)],
+  ]
+  const { cluster, clock, tracker, woken } = world(() => answers.shift() ?? [])
+  looked(tracker, [[a, configMap('a', 5)]])
+  await settle()
+  cluster.open.get(PATH)?.close()
+  await clock.runUntil(5_000)
+  assert.deepEqual(
+    cluster.calls.map(({ query }) => query.resourceVersion ?? 'anew'),
+    ['anew', '30', '30', 'anew'],
+  )
+  assert.deepEqual(woken, ['drifted'])
+})
+
+test('an account that may not list and watch is told of, asked for again later, and known nothing of', async () => {
+  const { cluster, clock, tracker } = world(() => [error(403)])
+  looked(tracker, [[a, configMap('a', 5)]])
+  await settle()
+  assert.deepEqual(tracker.blind(), [{ place: '/ConfigMap/shop', why: 'forbidden' }])
+  assert.equal(tracker.converged(a), undefined)
+  await clock.runUntil(60_000)
+  assert.equal(cluster.calls.length, 1)
+  cluster.begin = showsA
+  await clock.runUntil(400_000)
+  assert.deepEqual(tracker.blind(), [])
+  assert.notEqual(tracker.converged(a), undefined)
+})
+
+test('one kind whose API is gone degrades that kind alone; a server that is away for a moment none', async () => {
+  const bell = { ...resource, kind: 'Bell', plural: 'bells' }
+  const b = desired('b', '1', bell)
+  const { clock, tracker } = world((call) => (call.path.endsWith('bells') ? [error(404)] : showsA(call)))
+  looked(tracker, [
+    [a, configMap('a', 5)],
+    [b, configMap('b', 5)],
+  ])
+  await settle()
+  assert.deepEqual(tracker.blind(), [{ place: '/Bell/shop', why: 'missing' }])
+  assert.notEqual(tracker.converged(a), undefined)
+  const away = world(() => 'lost')
+  looked(away.tracker, [[a, configMap('a', 5)]])
+  await away.clock.runUntil(20_000)
+  assert.deepEqual(away.tracker.blind(), [])
+  await away.clock.runUntil(90_000)
+  assert.deepEqual(away.tracker.blind(), [{ place: '/ConfigMap/shop', why: 'unanswered' }])
+  assert.ok(away.cluster.calls.length < 12, `${away.cluster.calls.length} tries in 90 s`)
+  await clock.runUntil(1_000)
+})
+
+test('a server that cannot stream what exists is listed first', async () => {
+  const { cluster, clock, tracker } = world((call) => (call.query.sendInitialEvents === 'true' ? [error(422)] : []))
+  cluster.listAnswer = { status: 200, body: { metadata: { resourceVersion: '7' }, items: [configMap('a', 5)] } }
+  looked(tracker, [[a, configMap('a', 5)]])
+  await clock.runUntil(2_000)
+  assert.notEqual(tracker.converged(a), undefined)
+  assert.equal(cluster.calls.at(-1)?.query.resourceVersion, '7')
+})
+
+test('a server that ends every watch at once is not asked in a busy loop', async () => {
+  const { cluster, clock, tracker } = world(() => [added(configMap('a', 5)), endOfList(7), error(410)])
+  looked(tracker, [[a, configMap('a', 5)]])
+  await clock.runUntil(10_000)
+  assert.ok(cluster.calls.length <= 25, `${cluster.calls.length} watches in 10 s`)
+})
+
+test('Deliveries of one account share a watch, which ends with the last; shared kinds are watched everywhere as the puller', async () => {
+  const { cluster, clock, hub, tracker } = world(showsA)
+  const other = new Tracker(hub, 'applyset-other-v1', clock, { drifted: () => {}, stirred: () => {} })
+  looked(tracker, [[a, configMap('a', 5)]])
+  looked(other, [[desired('c'), configMap('c', 5)]])
+  await settle()
+  assert.equal(cluster.calls.length, 1)
+  tracker.drop()
+  assert.equal(hub.size, 1)
+  other.drop()
+  assert.equal(hub.size, 0)
+  const shared = world(showsA, new Set(['/ConfigMap']))
+  looked(shared.tracker, [[a, configMap('a', 5)]])
+  await settle()
+  assert.deepEqual(
+    shared.cluster.calls.map(({ as, path }) => [as, path]),
+    [['puller', '/api/v1/configmaps']],
+  )
+  assert.notEqual(shared.tracker.converged(a), undefined)
+})
+
+test('an object that is taken again and again is let be for a minute, then two, with who takes it; others go on', async () => {
+  const { cluster, clock, tracker, woken } = world(showsA)
+  looked(tracker, [[a, configMap('a', 5)]])
+  await settle()
+  let version = 10
+  const fight = async () => {
+    version += 2
+    cluster.open.get(PATH)?.push(modified(configMap('a', version, { time: `theirs ${version}` })))
+    await settle()
+    if (tracker.converged(a) !== undefined) return false
+    tracker.begin()
+    tracker.differs(a, 'hpa')
+    tracker.written(a, configMap('a', version + 1, { time: `ours ${version}` }))
+    cluster.open.get(PATH)?.push(modified(configMap('a', version + 1, { time: `ours ${version}` })))
+    tracker.end({ account, desired: [a] })
+    await settle()
+    return true
+  }
+  let corrections = 0
+  while (await fight()) corrections += 1
+  assert.equal(corrections, 6)
+  assert.deepEqual(tracker.contested(), [{ key: a.key, manager: 'hpa', untilMs: 60_000 }])
+  const before = woken.length
+  assert.equal(await fight(), false)
+  assert.equal(woken.length, before, 'what is let be wakes nobody')
+  await clock.runUntil(61_000)
+  assert.equal(await fight(), true)
+  assert.equal(await fight(), false)
+  assert.deepEqual(tracker.contested(), [{ key: a.key, manager: 'hpa', untilMs: 181_000 }])
+})
