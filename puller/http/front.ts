@@ -49,7 +49,7 @@ export async function openFront({ listen: where, hookSecretFile, clock, log }: F
       : {
           hooks: createHooks({
             secret: () => readSecretFile(hookSecretFile),
-            lookSooner: (repositories) => running?.lookSooner(repositories) ?? 0,
+            lookSooner: (repositories) => running?.lookSooner(repositories),
             clock,
             observe,
           }),

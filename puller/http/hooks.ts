@@ -10,8 +10,8 @@ export type Hooks = (form: string, asked: Asked) => Promise<Reply>
 export type HookParts = {
   /** Read anew for each request, so that it can be replaced. @throws where it cannot be read */
   readonly secret: () => Promise<string>
-  /** Looks sooner at the Deliveries of these repositories (paths without a host); how many. */
-  readonly lookSooner: (repositories: readonly string[]) => number
+  /** Looks sooner at the Deliveries of these repositories (paths without a host); how many. Undefined: another replica does. */
+  readonly lookSooner: (repositories: readonly string[]) => number | undefined
   readonly clock: Pick<Clock, 'nowMs'>
   readonly observe?: Observer
 }
@@ -24,7 +24,7 @@ const REPOSITORIES_MAX = 1_000
 
 /**
  * What a registry says is taken for nothing but a reason to look sooner: which tag, which digest and who pushed it are not even read.
- * 401 without the secret, 400 for what is malformed, 429 for too many.
+ * 401 without the secret, 400 for what is malformed, 429 for too many, 503 while this replica stands by.
  */
 export function createHooks(parts: HookParts): Hooks {
   const { clock, observe } = parts
@@ -57,7 +57,10 @@ async function answer({ secret, lookSooner }: HookParts, form: string, asked: As
   const named = isJsonObject(body) ? known.repositories(body, asked.headers) : undefined
   if (named === undefined) return { status: 400, body: `not of the form ${form}\n` }
   const repositories = [...new Set(named)].slice(0, REPOSITORIES_MAX)
-  return { status: 202, body: `${lookSooner(repositories)} Deliveries are looked at sooner\n` }
+  const count = lookSooner(repositories)
+  return count === undefined
+    ? { status: 503, body: 'this replica stands by\n' }
+    : { status: 202, body: `${count} Deliveries are looked at sooner\n` }
 }
 
 function jsonOf(bytes: Uint8Array): Json | undefined {

@@ -122,6 +122,12 @@ test('no JSON at all makes a form throw', () => {
   )
 })
 
+test('a replica that stands by says so, so that the registry tries again', async () => {
+  const answer = createHooks({ secret: async () => SECRET, lookSooner: () => undefined, clock: new FakeClock() })
+  const asked = { method: 'POST', path: '/hooks/zot', headers: bearer, body: Buffer.from('{"name":"a/b"}') }
+  assert.equal((await answer('zot', asked)).status, 503)
+})
+
 test('an empty or short secret lets nobody in, rather than everybody', async () => {
   for (const secret of ['', 'short']) {
     const { post } = hooks(secret)

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { type DeliveryStatus, recordSpecSchema } from '../../../puller/kinds.ts'
 import { apiCall } from '../../../puller/metrics/api-path.ts'
@@ -79,6 +81,12 @@ test('names follow the conventions of Prometheus: units and totals at the end, e
     if (type === 'histogram') assert.ok(name.endsWith('_seconds'), name)
     assert.ok(text.includes(`# HELP ${name} `), name)
   }
+})
+
+test('the guide says of every series what it means', async () => {
+  const guide = readFileSync(join(import.meta.dirname, '../../../docs/guides/observing.md'), 'utf8')
+  for (const [, name = ''] of (await metrics().render()).matchAll(/^# TYPE (\S+)/gm))
+    assert.ok(guide.includes(`\`${name}\``), name)
 })
 
 test('what the process uses and how long the queue is are read when somebody asks', async () => {
