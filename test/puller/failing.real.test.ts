@@ -196,3 +196,58 @@ test('nothing is deleted for an object that the server would not take', async ()
   assert.equal((await tenant.run()).reason, 'OBJECT_REFUSED')
   assert.equal(field((await tenant.get(apps(tenant, 'web'))).body, 'metadata', 'uid'), uid)
 })
+
+test('a puller that is stopped in the middle of a migration goes on with it, and runs it no second time', async () => {
+  const tenant = await world.tenant()
+  const path = `/apis/batch/v1/namespaces/${tenant.namespace}/jobs/migrate`
+  const pods = `/api/v1/namespaces/${tenant.namespace}/pods`
+  publish(tenant, 1, [job('migrate', { run: 'once-per-release', wave: '-1' }, { pod: 'pending' }), app('web')])
+  await tenant.deliver()
+  start([tenant])
+  await world.plane.eventually('it runs', async () => field((await tenant.get(path)).body, 'status', 'active') === 1)
+  const first = field((await tenant.get(path)).body, 'metadata', 'uid')
+  for (const { end, over } of running.splice(0)) {
+    end.abort()
+    await over
+  }
+  assert.equal(await tenant.kinds(), 'Intent')
+  const pod = field((await tenant.get(pods)).body, 'items', 0, 'metadata', 'name')
+  await world.plane.api('PATCH', `${pods}/${pod}`, {
+    body: { metadata: { annotations: { 'waybill.test/pod': null } } },
+    contentType: 'application/merge-patch+json',
+  })
+  assert.equal((await tenant.run()).reason, 'Applied')
+  assert.equal(field((await tenant.get(path)).body, 'metadata', 'uid'), first)
+  assert.equal(await tenant.kinds(), 'Intent Applied')
+})
+
+test('a group waits for what a Delivery’s own expression calls healthy', async () => {
+  const tenant = await world.tenant()
+  const state = (phase: string) => [configMap('state', { phase }), app('web', { 'depends-on': '/ConfigMap/state' })]
+  publish(tenant, 1, state('starting'))
+  await tenant.deliver({ timeout: '1s', health: [{ kind: 'ConfigMap', current: "data.phase == 'running'" }] })
+  assert.equal((await tenant.run()).reason, 'HEALTH_TIMEOUT')
+  assert.equal((await tenant.get(apps(tenant, 'web'))).status, 404)
+  publish(tenant, 2, state('running'))
+  assert.equal((await tenant.run()).reason, 'Applied')
+  assert.equal((await tenant.get(apps(tenant, 'web'))).status, 200)
+})
+
+test('what holds other things is replaced only once a person confirms it', async () => {
+  const tenant = await world.tenant()
+  const claim = (storage: string, accessMode: string): KubeObject => ({
+    apiVersion: 'v1',
+    kind: 'PersistentVolumeClaim',
+    metadata: { name: 'disk' },
+    spec: { accessModes: [accessMode], storageClassName: '', resources: { requests: { storage } } },
+  })
+  publish(tenant, 1, [claim('1Gi', 'ReadWriteOnce')])
+  await tenant.deliver({ timeout: '1s', force: { kinds: ['PersistentVolumeClaim'] } })
+  assert.equal((await tenant.run()).reason, 'HEALTH_TIMEOUT')
+  const next = publish(tenant, 2, [claim('1Gi', 'ReadWriteMany')])
+  assert.equal((await tenant.run()).reason, 'PRUNE_PROTECTED')
+  await tenant.annotate({ 'waybill.dev/confirm': next.digest })
+  await tenant.run()
+  const path = `/api/v1/namespaces/${tenant.namespace}/persistentvolumeclaims/disk`
+  assert.deepEqual(field((await tenant.get(path)).body, 'spec', 'accessModes'), ['ReadWriteMany'])
+})

@@ -118,7 +118,7 @@ test('a migration runs before the rest and a check after it, once for each relea
     app('asleep', {}, undefined, { replicas: 0 }),
     job('smoke', { ...once, wave: '1' }),
   ]
-  publish(tenant, 1, objects('registry.example.com/migrate:1', 'one'))
+  const one = publish(tenant, 1, objects('registry.example.com/migrate:1', 'one'))
   await tenant.deliver()
   assert.equal((await tenant.run()).reason, 'Applied')
   const migrated = await since(tenant, jobs(tenant, 'migrate'), 'Complete')
@@ -147,6 +147,10 @@ test('a migration runs before the rest and a check after it, once for each relea
       `create Job.batch ${namespace}/smoke`,
     ],
   )
+  const second = await uid(tenant, jobs(tenant, 'migrate'))
+  await tenant.deliver({ hold: { digest: one.digest } })
+  assert.equal((await tenant.run()).reason, 'Held')
+  assert.equal(await uid(tenant, jobs(tenant, 'migrate')), second, 'going back runs nothing again')
 })
 
 test('a migration that fails fails the release, and runs again for an edit only', async () => {
