@@ -1,21 +1,12 @@
-import { type KubeObject, objectName } from '../../contract/artifact/objects.ts'
-import { objectUrl } from '../cluster/resources.ts'
 import type { Change, InventoryEntry } from '../kinds.ts'
-import { claimOf } from './claim.ts'
-import { applySetId, type DesiredObject } from './desired.ts'
-import { differenceOf } from './diff.ts'
+import { type Decision, decide, type Leaving, leave } from './decide.ts'
+import type { DesiredObject } from './desired.ts'
 import type { Deferral, Gathered, Looked, LookedEntry } from './gather.ts'
 import { deletionGroups, groupOrder, type PlanGroup, planGroups } from './groups.ts'
-import { type PruneFacts, pruneAsked, pruneRefusals } from './guards.ts'
-import { ignoreTest } from './ignore.ts'
+import { type PruneFacts, pruneRefusals } from './guards.ts'
 import { type Inventory, isStored } from './inventory.ts'
-import { isOurs, managersOf, ownersOf } from './ownership.ts'
 import type { PlanContext } from './plan-context.ts'
 import type { Refusal } from './refusal.ts'
-import { replacementRefusal } from './replacement.ts'
-import { cleanedUpAfter, endOf, runBegun } from './runs.ts'
-import { storedVersionsRefusal } from './stored-versions.ts'
-import { adoptionOf } from './take-over.ts'
 
 /** One write to one object. */
 export type PlannedChange = {
@@ -68,28 +59,6 @@ export type Plan = {
   /** applyPlan would not write anything, the inventory included. */
   readonly isNoop: boolean
 }
-
-/** What is decided of one desired object. */
-type Decision =
-  | { readonly kind: 'refused' | 'failed'; readonly refusal: Refusal }
-  | { readonly kind: 'unchanged'; readonly entry: InventoryEntry }
-  /** It ran, and is not made again. */
-  | { readonly kind: 'done'; readonly cleanup?: PlannedDelete }
-  | {
-      readonly kind: 'change'
-      readonly planned: PlannedChange
-      readonly change: Change
-      readonly entry: InventoryEntry
-    }
-
-/** What is decided of one entry that is no longer desired. */
-type Leaving =
-  | { readonly kind: 'refused' | 'failed'; readonly refusal: Refusal }
-  /** Nothing of ours is there any more. */
-  | { readonly kind: 'gone' }
-  | { readonly kind: 'forget'; readonly change: Change }
-  | { readonly kind: 'finalizing'; readonly name: string; readonly planned: PlannedDelete }
-  | { readonly kind: 'delete'; readonly planned: PlannedDelete }
 
 /**
  * Decides everything: each create, change, delete and refusal. Pure. Nothing is taken over that `adopt` does not allow, nothing is
@@ -205,108 +174,6 @@ function duplicates(objects: readonly Looked[]): readonly Refusal[] {
     code: 'OBJECT_REFUSED',
     message: 'the artifact holds it twice, once its namespace is filled in',
   }))
-}
-
-function decide(context: PlanContext, looked: Looked, inventory: Inventory): Decision {
-  const { desired, live, dryRun, refusal, failure } = looked
-  const entry = inventory.entries.get(desired.key)
-  const { id, name, key } = desired
-  if (failure !== undefined) return { kind: 'failed', refusal: failure }
-  if (looked.run === 'done') return { kind: 'done', ...cleanupOf(context, looked, inventory) }
-  if (looked.run === 'failed' && live === undefined) return { kind: 'failed', refusal: failedRun(name) }
-  const deferred = looked.deferred === undefined ? {} : { deferred: looked.deferred }
-  if (live === undefined) {
-    if (refusal !== undefined) return { kind: 'refused', refusal }
-    return {
-      kind: 'change',
-      planned: { action: 'create', desired, ...deferred },
-      change: { action: 'create', object: name },
-      entry: { ...id, state: 'pending', ...runBegun(context, desired) },
-    }
-  }
-  const uid = String(live.metadata.uid)
-  const ours = isOurs(entry, live, claimOf(context.claimKey, context.delivery.uid, key))
-  const owned = ours ? undefined : takeoverRefusal(context, looked)
-  if (owned !== undefined) return { kind: 'refused', refusal: owned }
-  const stored = storedVersionsRefusal(desired, live)
-  if (stored !== undefined) return { kind: 'refused', refusal: stored }
-  if (refusal !== undefined) return { kind: 'refused', refusal }
-  const state = ours && entry?.state !== 'adopted' ? 'created' : 'adopted'
-  const kept: InventoryEntry = { ...id, uid, state, ...(ours ? runKept(context, looked, entry) : {}) }
-  if (ours && looked.replace === true) {
-    const stays = looked.run === 'stale' ? undefined : replacementRefusal(context, desired, live)
-    if (stays !== undefined) return { kind: 'refused', refusal: stays }
-    const action = 'replace'
-    return { kind: 'change', planned: { action, desired, uid }, change: { action, object: name }, entry: kept }
-  }
-  const ignored = ignoreTest(context.ignore, { id, declared: desired.object })
-  const compare = ours ? differenceOf : adoptionOf
-  const difference = dryRun === undefined ? { fields: [] } : compare(live, dryRun, ignored)
-  if (ours && looked.deferred === undefined && difference.fields.length === 0) return { kind: 'unchanged', entry: kept }
-  const action = ours ? 'configure' : 'adopt'
-  return {
-    kind: 'change',
-    planned: { action, desired, uid, ...deferred, ...(looked.reclaims === true && ours ? { reclaims: true } : {}) },
-    change: { action, object: name, ...difference, fields: [...difference.fields] },
-    entry: kept,
-  }
-}
-
-/** How a run that is in the inventory goes on, or begins to be known there. */
-function runKept(context: PlanContext, { desired, run }: Looked, entry: InventoryEntry | undefined) {
-  const isKnown = entry?.run !== undefined && (entry.run.digest === context.digest || context.ranBefore === true)
-  return isKnown && run !== 'stale' ? { run: entry.run } : context.ranBefore === true ? {} : runBegun(context, desired)
-}
-
-function failedRun(object: string): Refusal {
-  return {
-    object,
-    code: 'HEALTH_FAILED',
-    message: 'its run for this release failed, or was removed before its end was seen',
-  }
-}
-
-/** A run that ended, and whose clean-up a crash kept us from. */
-function cleanupOf(context: PlanContext, { desired, live }: Looked, inventory: Inventory): { cleanup?: PlannedDelete } {
-  const { key, name, id, resource } = desired
-  const entry = inventory.entries.get(key)
-  if (live === undefined || entry === undefined || resource === undefined || !cleanedUpAfter(desired, endOf(live)))
-    return {}
-  if (!isOurs(entry, live, claimOf(context.claimKey, context.delivery.uid, key))) return {}
-  return { cleanup: { entry, key, name, path: objectUrl(resource, id), ...exactly(live), isCleanup: true } }
-}
-
-function exactly({ metadata }: KubeObject): Pick<PlannedDelete, 'uid' | 'resourceVersion'> {
-  return { uid: String(metadata.uid), resourceVersion: String(metadata.resourceVersion) }
-}
-
-/** Why an object that is not ours is not taken over; undefined: `adopt` allows it. Two Deliveries never own one object. */
-function takeoverRefusal(context: PlanContext, { desired, live, otherDelivery }: Looked): Refusal | undefined {
-  const refuse = (message: string): Refusal => ({ object: desired.name, code: 'OBJECT_OWNED', message })
-  if (otherDelivery !== undefined) return refuse(`Delivery ${otherDelivery} has it`)
-  if (live === undefined || context.adopt === 'always') return undefined
-  const owners = ownersOf(live, applySetId(context.delivery))
-  if (owners.length > 0) return refuse(`it exists and belongs to ${owners.join(', ')}`)
-  if (context.adopt === 'if-unowned') return undefined
-  const managers = managersOf(live)
-  return refuse(
-    `it exists and is not ours${managers.length === 0 ? '' : `: made or changed by ${managers.join(', ')}`}`,
-  )
-}
-
-function leave(context: PlanContext, { entry, key, live, path, refusal, failure }: LookedEntry): Leaving {
-  if (failure !== undefined) return { kind: 'failed', refusal: failure }
-  if (live === undefined || path === undefined)
-    return refusal === undefined ? { kind: 'gone' } : { kind: 'refused', refusal }
-  const name = objectName(entry)
-  if (!isOurs(entry, live, claimOf(context.claimKey, context.delivery.uid, key)))
-    return entry.uid === undefined ? { kind: 'gone' } : { kind: 'forget', change: { action: 'forget', object: name } }
-  const asked = pruneAsked(live)
-  if (asked === 'never') return { kind: 'forget', change: { action: 'forget', object: name } }
-  const planned = { entry, key, name, path, ...exactly(live), ...(asked === 'confirm' && { confirm: true as const }) }
-  if (live.metadata.deletionTimestamp !== undefined) return { kind: 'finalizing', name, planned }
-  if (refusal !== undefined) return { kind: 'refused', refusal }
-  return { kind: 'delete', planned }
 }
 
 function entriesAhead(
