@@ -122,6 +122,15 @@ export class Memory implements Recall {
     this.tracker?.differs(desired, manager)
   }
 
+  /** A run that is done, whether or not its Job is there. */
+  readonly #done = new WeakSet<DesiredObject>()
+  isDone(desired: DesiredObject): boolean {
+    return this.#done.has(desired)
+  }
+  ran(desired: DesiredObject): void {
+    this.#done.add(desired)
+  }
+
   /** With remembered books: makes sure that the account still exists before anything is asked as it. Set for a look. */
   beforeAsking: (() => Promise<void>) | undefined
 
@@ -176,6 +185,11 @@ export class Memory implements Recall {
   /** Health was found good of this tree, and nothing has changed since that it may rest on. */
   isWell(tree: string): boolean {
     return this.books?.healthy === tree && this.tracker?.isCalm() === true
+  }
+
+  /** Health was good of all that ran before, and nothing has changed since that it may rest on. */
+  wasAllWell(): boolean {
+    return this.books?.healthy !== undefined && this.tracker?.isCalm() === true
   }
 
   /** Health was looked at, and is good. */

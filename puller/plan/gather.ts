@@ -22,7 +22,7 @@ import { isOurs } from './ownership.ts'
 import type { PlanContext } from './plan-context.ts'
 import type { Refusal } from './refusal.ts'
 import { foreseeReplacement, mayReplace } from './replacement.ts'
-import { type RunState, runStateOf } from './runs.ts'
+import { cleanedUpAfter, endOf, type RunState, runStateOf } from './runs.ts'
 import { SchemaCheck } from './schema-check.ts'
 
 export { AT_ONCE } from '../cluster/in-parallel.ts'
@@ -78,6 +78,9 @@ export type Recall = Known & {
     resources: ResourceMap,
     make: () => readonly DesiredObject[],
   ): readonly DesiredObject[]
+  /** A run that is done: nobody asks for its Job again. */
+  isDone(desired: DesiredObject): boolean
+  ran(desired: DesiredObject): void
   /** Called before anything is asked as the account. */
   readonly beforeAsking?: (() => Promise<void>) | undefined
 }
@@ -161,10 +164,16 @@ function settledBefore(
 
 /** Of one object, what needs no question. */
 function settledNow(asking: Asking, one: DesiredObject, recall: Recall | undefined): Looked | undefined {
+  if (recall?.isDone(one) === true) return { desired: one, live: undefined, dryRun: undefined, run: 'done' }
   const live = recall?.converged(one)
   if (live === undefined || !isOursHere(asking, one, live)) return undefined
   const run = runHere(asking, one, live)
+  if (run === 'stale') return undefined
   return { desired: one, live, dryRun: undefined, ...(run === 'done' || run === 'failed' ? { run } : {}) }
+}
+
+function isToBeCleanedUp(desired: DesiredObject, live: KubeObject | undefined): boolean {
+  return live !== undefined && cleanedUpAfter(desired, endOf(live))
 }
 
 /** Remembers what is as it is wanted, and lets go of what the plan does not need: there may be ten thousand. */
@@ -174,7 +183,8 @@ function settle(
   looked: Looked,
   recall: Recall | undefined,
 ): Looked {
-  const { desired, live, dryRun } = looked
+  const { desired, live, dryRun, run } = looked
+  if (run === 'done' && prepared !== undefined && !isToBeCleanedUp(desired, live)) recall?.ran(prepared)
   if (live === undefined) return { ...looked, dryRun: undefined }
   if (dryRun === undefined || prepared === undefined || !isOursHere(asking, desired, live)) return looked
   const ignored = ignoreTest(asking.context.ignore, { id: desired.id, declared: desired.object })

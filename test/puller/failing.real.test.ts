@@ -251,3 +251,33 @@ test('what holds other things is replaced only once a person confirms it', async
   const path = `/api/v1/namespaces/${tenant.namespace}/persistentvolumeclaims/disk`
   assert.deepEqual(field((await tenant.get(path)).body, 'spec', 'accessModes'), ['ReadWriteMany'])
 })
+
+test('nobody goes on asking for Jobs that ran and are gone', async () => {
+  const tenant = await world.tenant()
+  const ran = job('migrate', { run: 'once-per-release', 'run-cleanup': 'succeeded' })
+  publish(tenant, 1, [ran, job('import', {}, { ttlSecondsAfterFinished: 0 })])
+  await tenant.deliver({ interval: '1s' })
+  start([tenant])
+  await becomes(tenant, 'Applied')
+  const jobs = `/apis/batch/v1/namespaces/${tenant.namespace}/jobs`
+  await world.plane.eventually('both are gone', async () => {
+    const items = field((await tenant.get(jobs)).body, 'items')
+    return Array.isArray(items) && items.length === 0
+  })
+  const polls = async (count: number) => {
+    const before = world.registry.requests.length
+    await world.plane.eventually('polls', async () => world.registry.requests.length >= before + count)
+  }
+  await polls(3)
+  const mark = await world.plane.auditMark()
+  await polls(3)
+  const asked = (await world.plane.auditSince(mark)).filter(
+    ({ objectRef, verb, userAgent }) =>
+      objectRef?.resource === 'jobs' && userAgent === 'waybill' && ['get', 'patch', 'delete'].includes(verb),
+  )
+  assert.deepEqual(
+    asked.map(({ verb, requestURI }) => `${verb} ${requestURI}`),
+    [],
+  )
+  assert.equal(await tenant.kinds(), 'Intent Applied')
+})
