@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { type Clock, systemClock } from '../../../puller/clock.ts'
 import { field } from '../../real/control-plane.ts'
-import { configMap } from '../release-fixture.ts'
+import { configMap, deployment } from '../release-fixture.ts'
 import { startWorld, type Tenant, type World, writesToUsersObjects } from '../world.ts'
 
 let world: World
@@ -144,6 +144,21 @@ test('with sync: observe, plan and drift are told, and nothing is written', asyn
   assert.equal(await status(tenant, 'plan', 'digest'), second)
   assert.equal(await status(tenant, 'drift', 'objects'), 1)
   assert.equal((await tenant.condition('Drifted'))?.status, 'True')
+})
+
+test('a newer release that would have to wait takes no place of one that is on its way', async () => {
+  const tenant = await world.tenant()
+  const first = promote(tenant, 1, [deployment('api')])
+  await tenant.deliver({ sync: 'approve', interval: '1s' })
+  await looked(tenant)
+  await approve(tenant, first, await status(tenant, 'plan', 'plan'))
+  const over = tenant.run({ waitTimeoutMs: 5_000, signal: AbortSignal.timeout(60_000) })
+  await world.plane.eventually('it is waited for', async () => (await tenant.kinds()) === 'Approved Intent')
+  const second = promote(tenant, 2, [deployment('api'), greeting('two')])
+  assert.match((await over).message, /waits for approval/)
+  assert.equal(await tenant.kinds(), 'Approved Intent Failed')
+  assert.equal((await tenant.records()).at(-1)?.error?.code, 'HEALTH_TIMEOUT')
+  assert.equal(await status(tenant, 'plan', 'digest'), second)
 })
 
 /** The machine's clock, so much later. */

@@ -9,6 +9,7 @@ import {
   suspensionFacts,
   windowWait,
 } from '../../../puller/control/control.ts'
+import { gateOf } from '../../../puller/control/gate.ts'
 import { readOnly } from '../../../puller/control/read-only.ts'
 import { planSays, soonerAt, waitingSays } from '../../../puller/control/says.ts'
 import { triggerOf } from '../../../puller/facts.ts'
@@ -201,6 +202,31 @@ describe('the digest of a plan', () => {
       assert.deepEqual(approval(text), { kind: 'needed' }, text)
     assert.deepEqual(approval(`${A} ${A}`), { kind: 'needed', stale: A })
   })
+})
+
+test('an approval goes on record once, also where the puller stopped right after it', async () => {
+  const written: RecordFacts[] = []
+  const [digest, environment] = [A, 'production']
+  const trusted = { signers: [], policies: [], releases: [] }
+  const source = { repository: { registry: 'r', path: 'p', repository: 'r/p' }, canonical: 'r/p' }
+  const verified = { ...source, digest, trusted }
+  const fetched = { verified, environment, treeDigest: B, config: { source: { revision: 'sha1:0' } } }
+  const plan = { changes: [{ action: 'create', object: 'ConfigMap shop/a' }], failures: [], isNoop: false }
+  const looks = (annotations: Record<string, string>) => {
+    const summary = after(...written)
+    const append = async (one: RecordFacts) => void written.push({ ...one, revision: undefined })
+    const site = { clock: { nowMs: () => NOW } }
+    const observed = { site, delivery: delivery({ sync: 'approve' }, { annotations }), ledger: { summary, append } }
+    return Reflect.apply(gateOf, undefined, [observed, { ...source, via: 'channel', digest }, fetched])(plan)
+  }
+  const waiting = await looks({})
+  assert.equal(waiting.reason, 'AwaitingApproval')
+  const approved = { 'waybill.dev/approve': `${A} ${waiting.shown.plan}` }
+  assert.deepEqual([await looks(approved), await looks(approved)], ['go', 'go'])
+  assert.deepEqual(
+    written.map(({ kind }) => kind),
+    ['Approved'],
+  )
 })
 
 test('a status shows the first changes of a large plan, how many there are, and never who holds the fields', () => {
