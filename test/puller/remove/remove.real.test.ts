@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { systemClock } from '../../../puller/clock.ts'
 import { connectCluster } from '../../../puller/cluster/cluster.ts'
+import { readInventory, writeInventory } from '../../../puller/plan/inventory.ts'
 import { loadPullerKeys } from '../../../puller/records/keys.ts'
 import { forgetDeparted } from '../../../puller/remove/departed.ts'
 import { REMOVAL_MS } from '../../../puller/remove/remove.ts'
@@ -145,6 +146,51 @@ test('a missing service account holds it back for a while, says so, and then wha
   assert.deepEqual(
     record?.error?.objects?.map(({ object, code }) => `${code} ${object}`),
     [`ACCOUNT_MISSING ConfigMap ${tenant.namespace}/greeting`],
+  )
+})
+
+test('an API group that does not answer holds it back for a while, and its objects are left and named', async () => {
+  const tenant = await delivered([configMap('config', {})])
+  const { namespace } = tenant
+  const group = 'down.example.com'
+  const service = `/apis/apiregistration.k8s.io/v1/apiservices`
+  await world.plane.api('POST', service, {
+    body: {
+      apiVersion: 'apiregistration.k8s.io/v1',
+      kind: 'APIService',
+      metadata: { name: `v1.${group}` },
+      spec: {
+        group,
+        version: 'v1',
+        groupPriorityMinimum: 10,
+        versionPriority: 10,
+        insecureSkipTLSVerify: true,
+        service: { name: 'nobody', namespace, port: 443 },
+      },
+    },
+  })
+  await world.plane.eventually('the group is down', async () => (await status(`/apis/${group}/v1`)) === 503)
+  const cluster = connectCluster({ kubeconfig: world.kubeconfig })
+  try {
+    const delivery = { namespace, name: 'app', uid: String(field(await tenant.delivery(), 'metadata', 'uid')) }
+    const inventory = await readInventory(cluster, delivery)
+    const held = { group, kind: 'Gadget', namespace, name: 'old', uid: 'u', state: 'created' } as const
+    await writeInventory(cluster, delivery, inventory, [...inventory.entries.values(), held])
+  } finally {
+    await cluster.close()
+  }
+  await remove(tenant)
+  const said = await tenant.run()
+  assert.equal(said.reason, 'CLUSTER_FAILED', said.message)
+  assert.equal(await status(mapAt(tenant, 'config')), 200, 'nothing goes before it')
+  await tenant.run(late)
+  await world.plane.api('DELETE', `${service}/v1.${group}`)
+  assert.equal(await isGone(tenant), true)
+  assert.equal(await status(mapAt(tenant, 'config')), 404)
+  const left = (await tenant.records()).at(-1)?.error?.objects
+  assert.deepEqual(
+    left?.map(({ object }) => object),
+    [`Gadget.${group} ${namespace}/old`],
   )
 })
 
