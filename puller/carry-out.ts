@@ -26,7 +26,7 @@ import { beginWait } from './release-wait.ts'
 export async function carryOut(job: Job): Promise<Result> {
   const { site, turn, fetched } = job
   const context = planContext(job)
-  const inventory = job.memory?.books?.inventory ?? (await readInventory(site.cluster, context.delivery))
+  const inventory = await inventoryOf(job, context)
   job.memory?.wrote(inventory)
   const gathered = await timed(site, 'plan', () =>
     gather(context, fetched.objects, inventory, site.cluster, { signal: turn.signal, recall: job.memory }),
@@ -47,6 +47,12 @@ export async function carryOut(job: Job): Promise<Result> {
   if (result.kind !== 'healthy') return result
   await recordLeftDrift(job, left)
   return { ...result, left }
+}
+
+/** As remembered or read. Nothing is in it before the first Intent is on record. */
+async function inventoryOf({ memory, ledger, site }: Job, { delivery }: PlanContext): Promise<Inventory> {
+  if (ledger.summary.head === undefined) return { entries: new Map(), shards: [] }
+  return memory?.books?.inventory ?? readInventory(site.cluster, delivery)
 }
 
 /** With `drift: report`, whatever differs while nothing new is declared is left as it is. */

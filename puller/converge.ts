@@ -66,7 +66,8 @@ export async function converge(
   const { site, turn } = job
   // Trying again what is applied already is no news: the status goes on saying what is wrong with it.
   const isRetry = plan.isNoop && intent.sequence !== job.ledger.summary.head?.sequence
-  if (!isRetry) await job.progress('Applying', `${plan.changes.length} changes for ${context.digest}`)
+  const isDrift = intent.trigger.type === 'drift'
+  if (!isRetry && !isDrift) await job.progress('Applying', `${plan.changes.length} changes for ${context.digest}`)
   await labelParent(site.cluster, job.delivery)
   if (turn.signal.aborted) return { kind: 'interrupted' }
   const held = heldBack(job, job.ledger.summary, intent, plan)
@@ -75,7 +76,7 @@ export async function converge(
     const applying = {
       clock: site.clock,
       waiter: wait,
-      pace: intent.trigger.type === 'drift' || held !== undefined ? 'repair' : 'release',
+      pace: isDrift || held !== undefined ? 'repair' : 'release',
       ...(job.memory !== undefined && { known: job.memory }),
       ...(held === undefined ? {} : { lastGroup: held.lastGroup }),
     } as const

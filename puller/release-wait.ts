@@ -40,6 +40,8 @@ export function beginWait(job: Job, context: PlanContext, plan: Plan, { quiet = 
   let leftMs = delivery.spec.timeout === undefined ? site.waitTimeoutMs : durationMs(delivery.spec.timeout)
   const total = plan.desired.filter(rulesOf(context).isWatched).length
   const paced = pace(clock, (progress) => (quiet ? Promise.resolve() : sayProgress(job, progress)))
+  // What is as it was when all was well, and has not stirred since, is well.
+  const spared = job.memory?.wasAllWell() === true ? new Set(plan.unchanged.map(({ key }) => key)) : new Set<string>()
   let well = new Set<string>()
   const timed = async <T>(work: (timeoutMs: number) => Promise<T>): Promise<T> => {
     const sinceMs = clock.monotonicMs()
@@ -59,7 +61,8 @@ export function beginWait(job: Job, context: PlanContext, plan: Plan, { quiet = 
       stop.abort()
       await paced.settled()
     },
-    healthy: async (objects) => {
+    healthy: async (all) => {
+      const objects = all.filter(({ key }) => !spared.has(key))
       const before = new Set([...well].filter((key) => !objects.some((one) => one.key === key))).size
       const onProgress = (health: Health & { readonly ready: number }) =>
         paced.say({ ready: before + health.ready, total, waiting: health.waiting.map(({ object }) => object) })
