@@ -17,7 +17,9 @@ export const HOOK_FORMS: Readonly<Record<string, HookForm>> = {
     isAllowed: byAuthorization,
     repositories: ({ events }) => {
       if (!Array.isArray(events)) return undefined
-      return events.flatMap((event) => textsAt(event, ['target', 'repository']))
+      return events
+        .filter((event) => !isPull(event, 'action'))
+        .flatMap((event) => textsAt(event, ['target', 'repository']))
     },
   },
   /** Harbor 2: both payload formats; its “Auth Header” is sent as it is. */
@@ -26,7 +28,7 @@ export const HOOK_FORMS: Readonly<Record<string, HookForm>> = {
     repositories: (body) => {
       const inner = isJsonObject(body.event_data) ? body.event_data : body.data
       if (!isJsonObject(inner)) return undefined
-      return textsAt(inner, ['repository', 'repo_full_name'])
+      return isPull(body, 'type') ? [] : textsAt(inner, ['repository', 'repo_full_name'])
     },
   },
   /** GitHub: events `registry_package` and `package` of ghcr.io. */
@@ -70,6 +72,11 @@ function byAuthorization({ headers }: Pick<Asked, 'headers'>, secret: string): b
 function isSame(a: string, b: string): boolean {
   const [one, other] = [a, b].map((text) => createHash('sha256').update(text).digest())
   return one !== undefined && other !== undefined && timingSafeEqual(one, other)
+}
+
+/** Reading is told too, our own looks among it: to look for that would never end. */
+function isPull(event: Json | undefined, field: string): boolean {
+  return isJsonObject(event) && /pull/i.test(String(event[field] ?? ''))
 }
 
 function textsAt(value: Json | undefined, path: readonly string[]): readonly string[] {

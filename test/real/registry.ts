@@ -20,6 +20,8 @@ export type RegistryOptions = {
   /** When given, every request must carry this login (Basic). */
   readonly auth?: { readonly user: string; readonly password: string }
   readonly dir?: string
+  /** Of distribution: tells this address of what is pushed, with this header. */
+  readonly notify?: { readonly url: string; readonly authorization: string }
   readonly progress?: Progress
 }
 
@@ -36,7 +38,7 @@ export type Registry = {
 
 /** Starts a real registry on a free port of 127.0.0.1, and waits until it answers. */
 export async function startRegistry(options: RegistryOptions): Promise<Registry> {
-  const { kind, auth, progress = progressOn(process.stderr) } = options
+  const { kind, auth, notify, progress = progressOn(process.stderr) } = options
   const tools = await ensureTools(['registry', 'referrers'], { progress })
   const directory = options.dir ?? scratchDirectory('registry')
   const host = `127.0.0.1:${await freePort()}`
@@ -44,7 +46,14 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
   const log = join(logs, 'registry.log')
   const command =
     kind === 'distribution'
-      ? distribution(tools.registry, { directory, host, log, htpasswd: auth && htpasswd(tools.referrers, auth), logs })
+      ? distribution(tools.registry, {
+          directory,
+          host,
+          log,
+          htpasswd: auth && htpasswd(tools.referrers, auth),
+          logs,
+          notify,
+        })
       : referrers(tools.referrers, { directory, host, log, auth })
   const begin = async () => {
     const service = await startService(command)
@@ -72,7 +81,18 @@ type Common = { readonly directory: string; readonly host: string; readonly log:
 
 function distribution(
   command: string,
-  { directory, host, log, htpasswd, logs }: Common & { readonly htpasswd: string | undefined; readonly logs: string },
+  {
+    directory,
+    host,
+    log,
+    htpasswd,
+    logs,
+    notify,
+  }: Common & {
+    readonly htpasswd: string | undefined
+    readonly logs: string
+    readonly notify: RegistryOptions['notify']
+  },
 ): ServiceCommand {
   const passwords = join(logs, 'htpasswd')
   if (htpasswd !== undefined) writeFileSync(passwords, htpasswd, { mode: 0o600 })
@@ -82,10 +102,22 @@ function distribution(
     storage: { filesystem: { rootdirectory: directory }, delete: { enabled: true } },
     http: { addr: host, secret: randomBytes(16).toString('hex') },
     ...(htpasswd === undefined ? {} : { auth: { htpasswd: { realm: 'test', path: passwords } } }),
+    ...(notify === undefined ? {} : { notifications: { endpoints: [endpointOf(notify)] } }),
   }
   const file = join(logs, 'registry.yml')
   writeFileSync(file, JSON.stringify(config))
   return { command, args: ['serve', file], log, env: { ...process.env, OTEL_TRACES_EXPORTER: 'none' } }
+}
+
+function endpointOf({ url, authorization }: NonNullable<RegistryOptions['notify']>) {
+  return {
+    name: 'test',
+    url,
+    headers: { Authorization: [authorization] },
+    timeout: '5s',
+    threshold: 3,
+    backoff: '100ms',
+  }
 }
 
 function referrers(

@@ -76,6 +76,16 @@ for (const event of ['registry_package', 'package'])
     assert.equal(await post('github', { zen: 'x' }, { ...signed({ zen: 'x' }), 'x-github-event': 'ping' }), 202)
   })
 
+test('being told of a pull, which may be our own, leads to no look', async () => {
+  const { told, post } = hooks()
+  const target = { repository: 'acme/shop' }
+  assert.equal(await post('distribution', { events: [{ action: 'pull', target }] }), 202)
+  const repository = { repo_full_name: 'acme/shop' }
+  assert.equal(await post('harbor', { type: 'PULL_ARTIFACT', event_data: { repository } }), 202)
+  assert.equal(await post('harbor', { type: 'harbor.artifact.pulled', data: { repository } }), 202)
+  assert.deepEqual(told, [])
+})
+
 test('what is malformed is 400, however it is malformed, and nothing is looked at for it', async () => {
   const { told, post, clock } = hooks()
   const deep = '['.repeat(100_000) + ']'.repeat(100_000)
