@@ -87,6 +87,15 @@ test('a folder that holds no layout is not taken for a registry', async () => {
   assert.match(ran.stderr, /no OCI layout/)
 })
 
+test('the attribution policy is printed by itself: a policy and its binding', async () => {
+  const { stdout } = await waybillHere(['install', '--attribution', '--output', 'json'])
+  assert.deepEqual(
+    [...stdout.matchAll(/"kind": ?"(Mutating\w+)"/g)].map(([, kind]) => kind),
+    ['MutatingAdmissionPolicy', 'MutatingAdmissionPolicyBinding'],
+  )
+  assertFails(await waybillHere(['install', '--attribution', '--crds-only']), 2, 'USAGE')
+})
+
 test('a field that this version does not build is refused, and says what to use', async () => {
   const ran = await waybillHere(['install'])
   assertFails(ran, 3, 'FIELD_UNSUPPORTED')
