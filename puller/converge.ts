@@ -52,6 +52,9 @@ async function supersedeOpen({ ledger, site, delivery }: Job): Promise<void> {
   })
 }
 
+/** So few changes are written before anybody could read that they are. */
+const QUICK_MAX = 20
+
 /**
  * Apply → Wait → Record, under an Intent. Ends early, with nothing recorded, when the Delivery was edited.
  * @throws WaybillError CLUSTER_*
@@ -67,7 +70,8 @@ export async function converge(
   // Trying again what is applied already is no news: the status goes on saying what is wrong with it.
   const isRetry = plan.isNoop && intent.sequence !== job.ledger.summary.head?.sequence
   const isDrift = intent.trigger.type === 'drift'
-  if (!isRetry && !isDrift) await job.progress('Applying', `${plan.changes.length} changes for ${context.digest}`)
+  const isQuick = isDrift || plan.changes.length <= QUICK_MAX
+  if (!isRetry && !isQuick) await job.progress('Applying', `${plan.changes.length} changes for ${context.digest}`)
   await labelParent(site.cluster, job.delivery)
   if (turn.signal.aborted) return { kind: 'interrupted' }
   const held = heldBack(job, job.ledger.summary, intent, plan)

@@ -78,7 +78,10 @@ async function lookOnce(
   try {
     ledger =
       memory.books?.ledger ??
-      (await openLedger(site.cluster, site.keys, header, { pullerNamespace: site.namespace, ...site }))
+      (await openLedger(site.cluster, site.keys, header, {
+        isNew: memory.takeNew(),
+        ...site,
+      }))
     telling.opened(header, ledger)
     const parsed = { ...parseDelivery(object), status: header.status }
     await telling.begin(parsed)
@@ -99,7 +102,7 @@ async function lookOnce(
       memory.closeBooks()
       return { next: { kind: 'after', ms: 0 } }
     }
-    memory.keep(delivery, ending)
+    memory.keep(ending)
     const unmanaged = await unmanagedNow(site, delivery, ledger, turn, memory)
     const said = await report({ ...findingOf(delivery, ledger.summary, ending), ...unmanaged })
     telling.outcome(said, { ending })
@@ -178,6 +181,7 @@ async function observeAndReconcile(
       generation: delivery.generation,
       ready: { status: 'Unknown', reason, message },
       reconciling: { reason, message },
+      healthy: { status: 'Unknown', reason, message },
       ...(progress === undefined ? {} : { progress: { ...progress, waiting: [...progress.waiting] } }),
       ...recordsOf(ledger.summary),
     })

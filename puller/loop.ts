@@ -127,6 +127,12 @@ export async function runLoop(options: LoopOptions): Promise<readonly Standing[]
     memories.get(id)?.askAnew()
     queue.interrupt(id)
   }
+  const asked = (id: string, request: string) => {
+    const memory = memories.get(id)
+    if (request.startsWith(COMPARE)) memory?.askAnew()
+    else memory?.askSource()
+    queue.interrupt(id)
+  }
   const askSource = (id: string) => {
     memories.get(id)?.askSource()
     queue.soon(id)
@@ -172,8 +178,11 @@ export async function runLoop(options: LoopOptions): Promise<readonly Standing[]
         keys.set(id, key)
         watched.set(id, object)
         if (!started) return
-        if (before === undefined) begin(id)
-        else if (wishOf(before) !== wishOf(object)) interrupt(id)
+        if (before === undefined) {
+          memoryOf(id, key).isNew = true
+          begin(id)
+        } else if (wishOf(before) !== wishOf(object)) interrupt(id)
+        else if (requestOf(before) !== requestOf(object)) asked(id, requestOf(object))
       },
       onGone: (object) => {
         const { namespace, name } = keyOf(object)
@@ -257,7 +266,16 @@ export async function tidyUntil(
   }
 }
 
-/** What of a Delivery makes us look at once: its spec and the annotations by which people ask, not what we write ourselves. */
+/** A request that begins like this has everything read and compared again. */
+const COMPARE = 'compare'
+
+/** A new value makes us ask the source at once. */
+function requestOf({ metadata }: JsonObject): string {
+  const annotations = isJsonObject(metadata) ? metadata.annotations : undefined
+  return isJsonObject(annotations) ? String(annotations[ANNOTATION.reconcile] ?? '') : ''
+}
+
+/** What of a Delivery makes us read and compare everything at once: its spec and the annotations by which people decide, not what we write ourselves. */
 function wishOf(object: JsonObject): string {
   const metadata = isJsonObject(object.metadata) ? object.metadata : {}
   const annotations = isJsonObject(metadata.annotations) ? metadata.annotations : {}
@@ -266,7 +284,6 @@ function wishOf(object: JsonObject): string {
     uid,
     generation,
     deletionTimestamp,
-    annotations[ANNOTATION.reconcile],
     annotations[ANNOTATION.confirm],
     annotations[ANNOTATION.approve],
   ])

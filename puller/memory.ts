@@ -78,6 +78,7 @@ export class Memory implements Recall {
   #askAtMs = 0
   /** When everything is to be compared again; 0: now. */
   #compareAtMs = 0
+  isNew = false
   /** Absent where nothing is watched: with `once`. */
   readonly tracker: Tracker | undefined
   #prepared: { objects: readonly KubeObject[]; resources: ResourceMap; desired: readonly DesiredObject[] } | undefined
@@ -199,12 +200,12 @@ export class Memory implements Recall {
   }
 
   /** What an ending leaves for the next look. After what failed the books are read again. */
-  keep({ spec }: Delivery, { result, refusal, resolved, retryAfterMs }: Ending): void {
+  keep({ result, refusal, resolved, retryAfterMs }: Ending): void {
     const { books } = this
     if (books === undefined) return
     const isOutage = refusal !== undefined && /^REGISTRY_|^DIGEST_MISMATCH$/.test(refusal.code)
     const isWell = result === undefined || result.kind === 'healthy' || result.kind === 'waiting'
-    if (!isWell || (refusal !== undefined && !isOutage) || spec.sync === 'observe') this.closeBooks()
+    if (!isWell || (refusal !== undefined && !isOutage)) this.closeBooks()
     else if (refusal !== undefined)
       books.asked = { kind: 'not', said: refusal, retryAfterMs: retryAfterMs ?? 0, ...(resolved && { resolved }) }
     else if (resolved !== undefined) books.asked = { kind: 'resolved', resolved }
@@ -253,6 +254,13 @@ export class Memory implements Recall {
   /** A person, or who is trusted, asks for a look: it reads and compares everything, unless one is on its way. */
   askAnew(): void {
     this.#isAsked = true
+  }
+
+  /** True once, for a Delivery that was made while this puller led: there is nothing to read of it. */
+  takeNew(): boolean {
+    const { isNew } = this
+    this.isNew = false
+    return isNew
   }
 
   /** The next look asks the source, whenever that was last done. */

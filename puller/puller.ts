@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Logger } from 'pino'
+import type { JsonObject } from '../contract/canonical-json.ts'
 import { type Clock, systemClock } from './clock.ts'
 import { connectCluster, type ServiceAccountMount } from './cluster/cluster.ts'
 import type { Cluster } from './cluster/cluster-port.ts'
@@ -7,13 +8,15 @@ import { fairShare } from './cluster/fair-share.ts'
 import { listAll } from './cluster/watch.ts'
 import { type Front, openFront } from './http/front.ts'
 import type { ListenAddress } from './http/http.ts'
+import type { SharedKind } from './install/shared-kinds.ts'
 import { checkLeaseTimes, LEASE_TIMES, type LeaseTimes, leaseName } from './leader/lease.ts'
 import { leaseStore } from './leader/lease-store.ts'
 import { runReplica } from './leader/replica.ts'
 import { runLoop, type Standing } from './loop.ts'
 import type { SenderOptions } from './notify/http.ts'
-import { DELIVERIES_PATH, TRUST_POLICIES_PATH } from './observe.ts'
+import { DELIVERIES_PATH, parseHeader, TRUST_POLICIES_PATH } from './observe.ts'
 import { createOutside } from './outside.ts'
+import { HeadKeeper } from './records/head-keeper.ts'
 import { DEFAULT_NAMESPACE, loadPullerKeys } from './records/keys.ts'
 import { openCache } from './source/disk.ts'
 import { createRegistries } from './source/registries.ts'
@@ -33,6 +36,8 @@ export type PullerOptions = {
   readonly cacheBytesMax?: number
   /** Speak HTTP to every registry. */
   readonly plainHttp?: boolean
+  /** Kinds that are watched everywhere as the puller itself, in the place of a watch for each account and namespace. */
+  readonly sharedWatch?: readonly SharedKind[]
   /** Reconcile every Delivery until it is settled, then return. */
   readonly once?: boolean
   /** How long a release may take to become healthy. Default: 5 minutes. */
@@ -110,12 +115,17 @@ export async function runPuller(options: PullerOptions): Promise<PullerSummary> 
     const keys = await loadPullerKeys(shared, namespace)
     front?.observe({ kind: 'keys-loaded' })
     log.info({ server: cluster.server, namespace, key: keys.keyDigest }, 'the puller is at work')
+    const deliveries = async () => uidsOf((await listAll(shared, DELIVERIES_PATH, until)).items)
+    const heads = new HeadKeeper(shared, { namespace, publicPem: keys.publicPem, clock, deliveries })
     const mine = { cluster: shared, clock, log, ...observe }
     const outside = createOutside(mine, senderOf(options))
     const standings = await runLoop({
-      site: { ...mine, keys, cache, cacheBytesMax, registries, namespace, waitTimeoutMs, outside },
+      site: { ...mine, keys, heads, cache, cacheBytesMax, registries, namespace, waitTimeoutMs, outside },
       parallel,
       signal: until,
+      ...(options.sharedWatch === undefined
+        ? {}
+        : { sharedKinds: new Set(options.sharedWatch.map(({ group, kind }) => `${group}/${kind}`)) }),
       ...(once ? { once: { attempts: ONCE_ATTEMPTS } } : {}),
       ...(onlyNamespaces === undefined ? {} : { onlyNamespaces }),
       ...(front === undefined ? {} : { onStarted: front.started }),
@@ -191,6 +201,10 @@ function connection({ kubeconfig, context, serviceAccount }: PullerOptions) {
     ...(context === undefined ? {} : { context }),
     ...(serviceAccount === undefined ? {} : { serviceAccount }),
   }
+}
+
+function uidsOf(objects: readonly JsonObject[]): ReadonlySet<string> {
+  return new Set(objects.map((object) => parseHeader(object).uid))
 }
 
 function summaryOf({ namespace, name, said }: Standing): PullerSummary['deliveries'][number] {

@@ -80,14 +80,21 @@ export async function reconcile(observed: Observed): Promise<Ending> {
 async function carryOutUnlessWaiting(observed: Observed, asked: Extract<Asked, { kind: 'fetched' }>): Promise<Result> {
   const { digest, environment, treeDigest } = { ...asked.fetched, digest: asked.resolved.digest }
   const of = `${digest} ${environment} ${treeDigest}`
+  const { clock } = observed.site
   const known = observed.memory?.books?.waiting
-  const isOver = (known?.found.lookAtMs ?? Number.POSITIVE_INFINITY) <= observed.site.clock.nowMs()
-  if (known?.of === of && !isOver) return known.found
+  const isOver = (known?.found.lookAtMs ?? Number.POSITIVE_INFINITY) <= clock.nowMs()
+  // What differs is told anew where drift is why this look is made.
+  const isOfDrift =
+    known?.found.reason === 'Observed' && observed.memory?.askedBefore(clock.monotonicMs()) !== undefined
+  if (known?.of === of && !isOver && !isOfDrift) return known.found
   const result = await carryOut(askedJob(observed, asked))
   const { books } = observed.memory ?? {}
   if (books === undefined) return result
   delete books.waiting
-  if (result.kind === 'waiting' && result.reason !== 'Observed') books.waiting = { of, found: result }
+  // Of what runs, how it differs is asked at each look: it may be put right by another hand.
+  const { ledger, delivery } = observed
+  if (result.kind === 'waiting' && isMove(ledger.summary, delivery, asked.resolved))
+    books.waiting = { of, found: result }
   return result
 }
 

@@ -1,7 +1,8 @@
 import { WaybillError } from '../../contract/errors.ts'
 import { attributionObjects } from '../../puller/install/attribution.ts'
 import { installObjects } from '../../puller/install/install.ts'
-import { examples, kubeName } from '../flags.ts'
+import { parseSharedKind } from '../../puller/install/shared-kinds.ts'
+import { collect, examples, kubeName } from '../flags.ts'
 import { printObjects } from '../objects.ts'
 import type { Verb } from '../verb.ts'
 
@@ -11,6 +12,11 @@ export const verb: Verb = {
       .option('--crds-only', 'the kinds, the puller’s RBAC and the admission policy that guards the records')
       .option('--attribution', 'instead: a policy that notes on delivered objects who changed them (Kubernetes 1.36)')
       .option('--puller-namespace <name>', 'the puller’s own namespace', kubeName, 'waybill-system')
+      .option(
+        '--shared-watch <kind>',
+        'the puller may watch this kind everywhere: Deployment.apps; may be given again',
+        collect,
+      )
       .option('--identity <user>', 'the user name that the puller’s requests come with (default: its service account)')
     examples(
       command,
@@ -31,6 +37,7 @@ export const verb: Verb = {
       installObjects({
         crdsOnly: true,
         namespace: flags.need('pullerNamespace'),
+        shared: flags.list('sharedWatch').map(parseSharedKind),
         ...(identity === undefined ? {} : { identity }),
       }),
     )

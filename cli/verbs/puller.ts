@@ -4,6 +4,7 @@ import { InvalidArgumentError, Option } from 'commander'
 import { destination, pino } from 'pino'
 import { WaybillError } from '../../contract/errors.ts'
 import { parseListenAddress } from '../../puller/http/listen-address.ts'
+import { parseSharedKind } from '../../puller/install/shared-kinds.ts'
 import { checkLeaseTimes, LEASE_TIMES } from '../../puller/leader/lease.ts'
 import { type PullerOptions, runPuller } from '../../puller/puller.ts'
 import { EXIT } from '../exit.ts'
@@ -20,6 +21,11 @@ export const verb: Verb = {
       .option('--namespace <name>', 'the puller’s own namespace', kubeName, 'waybill-system')
       .option('--only-namespace <name>', 'deliver only these namespaces; may be given again', collect)
       .option('--cache-dir <dir>', 'where fetched artifacts are kept (default: $XDG_CACHE_HOME/waybill)')
+      .option(
+        '--shared-watch <kind>',
+        'watch this kind everywhere as the puller, not as each account; may be given again',
+        collect,
+      )
       .option('--once', 'reconcile every Delivery until it is settled, then end')
       .option('--plain-http', 'speak HTTP to every registry')
       .option('--wait-timeout <duration>', 'how long a release may take to become healthy (default: 5m)', durationMs)
@@ -63,6 +69,7 @@ export const verb: Verb = {
       cacheDir: cacheDir === undefined ? defaultCache(env) : pathFrom(cwd, cacheDir),
       plainHttp: flags.on('plainHttp'),
       once: flags.on('once'),
+      sharedWatch: flags.list('sharedWatch').map(parseSharedKind),
       proxy: proxyOf(env),
       signal: context.signal,
       notifyAnywhere: flags.on('notifyAnywhere'),

@@ -3,6 +3,7 @@ import type { JsonObject } from '../../contract/canonical-json.ts'
 import { GROUP } from '../kinds.ts'
 import { KEY_SECRET, RECORDS_CONFIG_MAP } from '../records/keys.ts'
 import { PULLER_ACCOUNT, subjectOf } from './identity.ts'
+import type { SharedKind } from './shared-kinds.ts'
 
 const RBAC = 'rbac.authorization.k8s.io/v1'
 const BINDING = 'rbac.authorization.k8s.io'
@@ -14,9 +15,12 @@ const BINDING = 'rbac.authorization.k8s.io'
 export function rbacObjects({
   namespace,
   identity,
+  shared = [],
 }: {
   readonly namespace: string
   readonly identity: string
+  /** Kinds that the puller watches everywhere as itself. */
+  readonly shared?: readonly SharedKind[]
 }): KubeObject[] {
   const subjects = [subjectOf(identity)]
   return [
@@ -30,12 +34,29 @@ export function rbacObjects({
       roleRef: { apiGroup: BINDING, kind: 'ClusterRole', name: PULLER_ACCOUNT },
       subjects,
     },
+    ...(shared.length === 0 ? [] : sharedWatch(shared, subjects)),
     { apiVersion: RBAC, kind: 'Role', metadata: { name: PULLER_ACCOUNT, namespace }, rules: OWN_NAMESPACE_RULES },
     {
       apiVersion: RBAC,
       kind: 'RoleBinding',
       metadata: { name: PULLER_ACCOUNT, namespace },
       roleRef: { apiGroup: BINDING, kind: 'Role', name: PULLER_ACCOUNT },
+      subjects,
+    },
+  ]
+}
+
+/** What the puller may list and watch in the whole cluster; RBAC cannot limit that to metadata. */
+function sharedWatch(shared: readonly SharedKind[], subjects: readonly JsonObject[]): KubeObject[] {
+  const name = `${PULLER_ACCOUNT}-shared-watch`
+  const rules = shared.map(({ group, plural }) => allow(group, [plural], ['list', 'watch']))
+  return [
+    { apiVersion: RBAC, kind: 'ClusterRole', metadata: { name }, rules },
+    {
+      apiVersion: RBAC,
+      kind: 'ClusterRoleBinding',
+      metadata: { name },
+      roleRef: { apiGroup: BINDING, kind: 'ClusterRole', name },
       subjects,
     },
   ]
@@ -64,7 +85,6 @@ const CLUSTER_RULES: readonly JsonObject[] = [
   allow(GROUP, ['deliveryrecords'], [...READ, 'create', 'delete']),
   allow(GROUP, ['deliveryinventories'], [...READ, ...WRITE]),
   allow('', ['events'], ['create', 'patch']),
-  allow('events.k8s.io', ['events'], ['create', 'patch']),
   {
     nonResourceURLs: ['/api', '/api/*', '/apis', '/apis/*', '/openapi', '/openapi/*', '/version', '/livez', '/readyz'],
     verbs: ['get'],

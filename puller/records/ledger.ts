@@ -8,7 +8,8 @@ import { type Observer, timed } from '../metrics/observation.ts'
 import { type AuditFault, auditChain } from './audit.ts'
 import { recordHash, recordName, signRecord } from './chain.ts'
 import { acceptance, readCheckpoint } from './checkpoint.ts'
-import { type KeptHead, readHead, writeHead } from './heads.ts'
+import type { HeadKeeper } from './head-keeper.ts'
+import type { KeptHead } from './heads.ts'
 import type { PullerKeys } from './keys.ts'
 import { type RecordsSummary, summarize } from './ledger-summary.ts'
 import { boundFacts, listRecords, namedRecord, recordObject, recordsPath } from './record.ts'
@@ -36,7 +37,9 @@ export interface Ledger {
 }
 
 export type LedgerOptions = {
-  readonly pullerNamespace: string
+  /** The Delivery was made while this puller led: nothing was ever recorded of it. */
+  readonly isNew?: boolean
+  readonly heads: HeadKeeper
   readonly clock: Clock
   readonly observe?: Observer | undefined
 }
@@ -57,10 +60,18 @@ export async function openLedger(
   options: LedgerOptions,
 ): Promise<Ledger> {
   // The head first: it can then only be behind the records, not ahead of them because one was written in between.
-  const kept = await readHead(cluster, options.pullerNamespace, delivery.uid)
-  const named = await listRecords(cluster, delivery)
-  const report = auditChain(named, kept.unreadable ? {} : { configMap: kept.head }, keys.publicPem, delivery)
-  const broken = brokenSentence(report.faults, kept)
+  const { isNew = false, heads } = options
+  const judge = async (kept: KeptHead) => {
+    const named = isNew ? [] : await listRecords(cluster, delivery)
+    const report = auditChain(named, kept.unreadable ? {} : { configMap: kept.head }, keys.publicPem, delivery)
+    return { kept, report, broken: brokenSentence(report.faults, kept) }
+  }
+  const read = isNew ? { head: null, unreadable: false, isRemembered: false } : await heads.read(delivery.uid)
+  let judged = await judge(read)
+  const isAsRemembered = judged.broken === undefined && judged.report.head?.sequence === read.head?.sequence
+  // Another puller may have gone further than what is remembered.
+  if (read.isRemembered && !isAsRemembered) judged = await judge(await heads.read(delivery.uid, { anew: true }))
+  const { kept, report, broken } = judged
   const newest = report.head
   const ahead = kept.head !== null && kept.head.sequence > (newest?.sequence ?? 0) ? kept.head : undefined
   const tail = ahead === undefined ? newest : { name: recordName(delivery, ahead.sequence), ...ahead }
@@ -135,7 +146,7 @@ class ChainedLedger implements Ledger {
   /** Writes the head to the ConfigMap. */
   async keepHead(head: RecordHead): Promise<void> {
     this.#behind = true
-    await writeHead(this.#cluster, this.#options.pullerNamespace, this.#keys.publicPem, this.#delivery, head)
+    await this.#options.heads.write(this.#delivery, head)
     this.#behind = false
   }
 
