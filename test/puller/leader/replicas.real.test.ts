@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, afterEach, before, describe, test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { KubeObject } from '../../../contract/artifact/objects.ts'
 import type { PullerOptions } from '../../../puller/puller.ts'
 import { waybillHere } from '../../cli/command.ts'
 import { field } from '../../real/control-plane.ts'
@@ -76,13 +78,16 @@ async function byHand(tenant: Tenant, data: Record<string, string>): Promise<voi
   await world.plane.api('PATCH', `${configMaps(tenant)}/greeting?fieldManager=hand`, { body: { data }, contentType })
 }
 
+const METHODS: Readonly<Record<string, string>> = { create: 'POST', delete: 'DELETE', patch: 'PATCH' }
+const methodOf = (verb: string) => METHODS[verb] ?? 'GET'
+
 /** Everything is as the release says and nothing else is there, and the chain has neither gap nor duplicate. */
-async function assertWhole(tenant: Tenant, wanted: string, count: number): Promise<void> {
+async function assertWhole(tenant: Tenant, wanted: readonly KubeObject[]): Promise<void> {
   const items = field((await tenant.get(configMaps(tenant))).body, 'items')
   const found = (Array.isArray(items) ? items : [])
     .map((item) => [String(field(item, 'metadata', 'name')), field(item, 'data', 'hello')])
     .filter(([name]) => name !== 'kube-root-ca.crt')
-  const expected = objects(wanted, count).map(({ metadata }) => [metadata.name, wanted])
+  const expected = wanted.map(({ metadata, data }) => [metadata.name, field(data, 'hello')])
   assert.deepEqual(found.sort(), expected.sort())
   const ran = await waybillHere(['audit', 'app', '-n', tenant.namespace, '--kubeconfig', world.plane.kubeconfig])
   assert.equal(ran.status, 0, ran.stdout + ran.stderr)
@@ -111,7 +116,7 @@ describe('of two replicas', () => {
     await untilLeads(tenant, two)
     await untilApplied(tenant, 1)
     assert.notEqual(one.ended(), undefined)
-    await assertWhole(tenant, 'world', MANY)
+    await assertWhole(tenant, objects('world', MANY))
     assert.equal(await tenant.kinds(), 'Intent Applied')
   })
 
@@ -166,7 +171,7 @@ describe('of two replicas', () => {
     ])
     assert.equal(back.status, 0, back.stderr)
     await untilHello(tenant, 'world')
-    await assertWhole(tenant, 'world', 0)
+    await assertWhole(tenant, objects('world'))
   })
 
   test('a leader that is cut off stops, the other takes over, and the first stands by when the line is back', async () => {
@@ -187,7 +192,7 @@ describe('of two replicas', () => {
       await untilApplied(tenant, 2)
       line.set('open')
       await until('the first one stands by', async () => /another replica leads/.test(one.said()))
-      await assertWhole(tenant, 'mars', MANY)
+      await assertWhole(tenant, objects('mars', MANY))
       await two.kill('SIGTERM')
       await untilLeads(tenant, one)
       await byHand(tenant, { hello: 'nobody' })
@@ -196,46 +201,84 @@ describe('of two replicas', () => {
     }
   })
 
-  test('what a lost leader still wrote, late, is seen by the one that leads, and put back', async () => {
-    const tenant = await world.tenant()
-    tenant.publish(tenant.release('1', objects('world')), promoted(1))
-    const stuck = Promise.withResolvers<void>()
-    const forever = new Promise<void>(() => {})
-    let isStuck = false
-    const token = await world.plane.serviceAccountToken(PULLER_NAMESPACE, 'waybill-puller')
-    const proxy = await startKillProxy(world.plane, {
-      token,
-      at: undefined,
-      kill: () => {},
-      // The write of the second release, and from then on everything: the first alone gets through, late.
-      hold: (line) => {
-        if (isStuck) return forever
-        if (!/^PATCH .*\/greeting/.test(line) || line.includes('dryRun') || !isSecond) return undefined
-        isStuck = true
-        return stuck.promise
+  describe('what a lost leader still wrote, late, is seen by the one that leads, and put back:', () => {
+    const old = configMap('old', { hello: 'old' })
+    const pass = (line: string) => !line.includes('dryRun')
+    const late: readonly { what: string; line: RegExp; releases: readonly (readonly KubeObject[])[] }[] = [
+      {
+        what: 'an apply',
+        line: /^PATCH .*\/configmaps\/greeting/,
+        releases: [objects('world'), objects('late'), objects('mars')],
       },
-    })
-    let isSecond = false
-    atEnd(proxy.close)
-    const [one, two] = await pair(tenant, { kubeconfig: proxy.kubeconfig })
-    await tenant.deliver({ interval: '2s' })
-    await untilApplied(tenant, 1)
-    isSecond = true
-    tenant.publish(tenant.release('2', objects('late')), promoted(2))
-    await until('the write is on its way', async () => isStuck)
-    tenant.publish(tenant.release('3', objects('mars')), promoted(3))
-    await untilLeads(tenant, two)
-    await untilApplied(tenant, 3)
-    const version = field((await tenant.get(`${configMaps(tenant)}/greeting`)).body, 'metadata', 'resourceVersion')
-    stuck.resolve()
-    await until('the late write arrives', async () => {
-      const { body } = await tenant.get(`${configMaps(tenant)}/greeting`)
-      return field(body, 'metadata', 'resourceVersion') !== version
-    })
-    await untilHello(tenant, 'mars')
-    await until('it is on record', async () => /DriftCorrected$/.test(await tenant.kinds()))
-    await assertWhole(tenant, 'mars', 0)
-    assert.match(one.said(), /no longer leads/)
+      {
+        what: 'a deletion of what is wanted again',
+        line: /^DELETE .*\/configmaps\/old/,
+        releases: [[...objects('world'), old], objects('late'), [...objects('mars'), old]],
+      },
+      {
+        what: 'a record',
+        line: /^POST .*\/deliveryrecords/,
+        releases: [objects('world'), objects('late'), objects('mars')],
+      },
+    ]
+    for (const { what, line, releases } of late)
+      test(what, async () => {
+        const tenant = await world.tenant()
+        const publish = (sequence: number) =>
+          tenant.publish(tenant.release(`${sequence}`, releases[sequence - 1] ?? []), promoted(sequence))
+        publish(1)
+        const stuck = Promise.withResolvers<void>()
+        const forever = new Promise<void>(() => {})
+        let isSecond = false
+        let isStuck = false
+        const token = await world.plane.serviceAccountToken(PULLER_NAMESPACE, 'waybill-puller')
+        const proxy = await startKillProxy(world.plane, {
+          token,
+          at: undefined,
+          kill: () => {},
+          // One write of the second release, and from then on everything: that one alone gets through, late.
+          hold: (sent) => {
+            if (isStuck) return forever
+            if (!isSecond || !line.test(sent) || !pass(sent)) return undefined
+            isStuck = true
+            return stuck.promise
+          },
+        })
+        atEnd(proxy.close)
+        const [one, two] = await pair(tenant, { kubeconfig: proxy.kubeconfig })
+        await tenant.deliver({ interval: '2s', prune: { enabled: true, maxPercent: 100 } })
+        await untilApplied(tenant, 1)
+        isSecond = true
+        publish(2)
+        await until('the write is on its way', async () => isStuck)
+        publish(3)
+        await untilLeads(tenant, two)
+        await untilApplied(tenant, 3)
+        // managedFields tell times by the second.
+        await delay(1_100)
+        const mark = await world.plane.auditMark()
+        stuck.resolve()
+        await until('the late write arrives', async () =>
+          (await world.plane.auditSince(mark)).some(
+            ({ verb, requestURI, objectRef }) =>
+              objectRef?.namespace === tenant.namespace &&
+              line.test(`${methodOf(verb)} ${requestURI}`) &&
+              pass(requestURI),
+          ),
+        )
+        await until('it is put back', async () => {
+          const found = await Promise.all(
+            (releases[2] ?? []).map(async ({ metadata, data }) => {
+              const { body } = await tenant.get(`${configMaps(tenant)}/${metadata.name}`)
+              return field(body, 'data', 'hello') === field(data, 'hello')
+            }),
+          )
+          return found.every((same) => same)
+        })
+        await until('it is on record', async () => what === 'a record' || /DriftCorrected$/.test(await tenant.kinds()))
+        await assertWhole(tenant, releases[2] ?? [])
+        assert.match(one.said(), /no longer leads/)
+      })
   })
 
   test('the store and the API server may go away in the middle of an apply', async () => {
@@ -247,11 +290,11 @@ describe('of two replicas', () => {
       await until('some are there', async () => (await tenant.get(`${configMaps(tenant)}/many-0`)).status === 200)
       if (what === 'etcd') {
         await world.plane.stopEtcd()
-        await new Promise((resolve) => setTimeout(resolve, 2_000))
+        await delay(2_000)
         await world.plane.startEtcd()
       } else await world.plane.restartApiserver()
       await untilApplied(tenant, 1)
-      await assertWhole(tenant, 'world', MANY)
+      await assertWhole(tenant, objects('world', MANY))
       for (const one of both) assert.equal(one.ended(), undefined, `${one.name} went on running: ${one.said()}`)
     }
   })
