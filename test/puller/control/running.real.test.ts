@@ -79,6 +79,31 @@ test('while a release waits for approval nobody asks the API server, and the app
   await untilHello(tenant, 'two')
 })
 
+test('while nothing happens, what is only observed costs the API server nothing, and drift is told at once', async () => {
+  const tenant = await world.tenant()
+  promote(tenant, 1, 'one')
+  await tenant.deliver()
+  start(tenant)
+  await untilHello(tenant, 'one')
+  await untilReason(tenant, 'Applied')
+  promote(tenant, 2, 'two')
+  await tenant.deliver({ sync: 'observe', interval: '1s' })
+  await untilReason(tenant, 'Observed')
+  const polls = () => world.registry.requests.length
+  const settled = polls()
+  await world.plane.eventually('two polls', async () => polls() >= settled + 2)
+  const [mark, before] = [await world.plane.auditMark(), polls()]
+  await world.plane.eventually('four more', async () => polls() >= before + 4)
+  assert.deepEqual(await asked(mark), [])
+  assert.equal(field(await tenant.delivery(), 'status', 'drift'), undefined)
+  const [body, contentType] = [{ data: { hello: 'nobody' } }, 'application/merge-patch+json']
+  await tenant.deliver({ sync: 'observe', interval: '1h' })
+  await untilReason(tenant, 'Observed')
+  await world.plane.api('PATCH', `${path(tenant)}?fieldManager=somebody`, { body, contentType })
+  await world.plane.eventually('drift is told', async () => (await tenant.condition('Drifted'))?.status === 'True')
+  assert.equal(await hello(tenant), 'nobody')
+})
+
 test('a suspension and a hold end by themselves, each with one edit of the spec', async () => {
   const tenant = await world.tenant()
   const first = promote(tenant, 1, 'one')
