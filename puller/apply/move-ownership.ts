@@ -23,7 +23,7 @@ export async function moveOwnership(
   const { resource, id, object } = desired
   if (resource === undefined) return undefined
   const path = objectUrl(resource, id)
-  const ignored = ignoreTest(context.ignore, { id, declared: object })
+  const ignored = ignoreTest(context.ignore, { id, declared: desired.declared ?? object })
   for (let attempt = 1; ; attempt++) {
     const found = await cluster.request(context.account, { method: 'GET', path })
     // Whatever else is there now, the apply that follows says so.

@@ -72,7 +72,7 @@ export function decide(context: PlanContext, looked: Looked, inventory: Inventor
     const action = 'replace'
     return { kind: 'change', planned: { action, desired, uid }, change: { action, object: name }, entry: kept }
   }
-  const ignored = ignoreTest(context.ignore, { id, declared: desired.object })
+  const ignored = ignoreTest(context.ignore, { id, declared: desired.declared ?? desired.object })
   const compare = ours ? differenceOf : adoptionOf
   const difference = dryRun === undefined ? { fields: [] } : compare(live, dryRun, ignored)
   if (ours && looked.deferred === undefined && difference.fields.length === 0) return { kind: 'unchanged', entry: kept }

@@ -12,6 +12,8 @@ import { stageOf } from './stages.ts'
 /** An object as it is to be applied: in its namespace, with the ApplySet label and the claim on it. */
 export type DesiredObject = {
   readonly object: KubeObject
+  /** As the release has it, where fields of it are left to others. */
+  readonly declared?: KubeObject
   readonly id: ObjectId
   /** `objectKey(id)` */
   readonly key: string

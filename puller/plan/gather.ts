@@ -187,7 +187,7 @@ function settle(
   if (run === 'done' && prepared !== undefined && !isToBeCleanedUp(desired, live)) recall?.ran(prepared)
   if (live === undefined) return { ...looked, dryRun: undefined }
   if (dryRun === undefined || prepared === undefined || !isOursHere(asking, desired, live)) return looked
-  const ignored = ignoreTest(asking.context.ignore, { id: desired.id, declared: desired.object })
+  const ignored = ignoreTest(asking.context.ignore, { id: desired.id, declared: desired.declared ?? desired.object })
   const intruded = intrusions(desired.id, live, ignored)
   const foreseen = intruded.length === 0 ? dryRun : withoutPaths(dryRun, intruded)
   const { fields, manager } = differenceOf(live, foreseen, ignored)

@@ -31,7 +31,7 @@ export function leaveToOthers(
     const left = leave({ declared: object, live, rest: pointer, path: [], pattern: '', atomic: false }, around)
     if (isKubeObject(left)) object = left
   }
-  return { ...desired, object }
+  return { ...desired, object, declared: desired.object }
 }
 
 /** Later items before earlier ones, and what is inside before what it is in, so that no index changes its meaning. */

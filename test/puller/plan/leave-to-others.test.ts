@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { isKubeObject, type KubeObject, objectId, objectKey, objectName } from '../../../contract/artifact/objects.ts'
+import { ignoreTest } from '../../../puller/plan/ignore.ts'
 import { leaveToOthers } from '../../../puller/plan/leave-to-others.ts'
+import type { FieldPath } from '../../../puller/plan/managed-fields.ts'
 
 const kube = (value: unknown): KubeObject => {
   const plain = JSON.parse(JSON.stringify(value))
@@ -21,13 +23,15 @@ const items = (fields: Record<string, object>) => ({
   'f:spec': { 'f:template': { 'f:spec': { 'f:containers': fields } } },
 })
 
-function applied(declared: object, live: KubeObject | undefined, ...fields: string[]): unknown {
+function left(declared: object, live: KubeObject | undefined, ...fields: string[]) {
   const object = deployment(declared)
   const id = objectId(object)
   const desired = { object, id, key: objectKey(id), name: objectName(id) }
   const one = { ...desired, resource: undefined, crd: undefined, kindInSet: false, runsOnce: false, stage: 3 }
-  return leaveToOthers([{ fields }], one, live).object.spec
+  return leaveToOthers([{ fields }], one, live)
 }
+
+const applied = (...args: Parameters<typeof left>): unknown => left(...args).object.spec
 
 test('a new object gets all that was declared', () => {
   assert.deepEqual(applied({ replicas: 2 }, undefined, '/spec/replicas'), { replicas: 2 })
@@ -94,4 +98,17 @@ test('inside a list that is applied as a whole, the item keeps what is found in 
   assert.deepEqual(applied({ list: [{ x: 'a' }, { x: 'b' }] }, live, '/spec/list/1/x'), {
     list: [{ x: 'a' }, { x: 'live' }],
   })
+})
+
+test('a whole item that was left out is still known by its place in the release', () => {
+  const theirs = held('else', items({ 'k:{"name":"a"}': { '.': {} } }))
+  const live = deployment(containers({ name: 'a' }, { name: 'b' }), [theirs])
+  const pointer = '/spec/template/spec/containers/0'
+  const { id, declared, object } = left(containers({ name: 'a' }, { name: 'b' }), live, pointer)
+  const path: FieldPath = [
+    ...['spec', 'template', 'spec', 'containers'].map((field) => ({ field })),
+    { keys: { name: 'a' } },
+  ]
+  const isIgnored = (as: KubeObject | undefined) => ignoreTest([{ fields: [pointer] }], { id, declared: as })(path)
+  assert.deepEqual([isIgnored(declared), isIgnored(object)], [true, false])
 })
