@@ -23,7 +23,7 @@ export interface Outside {
 /** Up to which record a Delivery's Events were posted, and its records counted. */
 type Told = { readonly uid: string; readonly events: number; readonly counted: number }
 
-/** What happened shortly before a start is told again, under the names that it had. */
+/** What was recorded shortly before a start, and not said in the status yet, is told: under the same names, should it have been told. */
 const RECENT_MS = 600_000
 /** Conditions that came and went within this time are one series. */
 const SERIES_MS = 3_600_000
@@ -40,13 +40,13 @@ export function createOutside(
   const series = new Map<string, EventFacts>()
   const shown = new Set<string>()
 
-  const toldOf = ({ uid, namespace, name }: EventSubject, { records, head }: LedgerSummary): Told => {
+  const toldOf = ({ uid, namespace, name }: EventSubject, { records, head }: LedgerSummary, said = 0): Told => {
     const before = known.get(`${namespace}/${name}`)
     if (before?.uid === uid) return before
     const recent = clock.nowMs() - RECENT_MS
     const old = records.findLast(({ startedAt }) => Date.parse(startedAt) < recent)
     // What is there before the first look of this process was counted by another.
-    return { uid, events: old?.sequence ?? 0, counted: head?.sequence ?? 0 }
+    return { uid, events: Math.max(old?.sequence ?? 0, said), counted: head?.sequence ?? 0 }
   }
   const inSeries = (subject: EventSubject, facts: EventFacts): EventFacts => {
     const key = [subject.uid, facts.reason, facts.message].join('\n')
@@ -61,7 +61,10 @@ export function createOutside(
   }
   return {
     begin: async (delivery, summary) => {
-      known.set(`${delivery.namespace}/${delivery.name}`, toldOf(delivery, summary))
+      known.set(
+        `${delivery.namespace}/${delivery.name}`,
+        toldOf(delivery, summary, delivery.status.lastRecord?.sequence),
+      )
       await notifier.begin(delivery, summary.head?.sequence ?? 0)
     },
     said: (subject, before, next) => {

@@ -290,7 +290,10 @@ test('a notification that is new begins at the present, and one that is gone is 
 
 test('the API server refuses two notifications of one name, and kinds of records that there are not', async () => {
   const tenant = await world.tenant()
-  await assert.rejects(tenant.deliver({ notifications: [team, { ...team, type: 'slack' }] }), /duplicate entries for key/)
+  await assert.rejects(
+    tenant.deliver({ notifications: [team, { ...team, type: 'slack' }] }),
+    /duplicate entries for key/,
+  )
   await assert.rejects(tenant.deliver({ notifications: [{ ...team, kinds: ['Aplied'] }] }), /Unsupported value/)
 })
 

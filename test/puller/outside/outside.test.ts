@@ -31,10 +31,12 @@ function outside() {
   return { cluster, seen, one: createOutside({ cluster, clock: new FakeClock(), log, observe }, {}) }
 }
 
-test('a start tells again what happened shortly before it, under the same name, and counts none of it', async () => {
+test('a start tells what was recorded shortly before it and nobody said yet, and counts none of it', async () => {
   const { cluster, seen, one } = outside()
-  const summary = summaryOf(old, recent)
-  await one.begin(delivery, summary)
+  const said = facts('Failed', { digest: A, startedAt: '1970-01-01T00:00:00Z' })
+  const summary = summaryOf(old, said, recent)
+  const lastRecord = { name: 'r', sequence: 2, hash: A }
+  await one.begin({ ...delivery, status: { lastRecord } }, summary)
   one.looked(DELIVERY, summary)
   await one.end(1_000)
   assert.deepEqual(
