@@ -298,6 +298,10 @@ export const ERRORS = {
     retry: 'on-change',
     hint: 'Records were changed behind Waybill’s back. Keep them and find out who (`waybill audit`). To go on, on record: annotate the Delivery waybill.dev/confirm: <status.lastRecord.hash>.',
   },
+  RECORDS_FULL: failed(
+    'on-change',
+    'One puller keeps some 4,000 Deliveries. Delete those that are not needed; what they leave behind makes room within ten minutes. What was kept before goes on.',
+  ),
   RECORD_KEY: failed('on-change', 'The puller’s key Secret or its public half is missing or damaged.'),
   ROLLBACK_TARGET: usage('Choose a digest that `waybill history` shows as applied.'),
   HOLD_MISSING: usage('The Delivery is not on hold.'),

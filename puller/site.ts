@@ -5,6 +5,7 @@ import type { Cluster } from './cluster/cluster-port.ts'
 import type { Observer } from './metrics/observation.ts'
 import type { PolicySet } from './observe.ts'
 import type { Outside } from './outside.ts'
+import type { HeadKeeper } from './records/head-keeper.ts'
 import type { PullerKeys } from './records/keys.ts'
 import type { ArtifactCache } from './source/disk.ts'
 import type { Registries } from './source/registries.ts'
@@ -14,6 +15,8 @@ export type Site = {
   readonly cluster: Cluster
   readonly clock: Clock
   readonly keys: PullerKeys
+  /** Of the chains of all Deliveries. */
+  readonly heads: HeadKeeper
   readonly cache: ArtifactCache
   readonly cacheBytesMax: number
   readonly registries: Registries

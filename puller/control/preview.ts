@@ -14,6 +14,7 @@ import { gather } from '../plan/gather.ts'
 import { readInventory } from '../plan/inventory.ts'
 import { planChanges } from '../plan/plan.ts'
 import type { Refusal } from '../plan/refusal.ts'
+import { HeadKeeper } from '../records/head-keeper.ts'
 import { keysFrom, newPrivatePem } from '../records/keys.ts'
 import { summarize } from '../records/ledger-summary.ts'
 import { listRecords } from '../records/record.ts'
@@ -102,13 +103,16 @@ function lookOnly(): WaybillError {
 /** Keys of its own, which sign nothing: the puller's are its own. */
 async function siteOf(cluster: Cluster, { cache, cacheBytesMax, registries, nowMs, signal }: Place): Promise<Site> {
   const policies = parsePolicies((await listAll(cluster, TRUST_POLICIES_PATH, signal)).items)
+  const clock = { ...systemClock, nowMs: () => nowMs }
+  const keys = keysFrom(newPrivatePem(), randomBytes(32))
   return {
     cluster,
     cache,
     cacheBytesMax,
     registries,
-    clock: { ...systemClock, nowMs: () => nowMs },
-    keys: keysFrom(newPrivatePem(), randomBytes(32)),
+    clock,
+    keys,
+    heads: new HeadKeeper(cluster, { namespace: '', publicPem: keys.publicPem, clock }),
     policies: () => policies,
     namespace: '',
     waitTimeoutMs: 0,

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { isJsonObject, type Json, type JsonObject } from '../../contract/canonical-json.ts'
 import { isDigest } from '../../contract/digest.ts'
 import { answerError } from '../cluster/answer-error.ts'
-import type { Cluster, ClusterAnswer } from '../cluster/cluster-port.ts'
+import type { Cluster, ClusterAnswer, ClusterRequest } from '../cluster/cluster-port.ts'
 import type { AuditHead } from './audit.ts'
 import { SEQUENCE_MAX } from './chain.ts'
 import { PUBLIC_KEY_ENTRY, RECORDS_CONFIG_MAP } from './keys.ts'
@@ -13,179 +13,108 @@ const headSchema = z.object({ sequence: z.int().min(1).max(SEQUENCE_MAX), hash: 
 /** What ConfigMap `waybill-records` says of one Delivery. `unreadable`: there is an entry, and it is no head. */
 export type KeptHead = { readonly head: AuditHead | null; readonly unreadable: boolean }
 
+/** ConfigMap `waybill-records` in one version of it; version '': there is none. */
+export type KeptHeads = {
+  readonly version: string
+  /** By uid, as they are written; and the public key. Undefined: the ConfigMap holds nothing at all. */
+  readonly data: ReadonlyMap<string, string> | undefined
+}
+
+/** What is to become of it. `heads`: entries by uid. `gone`: uids whose entries go. */
+export type HeadsChange = { readonly heads: ReadonlyMap<string, string>; readonly gone: readonly string[] }
+
 /**
- * The head of a Delivery's chain, as ConfigMap `waybill-records` in the puller's namespace keeps it, by the Delivery's uid. Those who ask at
- * the same time share a request that is made after they asked.
+ * The head of a Delivery's chain, as ConfigMap `waybill-records` in the puller's namespace keeps it, by the Delivery's uid.
  * @throws WaybillError CLUSTER_FORBIDDEN, CLUSTER_FAILED
  */
 export async function readHead(cluster: Cluster, namespace: string, uid: string): Promise<KeptHead> {
-  const { data } = await headsOf(cluster, namespace).read()
-  const entry = data?.[uid]
+  return headIn(await readHeads(cluster, namespace), uid)
+}
+
+/** All of them. @throws WaybillError CLUSTER_FORBIDDEN, CLUSTER_FAILED */
+export async function readHeads(cluster: Cluster, namespace: string): Promise<KeptHeads> {
+  const answer = await cluster.request('puller', { method: 'GET', path: configMapPath(namespace) })
+  if (answer.status === 404) return { version: '', data: undefined }
+  if (answer.status !== 200) throw headsError(namespace, answer)
+  const { data } = answer.body
+  const texts = isJsonObject(data) ? Object.entries(data).map(([key, text]) => [key, String(text)] as const) : undefined
+  return { version: versionOf(answer), data: texts && new Map(texts) }
+}
+
+/** In which version they are; '' where there are none, or where that could not be told. Much less to send than all of them. */
+export async function readHeadsVersion(cluster: Cluster, namespace: string): Promise<string> {
+  const answer = await cluster.request('puller', { method: 'GET', path: configMapPath(namespace), accept: METADATA })
+  if (answer.status !== 200 && answer.status !== 404) throw headsError(namespace, answer)
+  return answer.status === 404 ? '' : versionOf(answer)
+}
+
+export function headIn({ data }: KeptHeads, uid: string): KeptHead {
+  const entry = data?.get(uid)
   if (entry === undefined) return { head: null, unreadable: false }
   const head = parseHead(entry)
   return { head, unreadable: head === null }
 }
 
+/** As it is written. */
+export function headEntry(delivery: DeliveryRef, head: RecordHead): string {
+  return JSON.stringify({ namespace: delivery.namespace, ...head })
+}
+
 /**
- * Writes one head, and never an older one over a newer: another puller may have gone further meanwhile. The ConfigMap is
- * made, with the public half of the key, where somebody removed it. Heads that are to be written at the same time are written together.
+ * Changes what was read as `kept`, or makes it where there was none, with the public half of the key: only where nothing at all changed since.
+ * 404, 409, 422: something did. Answers carry no more than metadata.
  */
-export function writeHead(
+export function changeHeads(
   cluster: Cluster,
-  namespace: string,
-  publicPem: string,
-  delivery: DeliveryRef,
-  head: RecordHead,
-): Promise<void> {
-  const entry = JSON.stringify({ namespace: delivery.namespace, ...head })
-  return headsOf(cluster, namespace).write(publicPem, { uid: delivery.uid, sequence: head.sequence, entry })
+  place: { readonly namespace: string; readonly publicPem: string },
+  kept: KeptHeads,
+  { heads, gone }: HeadsChange,
+): Promise<ClusterAnswer> {
+  const { namespace } = place
+  const request: ClusterRequest =
+    kept.version === ''
+      ? { method: 'POST', path: configMapPath(namespace, ''), body: configMapOf(place, heads) }
+      : {
+          method: 'PATCH',
+          path: configMapPath(namespace),
+          contentType: 'application/json-patch+json',
+          body: [
+            // No test says that an entry is still absent; that nothing at all changed does.
+            { op: 'test', path: '/metadata/resourceVersion', value: kept.version },
+            ...(kept.data === undefined ? [{ op: 'add', path: '/data', value: {} }] : []),
+            ...gone.map((uid) => ({ op: 'remove', path: `/data/${uid}` })),
+            ...[...heads].map(([uid, value]) => ({ op: 'add', path: `/data/${uid}`, value })),
+          ],
+        }
+  return cluster.request('puller', { ...request, accept: METADATA })
 }
 
-/** Another puller may write the ConfigMap at the same time: of those that do one wins. */
-const TRIES_MAX = 40
-const TOGETHER_MAX = 200
-
-type Entry = { readonly uid: string; readonly sequence: number; readonly entry: string }
-type Waiting = { readonly entry: Entry; readonly publicPem: string; readonly done: PromiseWithResolvers<void> }
-/** The ConfigMap as it was last seen; without data and version where there is none. */
-type Seen = { readonly status: number; readonly data: JsonObject | undefined; readonly version: string }
-
-const books = new WeakMap<Cluster, Map<string, Heads>>()
-
-function headsOf(cluster: Cluster, namespace: string): Heads {
-  const known = books.get(cluster) ?? new Map<string, Heads>()
-  books.set(cluster, known)
-  const heads = known.get(namespace) ?? new Heads(cluster, namespace)
-  known.set(namespace, heads)
-  return heads
+export function headsError(namespace: string, answer: ClusterAnswer) {
+  return answerError(`ConfigMap ${namespace}/${RECORDS_CONFIG_MAP}`, answer)
 }
 
-/** All Deliveries share one ConfigMap: one writer at a time, which writes what came meanwhile in one request. */
-class Heads {
-  readonly #cluster: Cluster
-  readonly #namespace: string
-  #seen: Seen | undefined
-  #reading: Promise<Seen> | undefined
-  #next: Promise<Seen> | undefined
-  #waiting: Waiting[] = []
-  #isWriting = false
-
-  constructor(cluster: Cluster, namespace: string) {
-    this.#cluster = cluster
-    this.#namespace = namespace
-  }
-
-  read(): Promise<Seen> {
-    this.#next ??= Promise.resolve(this.#reading?.catch(() => undefined)).then(() => {
-      this.#next = undefined
-      this.#reading = this.#get()
-      return this.#reading
-    })
-    return this.#next
-  }
-
-  write(publicPem: string, entry: Entry): Promise<void> {
-    const done = Promise.withResolvers<void>()
-    this.#waiting.push({ entry, publicPem, done })
-    if (!this.#isWriting) void this.#run()
-    return done.promise
-  }
-
-  async #run(): Promise<void> {
-    this.#isWriting = true
-    while (this.#waiting.length > 0) {
-      const together = this.#waiting.splice(0, TOGETHER_MAX)
-      try {
-        await this.#writeAll(together)
-        for (const { done } of together) done.resolve()
-      } catch (error) {
-        this.#seen = undefined
-        for (const { done } of together) done.reject(error)
-      }
-    }
-    this.#isWriting = false
-  }
-
-  async #writeAll(together: readonly Waiting[]): Promise<void> {
-    for (let tries = 1; ; tries++) {
-      const before = this.#seen ?? (await this.#get())
-      this.#seen = undefined
-      const newer = together.filter(
-        ({ entry: { uid, sequence } }) => (parseHead(before.data?.[uid])?.sequence ?? 0) <= sequence,
-      )
-      if (newer.length === 0) return
-      const answer =
-        before.status === 404
-          ? await this.#create(newer)
-          : await this.#patch(
-              before,
-              newer.map(({ entry }) => entry),
-            )
-      if (answer.status === 200 || answer.status === 201) {
-        this.#seen = seenIn(answer)
-        return
-      }
-      // 422: an entry is not what it was when it was read.
-      if ((answer.status !== 404 && answer.status !== 409 && answer.status !== 422) || tries >= TRIES_MAX)
-        throw answerError(`ConfigMap ${this.#namespace}/${RECORDS_CONFIG_MAP}`, answer)
-    }
-  }
-
-  #patch({ data, version }: Seen, entries: readonly Entry[]): Promise<ClusterAnswer> {
-    const isNew = entries.some(({ uid }) => data?.[uid] === undefined)
-    const known = entries.filter(({ uid }) => data?.[uid] !== undefined)
-    return this.#cluster.request('puller', {
-      method: 'PATCH',
-      path: configMapPath(this.#namespace),
-      contentType: 'application/json-patch+json',
-      body: [
-        // No test says that an entry is still absent; that nothing at all changed does.
-        ...(isNew ? [{ op: 'test', path: '/metadata/resourceVersion', value: version }] : []),
-        ...known.map(({ uid }) => ({ op: 'test', path: `/data/${uid}`, value: data?.[uid] ?? null })),
-        ...(data === undefined ? [{ op: 'add', path: '/data', value: {} }] : []),
-        ...entries.map(({ uid, entry }) => ({ op: 'add', path: `/data/${uid}`, value: entry })),
-      ],
-    })
-  }
-
-  #create(together: readonly Waiting[]): Promise<ClusterAnswer> {
-    const data = Object.fromEntries(together.map(({ entry: { uid, entry } }) => [uid, entry]))
-    return this.#cluster.request('puller', {
-      method: 'POST',
-      path: configMapPath(this.#namespace, ''),
-      body: {
-        apiVersion: 'v1',
-        kind: 'ConfigMap',
-        metadata: { name: RECORDS_CONFIG_MAP, namespace: this.#namespace },
-        data: { [PUBLIC_KEY_ENTRY]: together[0]?.publicPem ?? '', ...data },
-      },
-    })
-  }
-
-  async #get(): Promise<Seen> {
-    const answer = await this.#cluster.request('puller', { method: 'GET', path: configMapPath(this.#namespace) })
-    if (answer.status !== 200 && answer.status !== 404)
-      throw answerError(`ConfigMap ${this.#namespace}/${RECORDS_CONFIG_MAP}`, answer)
-    return seenIn(answer)
-  }
-}
-
-function seenIn({ status, body: { data, metadata } }: ClusterAnswer): Seen {
-  return {
-    status: status === 201 ? 200 : status,
-    data: isJsonObject(data) ? data : undefined,
-    version: resourceVersionOf(metadata),
-  }
-}
-
-function resourceVersionOf(metadata: Json | undefined): string {
-  const version = isJsonObject(metadata) ? metadata.resourceVersion : undefined
+export function versionOf({ body: { metadata } }: ClusterAnswer): string {
+  const version: Json | undefined = isJsonObject(metadata) ? metadata.resourceVersion : undefined
   return typeof version === 'string' ? version : ''
 }
 
-function parseHead(entry: unknown): AuditHead | null {
+const METADATA = 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json'
+
+function configMapOf(
+  { namespace, publicPem }: { readonly namespace: string; readonly publicPem: string },
+  heads: ReadonlyMap<string, string>,
+): JsonObject {
+  return {
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: { name: RECORDS_CONFIG_MAP, namespace },
+    data: { [PUBLIC_KEY_ENTRY]: publicPem, ...Object.fromEntries(heads) },
+  }
+}
+
+function parseHead(entry: string): AuditHead | null {
   try {
-    const parsed = headSchema.parse(JSON.parse(String(entry)))
+    const parsed = headSchema.parse(JSON.parse(entry))
     return isDigest(parsed.hash) ? { sequence: parsed.sequence, hash: parsed.hash } : null
   } catch {
     return null

@@ -11,7 +11,7 @@ import type { Site } from '../site.ts'
 import { forgetInventory } from './forget-inventory.ts'
 import { isNamespaceEnding } from './namespace-ending.ts'
 
-type Here = Pick<Site, 'cluster' | 'clock' | 'keys' | 'namespace'> & { readonly log: Pick<Site['log'], 'warn'> }
+type Here = Pick<Site, 'cluster' | 'clock' | 'keys' | 'heads'> & { readonly log: Pick<Site['log'], 'warn'> }
 
 /**
  * Deliveries with `deletion: orphan` go without us. What they leave behind of ours is recorded as Removed, object by object, and their inventories
@@ -34,11 +34,11 @@ export async function forgetDeparted(site: Here, alive: ReadonlySet<string>): Pr
     }
 }
 
-async function forget({ cluster, clock, keys, namespace }: Here, delivery: DeliveryRef): Promise<void> {
+async function forget({ cluster, clock, keys, heads }: Here, delivery: DeliveryRef): Promise<void> {
   if (await deliveryExists(cluster, delivery)) return
   if (await isNamespaceEnding(cluster, delivery.namespace)) return
   const inventory = await readInventory(cluster, delivery)
-  const ledger = await openLedger(cluster, keys, delivery, { pullerNamespace: namespace, clock })
+  const ledger = await openLedger(cluster, keys, delivery, { heads, clock })
   const newest = ledger.summary.records.at(-1)
   const at = timestamp(clock)
   if (newest?.kind !== 'Removed')

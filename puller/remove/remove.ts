@@ -97,9 +97,9 @@ async function removed(
   turn: Turn,
   isOverdue: boolean,
 ): Promise<Said | undefined> {
-  const { cluster, clock, keys } = site
+  const { cluster, clock, keys, heads } = site
   if (deletion === 'orphan') return undefined
-  const ledger = await openLedger(cluster, keys, header, { pullerNamespace: site.namespace, clock })
+  const ledger = await openLedger(cluster, keys, header, { heads, clock })
   if (isRecorded(ledger)) return forget(site, header, await readInventory(cluster, header))
   const inventory = await readInventory(cluster, header)
   const account = { namespace: header.namespace, serviceAccount }

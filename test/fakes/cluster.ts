@@ -5,7 +5,7 @@ import type { Cluster, ClusterAnswer, ClusterRequest, Identity } from '../../pul
 export type Fault = 'lost' | 'crash-before' | 'crash-after' | 'conflict'
 
 /**
- * Objects by path, with names that cannot be taken twice and versions that move, merge patches, JSON patches (test and add) and label selectors: enough for the ledger's order
+ * Objects by path, with names that cannot be taken twice and versions that move, merge patches, JSON patches (test, add and remove) and label selectors: enough for the ledger's order
  * of writes and its crashes. Server-side apply, admission and schemas are for the real API server.
  */
 export class FakeCluster implements Cluster {
@@ -98,6 +98,7 @@ function patched(before: JsonObject, operations: readonly JsonObject[]): JsonObj
     const found = names.reduce<Json | undefined>((at, name) => (isJsonObject(at) ? at[name] : undefined), after)
     if (op === 'test' && found !== value) return undefined
     if (op === 'add') after = merge(after, nested(names, value ?? null))
+    if (op === 'remove') after = merge(after, nested(names, null))
   }
   return after
 }

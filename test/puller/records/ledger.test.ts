@@ -4,7 +4,8 @@ import { isJsonObject, type JsonObject } from '../../../contract/canonical-json.
 import { hasCode } from '../../../contract/errors.ts'
 import { auditChain } from '../../../puller/records/audit.ts'
 import { recordName } from '../../../puller/records/chain.ts'
-import { readHead, writeHead } from '../../../puller/records/heads.ts'
+import { HeadKeeper } from '../../../puller/records/head-keeper.ts'
+import { readHead } from '../../../puller/records/heads.ts'
 import type { PullerKeys } from '../../../puller/records/keys.ts'
 import { openLedger } from '../../../puller/records/ledger.ts'
 import { listRecords, recordsPath } from '../../../puller/records/record.ts'
@@ -14,8 +15,11 @@ import { A, B, C, clockAt, DELIVERY, facts, newKeys } from './records-fixture.ts
 const NAMESPACE = 'waybill-system'
 const keys = newKeys()
 const clock = clockAt('2026-11-21T10:00:00Z')
+/** Of a puller that has just started. */
+const headsOf = (cluster: FakeCluster, by: PullerKeys = keys) =>
+  new HeadKeeper(cluster, { namespace: NAMESPACE, publicPem: by.publicPem, clock })
 const open = (cluster: FakeCluster, by: PullerKeys = keys) =>
-  openLedger(cluster, by, DELIVERY, { pullerNamespace: NAMESPACE, clock })
+  openLedger(cluster, by, DELIVERY, { heads: headsOf(cluster, by), clock })
 const at = (sequence: number) => `${recordsPath(DELIVERY.namespace)}/${recordName(DELIVERY, sequence)}`
 const HEADS = `/api/v1/namespaces/${NAMESPACE}/configmaps/waybill-records`
 
@@ -164,7 +168,7 @@ describe('a puller that is killed', () => {
     const cluster = await withRecords(['Intent', { digest: A }])
     const [, configMap = {}] = [...cluster.objects].find(([path]) => path.endsWith('/waybill-records')) ?? []
     const late = { name: recordName(DELIVERY, 2), sequence: 2, hash: A }
-    const writeLate = () => writeHead(cluster, NAMESPACE, keys.publicPem, DELIVERY, late)
+    const writeLate = () => headsOf(cluster).write(DELIVERY, late)
     const headNow = async () => (await readHead(cluster, NAMESPACE, DELIVERY.uid)).head?.sequence
     const ledger = await open(cluster)
     await ledger.append(facts('Applied', { digest: A, intent: 1 }))
@@ -196,7 +200,7 @@ describe('a puller that is killed', () => {
       return undefined
     }
     const first = { name: recordName(DELIVERY, 1), sequence: 1, hash: A }
-    await writeHead(cluster, NAMESPACE, keys.publicPem, DELIVERY, first)
+    await headsOf(cluster).write(DELIVERY, first)
     assert.equal((await readHead(cluster, NAMESPACE, DELIVERY.uid)).head?.sequence, 2)
   })
 
@@ -209,6 +213,16 @@ describe('a puller that is killed', () => {
     cluster.onWrite = () => undefined
     assert.equal((await ledger.append(applied)).sequence, 2)
     assert.equal((await audit(cluster)).ok, true)
+  })
+
+  test('a puller that remembers an older head than the one that another wrote reads again before it calls the chain broken', async () => {
+    const cluster = await withRecords(['Applied', { digest: A }])
+    const heads = headsOf(cluster)
+    await openLedger(cluster, keys, DELIVERY, { heads, clock })
+    const other = await open(cluster)
+    for (const digest of [B, C, A]) await other.append(facts('Applied', { digest }))
+    const ledger = await openLedger(cluster, keys, DELIVERY, { heads, clock })
+    assert.deepEqual([ledger.summary.broken, ledger.summary.head?.sequence], [undefined, 4])
   })
 
   test('two pullers that write at a time do not fork the chain', async () => {
@@ -252,7 +266,7 @@ describe('records that somebody touched', () => {
         cluster,
         keys,
         { ...DELIVERY, annotations: { 'waybill.dev/confirm': hash } },
-        { pullerNamespace: NAMESPACE, clock },
+        { heads: headsOf(cluster), clock },
       )
     assert.ok((await confirmed(A)).summary.broken)
     const hash = summary.head?.hash ?? ''

@@ -7,6 +7,7 @@ import { type ConnectedCluster, connectCluster } from '../../../puller/cluster/c
 import type { Change, Delivery, RecordFacts } from '../../../puller/kinds.ts'
 import { parseDelivery } from '../../../puller/observe.ts'
 import { auditChain } from '../../../puller/records/audit.ts'
+import { HeadKeeper } from '../../../puller/records/head-keeper.ts'
 import { readHead } from '../../../puller/records/heads.ts'
 import { historyRows } from '../../../puller/records/history.ts'
 import { rollback, unhold } from '../../../puller/records/hold.ts'
@@ -62,8 +63,8 @@ async function reread({ namespace, name }: Delivery): Promise<Delivery> {
   assert.ok(isJsonObject(body))
   return parseDelivery(body)
 }
-const ledgerOf = (delivery: DeliveryRef) =>
-  openLedger(puller, keys, delivery, { pullerNamespace: PULLER_NAMESPACE, clock })
+const keeper = () => new HeadKeeper(puller, { namespace: PULLER_NAMESPACE, publicPem: keys.publicPem, clock })
+const ledgerOf = (delivery: DeliveryRef) => openLedger(puller, keys, delivery, { heads: keeper(), clock })
 async function record(delivery: DeliveryRef, ...all: readonly RecordFacts[]) {
   const ledger = await ledgerOf(delivery)
   for (const one of all) await ledger.append(one)

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { type RecordFacts, recordSpecSchema } from '../../../puller/kinds.ts'
 import { auditChain } from '../../../puller/records/audit.ts'
+import { HeadKeeper } from '../../../puller/records/head-keeper.ts'
 import { readHead } from '../../../puller/records/heads.ts'
 import { openLedger } from '../../../puller/records/ledger.ts'
 import { summarize } from '../../../puller/records/ledger-summary.ts'
@@ -22,7 +23,10 @@ const CHOSEN = {
 const specsOf = (all: readonly RecordFacts[]) => chainOf(keys, all).map(({ spec }) => recordSpecSchema.parse(spec))
 
 const open = (cluster: FakeCluster, at = NOW) =>
-  openLedger(cluster, keys, DELIVERY, { pullerNamespace: PULLER, clock: clockAt(at) })
+  openLedger(cluster, keys, DELIVERY, {
+    heads: new HeadKeeper(cluster, { namespace: PULLER, publicPem: keys.publicPem, clock: clockAt(at) }),
+    clock: clockAt(at),
+  })
 
 /** A cluster with so many records, all of `startedAt`, written at that time. */
 async function withHistory(count: number, startedAt = OLD, last: Partial<RecordFacts> = {}): Promise<FakeCluster> {

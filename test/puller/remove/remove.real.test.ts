@@ -3,6 +3,7 @@ import { after, before, test } from 'node:test'
 import { systemClock } from '../../../puller/clock.ts'
 import { connectCluster } from '../../../puller/cluster/cluster.ts'
 import { readInventory, writeInventory } from '../../../puller/plan/inventory.ts'
+import { HeadKeeper } from '../../../puller/records/head-keeper.ts'
 import { loadPullerKeys } from '../../../puller/records/keys.ts'
 import { forgetDeparted } from '../../../puller/remove/departed.ts'
 import { REMOVAL_MS } from '../../../puller/remove/remove.ts'
@@ -228,7 +229,9 @@ test('what a Delivery that went without us leaves behind of ours is recorded and
   const cluster = connectCluster({ kubeconfig: world.kubeconfig })
   try {
     const keys = await loadPullerKeys(cluster, PULLER_NAMESPACE)
-    const site = { cluster, clock: systemClock, keys, namespace: PULLER_NAMESPACE, log: { warn: assert.fail } }
+    const { publicPem } = keys
+    const heads = new HeadKeeper(cluster, { namespace: PULLER_NAMESPACE, publicPem, clock: systemClock })
+    const site = { cluster, clock: systemClock, keys, heads, log: { warn: assert.fail } }
     await forgetDeparted(site, new Set())
     await forgetDeparted(site, new Set())
   } finally {
