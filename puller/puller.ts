@@ -2,9 +2,10 @@ import { randomUUID } from 'node:crypto'
 import type { Logger } from 'pino'
 import type { JsonObject } from '../contract/canonical-json.ts'
 import { type Clock, systemClock } from './clock.ts'
-import { connectCluster, type ServiceAccountMount } from './cluster/cluster.ts'
 import type { Cluster } from './cluster/cluster-port.ts'
+import type { ConnectedCluster } from './cluster/cluster-requests.ts'
 import { fairShare } from './cluster/fair-share.ts'
+import { connectMounted, type ServiceAccountMount } from './cluster/mounted.ts'
 import { listAll } from './cluster/watch.ts'
 import { type Front, openFront } from './http/front.ts'
 import type { ListenAddress } from './http/http.ts'
@@ -93,7 +94,7 @@ export async function runPuller(options: PullerOptions): Promise<PullerSummary> 
   const { clock = systemClock } = options
   const front = await frontOf(options, clock)
   const observe = front === undefined ? {} : { observe: front.observe }
-  const cluster = connectCluster({ ...connection(options), ...observe })
+  const cluster = await connect(options, observe)
   const registries = createRegistries(
     {
       ...observe,
@@ -131,7 +132,7 @@ export async function runPuller(options: PullerOptions): Promise<PullerSummary> 
       ...(front === undefined ? {} : { onStarted: front.started }),
     }).finally(async () => {
       front?.stopped()
-      await outside.end(once ? GRACE_MS : 0)
+      await outside.end(once ? GRACE_MS : STOP_MS)
     })
     return { deliveries: standings.map(summaryOf) }
   }
@@ -188,19 +189,26 @@ function senderOf({ notifyAnywhere: anywhere = false, proxy }: PullerOptions): S
 }
 
 const WAIT_MS = 300_000
-/** With `once`, Events and notifications that wait at the end get so long. */
+/** With `once`, Events and notifications that wait at the end get so long; else what is on its way. */
 const GRACE_MS = 10_000
+const STOP_MS = 500
 const PARALLEL = 8
 const CACHE_BYTES_MAX = 10 * 1024 ** 3
 /** How often a Delivery that failed is tried with `once`. */
 const ONCE_ATTEMPTS = 3
 
-function connection({ kubeconfig, context, serviceAccount }: PullerOptions) {
-  return {
+/** The library that reads kubeconfigs is loaded where there is one. */
+async function connect(
+  { kubeconfig, context, serviceAccount }: PullerOptions,
+  { observe }: Pick<Front, 'observe'> | { readonly observe?: undefined },
+): Promise<ConnectedCluster> {
+  if (serviceAccount !== undefined) return connectMounted(serviceAccount, observe)
+  const { connectCluster } = await import('./cluster/cluster.ts')
+  return connectCluster({
     ...(kubeconfig === undefined ? {} : { kubeconfig }),
     ...(context === undefined ? {} : { context }),
-    ...(serviceAccount === undefined ? {} : { serviceAccount }),
-  }
+    ...(observe === undefined ? {} : { observe }),
+  })
 }
 
 function uidsOf(objects: readonly JsonObject[]): ReadonlySet<string> {

@@ -34,6 +34,8 @@ const ADAPTER_PARTS: Readonly<Record<string, string>> = {
   'packager/checkout.ts': 'the folder that a commit is laid out in',
   'packager/pack-commit.ts': 'the temporary folder around it all',
   'puller/cluster/cluster-access.ts': 'kubeconfig, tokens and the pool of connections to an API server',
+  'puller/cluster/cluster-requests.ts': 'requests over the pool of connections to an API server',
+  'puller/cluster/mounted.ts': 'the service account that a pod has mounted',
   'puller/cluster/discovery.ts': 'the age of what it remembers',
 }
 const ENTRIES = ['cli/main.ts', 'cli/waybill.js']

@@ -16,6 +16,9 @@ export interface ClusterAccess {
   readonly observe?: Observer | undefined
 }
 
+/** Who says which credentials to use now: a kubeconfig, or a mounted account. */
+export type Credentials = Pick<KubeConfig, 'applyToHTTPSOptions' | 'getCurrentUser' | 'getCurrentCluster'>
+
 const FRESH_MS = 10_000
 const CONNECT_MS = 10_000
 const CLOSE_MS = 1_000
@@ -25,14 +28,14 @@ const CLOSE_MS = 1_000
  * (each has a cache of its own); a new pool of connections is opened only where the TLS material changed.
  */
 export class Access implements ClusterAccess {
-  readonly #config: KubeConfig
+  readonly #config: Credentials
   #pending: Promise<CurrentAccess> | undefined
   #until = 0
   #dispatcher: { readonly key: string; readonly pool: Dispatcher } | undefined
 
   readonly observe: Observer | undefined
 
-  constructor(config: KubeConfig, observe?: Observer) {
+  constructor(config: Credentials, observe?: Observer) {
     this.#config = config
     this.observe = observe
   }
