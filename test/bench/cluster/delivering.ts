@@ -35,7 +35,7 @@ export async function deliverObjects(stand: Stand, tenant: string, count: number
 /** Runs a puller once over one tenant, and returns all that it asked of the API server. */
 export async function record(stand: Stand, tenant: string): Promise<readonly Recorded[]> {
   const recorder = await startRecorder(stand.plane, stand.token)
-  const puller = stand.startPuller({ kubeconfig: recorder.kubeconfig, only: [tenant], once: true })
+  const puller = stand.startPuller({ recorder: recorder.kubeconfig, only: [tenant] })
   await untilReady(stand, tenant, puller, 300_000)
   await untilEnded(puller, 60_000)
   await recorder.close()

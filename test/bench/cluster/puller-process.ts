@@ -1,8 +1,8 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { cpSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-/** `waybill puller` as a process of its own, as people run it. */
+/** `waybill puller` as a process of its own, compiled and started as in a pod. */
 export type PullerProcess = {
   readonly pid: number
   /** Seconds of processor time so far, of all its threads. */
@@ -17,23 +17,38 @@ export type PullerProcess = {
 }
 
 export type PullerProcessOptions = {
-  readonly kubeconfig: string
+  /** The folder that `compile` made. */
+  readonly package: string
   readonly cacheDir: string
-  readonly args?: readonly string[]
+  readonly args: readonly string[]
+  readonly env: Readonly<Record<string, string>>
 }
 
-const WAYBILL = join(import.meta.dirname, '..', '..', '..', 'cli', 'waybill.js')
+const ROOT = join(import.meta.dirname, '..', '..', '..')
 /** Of /proc/PID/stat: sysconf(_SC_CLK_TCK), which is 100 on every Linux that Node runs on. */
 const TICKS_A_SECOND = 100
 
-export function startPuller({ kubeconfig, cacheDir, args = [] }: PullerProcessOptions): PullerProcess {
+/** What `npm pack` ships, in a folder from which its dependencies are found: sources that are run as they are take more memory. */
+export function compile(): string {
+  const folder = join(ROOT, 'node_modules', '.cache', 'waybill-bench')
+  const { status, error } = spawnSync(process.execPath, [join(ROOT, 'tools', 'dist.ts'), join(folder, 'dist')], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  })
+  if (status !== 0) throw new Error('what is to be measured does not compile', { cause: error })
+  mkdirSync(join(folder, 'cli'), { recursive: true })
+  for (const file of ['package.json', 'cli/waybill.js']) cpSync(join(ROOT, file), join(folder, file))
+  return folder
+}
+
+export function startPuller(options: PullerProcessOptions): PullerProcess {
+  const { cacheDir, args, env } = options
   const child = spawn(
     process.execPath,
     [
-      ...[WAYBILL, 'puller', '--kubeconfig', kubeconfig, '--cache-dir', cacheDir, '--plain-http'],
+      ...[join(options.package, 'cli', 'waybill.js'), 'puller', '--cache-dir', cacheDir, '--plain-http'],
       ...['--log-level', process.env.WAYBILL_BENCH_LOG ?? 'warn', ...args],
     ],
-    { stdio: ['ignore', 'ignore', 'pipe'], env: { PATH: process.env.PATH, HOME: cacheDir } },
+    { stdio: ['ignore', 'ignore', 'pipe'], env: { PATH: process.env.PATH, HOME: cacheDir, ...env } },
   )
   let words = ''
   child.stderr.setEncoding('utf8').on('data', (text: string) => {

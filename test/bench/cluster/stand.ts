@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { KubeObject } from '../../../contract/artifact/objects.ts'
@@ -10,7 +10,7 @@ import { PULLER_NAMESPACE, startInstalled } from '../../puller/installed.ts'
 import { bundlesFor, newSigningKey, policySpec, release } from '../../puller/release-fixture.ts'
 import { type ControlPlane, field } from '../../real/control-plane.ts'
 import { type Asked, type AuditTrail, openAuditTrail } from './audit-trail.ts'
-import { type PullerProcess, startPuller } from './puller-process.ts'
+import { compile, type PullerProcess, startPuller } from './puller-process.ts'
 
 const GROUP = '/apis/waybill.dev/v1alpha1'
 export const PULLER_USER = `system:serviceaccount:${PULLER_NAMESPACE}:waybill-puller`
@@ -22,19 +22,14 @@ export type Stand = {
   readonly trail: AuditTrail
   /** Of the puller's own account. */
   readonly token: string
-  readonly kubeconfig: string
   /** Makes tenants, many at a time. */
   addTenants(names: readonly string[]): Promise<void>
   /** Publishes a release for a tenant's own repository, and promotes it. */
   publish(tenant: string, objects: readonly KubeObject[]): void
   /** Creates the Delivery `app` of each tenant; the uids, in the order of the names. */
   deliver(tenants: readonly string[], spec?: Record<string, unknown>): Promise<readonly string[]>
-  /** A puller for these tenants only, or for all. */
-  startPuller(options?: {
-    readonly kubeconfig?: string
-    readonly only?: readonly string[]
-    readonly once?: true
-  }): PullerProcess
+  /** A puller for these tenants only, or for all; with `recorder`, a kubeconfig, one that looks once through it. */
+  startPuller(options?: { readonly recorder?: string; readonly only?: readonly string[] }): PullerProcess
   /** What a tenant's Delivery says of itself. */
   ready(tenant: string): Promise<{ readonly status: unknown; readonly reason: unknown; readonly digest: unknown }>
   stop(): Promise<void>
@@ -43,13 +38,19 @@ export type Stand = {
 const AT_ONCE = 32
 
 export async function openStand(): Promise<Stand> {
+  const compiled = compile()
   const plane = await startInstalled({ controllers: true })
   const registry = await startFakeRegistry()
   const trail = await openAuditTrail(plane)
   const key: SigningKey = newSigningKey()
   const token = await plane.serviceAccountToken(PULLER_NAMESPACE, 'waybill-puller')
-  const kubeconfig = plane.userKubeconfig('puller', token)
   const scratch = mkdtempSync(join(tmpdir(), 'waybill-bench-cluster-'))
+  const { hostname, port } = new URL(plane.server)
+  const mount = join(scratch, 'serviceaccount')
+  mkdirSync(mount)
+  writeFileSync(join(mount, 'token'), token)
+  writeFileSync(join(mount, 'namespace'), PULLER_NAMESPACE)
+  copyFileSync(plane.caFile, join(mount, 'ca.crt'))
   const sequences = new Map<string, number>()
   const pullers: PullerProcess[] = []
   const repositoryOf = (tenant: string) => `${registry.host}/${tenant}/shop`
@@ -65,7 +66,6 @@ export async function openStand(): Promise<Stand> {
     registry,
     trail,
     token,
-    kubeconfig,
     addTenants: async (names) => {
       await inParallel(names, AT_ONCE, async (name) => {
         for (const object of tenantObjects({ name })) await create(collectionOf(object), object)
@@ -92,9 +92,14 @@ export async function openStand(): Promise<Stand> {
     startPuller: (options = {}) => {
       const only = (options.only ?? []).flatMap((tenant) => ['--only-namespace', tenant])
       const puller = startPuller({
-        kubeconfig: options.kubeconfig ?? kubeconfig,
+        package: compiled,
         cacheDir: mkdtempSync(join(scratch, 'cache-')),
-        args: [...only, ...(options.once === true ? ['--once'] : [])],
+        ...(options.recorder === undefined
+          ? {
+              args: ['--service-account-dir', mount, ...only],
+              env: { KUBERNETES_SERVICE_HOST: hostname, KUBERNETES_SERVICE_PORT: port },
+            }
+          : { args: ['--kubeconfig', options.recorder, '--once', ...only], env: {} }),
       })
       pullers.push(puller)
       return puller
