@@ -5,6 +5,7 @@ import type { Cluster } from '../../puller/cluster/cluster-port.ts'
 import { approve, planThatWaits, planToApprove, type WaitingPlan } from '../../puller/control/approve.ts'
 import { parseDelivery, parseHeader } from '../../puller/observe.ts'
 import { editDelivery, openCluster, readDeliveries } from '../cluster.ts'
+import { EXIT } from '../exit.ts'
 import { clusterFlags, examples, type Flags, namespaceFlag } from '../flags.ts'
 import { changeLines } from '../plan-text.ts'
 import type { Context, Verb } from '../verb.ts'
@@ -32,11 +33,13 @@ export const verb: Verb = {
     const approved = await editDelivery(cluster, namespace, name, async (delivery) => {
       // Once it was looked at, it is that plan or none, however often the edit has to be made again.
       const waiting = planToApprove(delivery, digest, plan ?? shown?.plan)
-      if (shown === undefined && plan === undefined) await confirm(waiting, context)
+      if (shown === undefined && plan === undefined && !(await isWanted(waiting, context))) return undefined
       shown = waiting
       await approve(cluster, delivery, waiting)
       return waiting
     })
+    if (approved === undefined)
+      return { data: { namespace, name, approved: null }, text: 'It was not approved.', exit: EXIT.refused }
     const text = [
       ...changeLines(approved.changes),
       `${namespace}/${name}: plan ${approved.plan} of ${approved.digest} is approved.`,
@@ -67,10 +70,9 @@ async function waitingFor(cluster: Cluster, namespace: string, digest: string): 
   })
 }
 
-/** On a terminal the plan is shown, and asked about; elsewhere whoever gave the digest has decided. @throws WaybillError USAGE for a no */
-async function confirm({ digest, plan, changes }: WaitingPlan, { ask, progress }: Context): Promise<void> {
-  if (ask === undefined) return
+/** On a terminal the plan is shown, and asked about; elsewhere whoever gave the digest has decided. */
+async function isWanted({ digest, plan, changes }: WaitingPlan, { ask, progress }: Context): Promise<boolean> {
+  if (ask === undefined) return true
   for (const line of [`plan ${plan} of ${digest}:`, ...changeLines(changes)]) progress(line)
-  if (!(await ask('Approve it?')))
-    throw new WaybillError('USAGE', 'it was not approved', { hint: 'Nothing was changed.' })
+  return ask('Approve it?')
 }

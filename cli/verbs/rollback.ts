@@ -1,5 +1,6 @@
 import { parseDigest } from '../../contract/digest.ts'
 import { WaybillError } from '../../contract/errors.ts'
+import type { Delivery } from '../../puller/kinds.ts'
 import { type RollbackTarget, rollback } from '../../puller/records/hold.ts'
 import { editDelivery, openCluster } from '../cluster.ts'
 import { endFlags, endOf } from '../end-time.ts'
@@ -26,19 +27,27 @@ export const verb: Verb = {
     await using opened = await openCluster(flags, context)
     const { cluster, namespace } = opened
     const reason = flags.text('reason')
-    const held = await editDelivery(cluster, namespace, name, (delivery) =>
-      rollback(cluster, delivery, target, {
+    let waits = ''
+    const held = await editDelivery(cluster, namespace, name, (delivery) => {
+      waits = waitsFor(delivery)
+      return rollback(cluster, delivery, target, {
         ...(reason === undefined ? {} : { reason }),
         ...(until === undefined ? {} : { until }),
-      }),
-    )
+      })
+    })
     const end = until === undefined ? '' : ` until ${until}`
     const version = held.version === undefined ? '' : ` (${held.version})`
     return {
       data: { namespace, name, held, ...(until === undefined ? {} : { until }) },
-      text: `${namespace}/${name} is held at ${held.digest}${version}${end}. \`waybill unhold ${name} -n ${namespace}\` lifts it.`,
+      text: `${namespace}/${name} is held at ${held.digest}${version}${end}. \`waybill unhold ${name} -n ${namespace}\` lifts it.${waits}`,
     }
   },
+}
+
+/** What keeps even a hold from being carried out. */
+function waitsFor({ spec }: Pick<Delivery, 'spec'>): string {
+  if (spec.suspend !== undefined) return ' It is suspended, and goes there when it is resumed.'
+  return spec.sync === 'observe' ? ' Its sync is observe: nothing is written.' : ''
 }
 
 function targetOf(flags: Flags): RollbackTarget {

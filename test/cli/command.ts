@@ -10,6 +10,8 @@ export type RunOptions = {
   readonly cwd?: string
   /** Added to a small environment; nothing else of ours is inherited. */
   readonly env?: Readonly<Record<string, string>>
+  /** Somebody at a terminal, who is asked. */
+  readonly ask?: (question: string) => Promise<boolean>
   /** A file descriptor in place of stdout, which is then not read. */
   readonly stdout?: number
 }
@@ -39,6 +41,7 @@ export async function waybillHere(args: readonly string[], options: Omit<RunOpti
       now: new Date(),
       progress: (line) => void err(`${line}\n`),
       step: (line) => void err(`${line}\n`),
+      ...(options.ask === undefined ? {} : { ask: options.ask }),
       atEnd: (task) => tasks.add(task),
       signal: new AbortController().signal,
     }),

@@ -68,6 +68,20 @@ test('a digest alone approves the one Delivery of the namespace that waits with 
   assert.equal((await tenant.run()).ready, true)
 })
 
+test('on a terminal approve shows the plan and asks; a no changes nothing', async () => {
+  const tenant = await world.tenant()
+  const digest = promote(tenant, 1, 'one')
+  await tenant.deliver({ sync: 'approve' })
+  await tenant.run()
+  const args = ['approve', 'app', digest, '-n', tenant.namespace, '--kubeconfig', world.plane.kubeconfig]
+  const no = await waybillHere(args, { ask: async () => false })
+  assert.equal(no.status, 3)
+  assert.match(no.stderr, /^\+ +create ConfigMap .*\/greeting$/m)
+  assert.equal(field(await tenant.delivery(), 'metadata', 'annotations', 'waybill.dev/approve'), undefined)
+  assert.equal((await waybillHere(args, { ask: async () => true })).status, 0)
+  assert.equal((await tenant.run()).ready, true)
+})
+
 test('plan says what would change now, with the rights of who asks, and writes nothing', async () => {
   const tenant = await world.tenant()
   const first = promote(tenant, 1, 'one')
