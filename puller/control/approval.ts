@@ -69,9 +69,10 @@ export function approvalOf(
 /** A plan as the status shows it; `at` is added where it is written. */
 export type ShownPlan = Omit<NonNullable<DeliveryStatus['plan']>, 'at'>
 
-/** Changes and fields that a status lists: it is sent to everybody who follows Deliveries. */
+/** What a status lists at most: it is sent to everybody who follows Deliveries. */
 const LISTED_MAX = 50
 const FIELDS_MAX = 20
+const LISTED_CHARS_MAX = 16 * 1024
 
 export function shownPlan(digest: Digest, plan: Digest, { changes }: Pick<Plan, 'changes'>): ShownPlan {
   const { total, digest: whole, listed } = changeList(changes)
@@ -80,5 +81,10 @@ export function shownPlan(digest: Digest, plan: Digest, { changes }: Pick<Plan, 
     object,
     ...(fields === undefined ? {} : { fields: fields.slice(0, FIELDS_MAX) }),
   }))
-  return { digest, plan, changes: { total, digest: whole, listed: bounded } }
+  let chars = 0
+  const few = bounded.filter((change) => {
+    chars += JSON.stringify(change).length
+    return chars <= LISTED_CHARS_MAX
+  })
+  return { digest, plan, changes: { total, digest: whole, listed: few } }
 }
