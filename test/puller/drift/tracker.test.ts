@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { JsonObject } from '../../../contract/canonical-json.ts'
+import { parseDigest } from '../../../contract/digest.ts'
 import { Hub } from '../../../puller/drift/hub.ts'
 import { Tracker } from '../../../puller/drift/tracker.ts'
 import { type DesiredObject, prepare } from '../../../puller/plan/desired.ts'
-import { DIGEST_1 } from '../delivered.ts'
 import { FakeClock } from '../fake-clock.ts'
 import {
   added,
@@ -26,7 +26,7 @@ const PATH = '/api/v1/namespaces/shop/configmaps'
 const context = {
   delivery: { name: 'app', namespace: 'shop', uid: 'd' },
   account,
-  digest: DIGEST_1,
+  digest: parseDigest(`sha256:${'1'.repeat(64)}`),
   adopt: 'never' as const,
   prune: { enabled: true, maxPercent: 30 },
   confirmed: undefined,
@@ -245,7 +245,7 @@ test('an object that is taken again and again is let be for a minute, then two, 
     await settle()
     if (tracker.converged(a) !== undefined) return false
     tracker.begin()
-    tracker.differs(a, 'hpa')
+    tracker.differs(a, 'hpa', {})
     tracker.written(a, configMap('a', version + 1, { time: `ours ${version}` }))
     cluster.open.get(PATH)?.push(modified(configMap('a', version + 1, { time: `ours ${version}` })))
     tracker.end({ account, desired: [a] })
