@@ -206,6 +206,16 @@ test('neither an edit nor the end waits for a registry that stalls, and nothing 
   assert.equal(await tenant.kinds(), 'Intent Applied Intent Applied')
 })
 
+/** What the Deployment controller says of one replica that is there. */
+const rolledOut = {
+  observedGeneration: 1,
+  replicas: 1,
+  updatedReplicas: 1,
+  readyReplicas: 1,
+  availableReplicas: 1,
+  conditions: [{ type: 'Progressing', status: 'True', reason: 'NewReplicaSetAvailable', message: '' }],
+}
+
 test('a registry that stalls during a wait does not keep back that the release is healthy', async (t) => {
   t.after(() => world.registry.behave())
   const tenant = await world.tenant()
@@ -218,9 +228,8 @@ test('a registry that stalls during a wait does not keep back that the release i
   await world.plane.eventually('it is polled', async () => world.registry.requests.length > before)
   const path = `/apis/apps/v1/namespaces/${tenant.namespace}/deployments/api`
   await world.plane.eventually('it is applied', async () => (await tenant.get(path)).status === 200)
-  const status = { observedGeneration: 1, replicas: 1, updatedReplicas: 1, readyReplicas: 1, availableReplicas: 1 }
   const contentType = 'application/merge-patch+json'
-  await world.plane.api('PATCH', `${path}/status`, { body: { status }, contentType })
+  await world.plane.api('PATCH', `${path}/status`, { body: { status: rolledOut }, contentType })
   await world.plane.eventually('it is recorded', async () => (await tenant.kinds()) === 'Intent Applied', 15_000)
 })
 
@@ -234,16 +243,21 @@ test('a release that does not become healthy in time is not Ready, is recorded o
   await new Promise((resolve) => setTimeout(resolve, 3_000))
   assert.equal(await tenant.kinds(), 'Intent Failed')
   const path = `/apis/apps/v1/namespaces/${tenant.namespace}/deployments/api/status`
-  const status = { observedGeneration: 1, replicas: 1, updatedReplicas: 1, readyReplicas: 1, availableReplicas: 1 }
   const available = { type: 'Available', status: 'True', reason: 'x', message: '' }
   await world.plane.api('PATCH', path, {
-    body: { status: { ...status, conditions: [available] } },
+    body: { status: { ...rolledOut, conditions: [...rolledOut.conditions, available] } },
     contentType: 'application/merge-patch+json',
   })
   await kindsBecome(tenant, 'Intent Failed Applied')
   await untilReason(tenant, 'Applied')
   await world.plane.api('PATCH', path, {
-    body: { status: { readyReplicas: 0, availableReplicas: 0, conditions: [{ ...available, status: 'False' }] } },
+    body: {
+      status: {
+        readyReplicas: 0,
+        availableReplicas: 0,
+        conditions: [...rolledOut.conditions, { ...available, status: 'False' }],
+      },
+    },
     contentType: 'application/merge-patch+json',
   })
   await tenant.annotate({ 'waybill.dev/reconcile': 'and again' })
@@ -269,10 +283,12 @@ test('while a new release is waited for, Ready and what is applied speak of the 
     (await tenant.condition('Reconciling'))?.status,
     await applied(),
   ]
-  assert.deepEqual(await conditions(), ['Unknown', 'True', well.digest])
-  const status = { observedGeneration: 1, replicas: 1, updatedReplicas: 1, readyReplicas: 1, availableReplicas: 1 }
+  const waiting = ['Unknown', 'True', well.digest]
+  await world.plane
+    .eventually('it is said', async () => String(await conditions()) === String(waiting))
+    .catch(async () => assert.deepEqual(await conditions(), waiting))
   const contentType = 'application/merge-patch+json'
-  await world.plane.api('PATCH', `${path}/status`, { body: { status }, contentType })
+  await world.plane.api('PATCH', `${path}/status`, { body: { status: rolledOut }, contentType })
   await untilReason(tenant, 'Applied')
   assert.deepEqual(await conditions(), ['True', undefined, waits.digest])
 })
