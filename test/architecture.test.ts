@@ -40,7 +40,13 @@ const ADAPTER_PARTS: Readonly<Record<string, string>> = {
 }
 const ENTRIES = ['cli/main.ts', 'cli/waybill.js']
 
-type Import = { readonly file: string; readonly specifier: string; readonly typeOnly: boolean }
+type Import = {
+  readonly file: string
+  readonly specifier: string
+  readonly typeOnly: boolean
+  /** Loaded when it is needed. */
+  readonly late: boolean
+}
 
 const files = ROOMS.flatMap((room) => sources(join(ROOT, room)))
 const imports = files.flatMap(importsOf)
@@ -78,6 +84,15 @@ test('only the entry points read the environment and the arguments, or end the p
       ),
     )
   assert.deepEqual(offences, [])
+})
+
+test('a puller in a pod does not load the library that reads kubeconfigs', () => {
+  const loaded = new Set(['puller/puller.ts'])
+  for (const file of loaded)
+    for (const { specifier } of imports.filter((one) => one.file === file && !one.typeOnly && !one.late))
+      loaded.add(specifier.startsWith('.') ? relative(ROOT, join(ROOT, dirname(file), specifier)) : specifier)
+  assert.ok(loaded.has('puller/cluster/mounted.ts') && loaded.has('undici'))
+  assert.ok(!loaded.has('@kubernetes/client-node'))
 })
 
 test('every part of an adapter that is listed here is there', () => {
@@ -141,6 +156,7 @@ function importsOf(file: string): readonly Import[] {
     file,
     specifier: fixed ?? dynamic ?? '',
     typeOnly: type !== undefined,
+    late: fixed === undefined,
   }))
 }
 
