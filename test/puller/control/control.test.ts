@@ -230,14 +230,14 @@ test('an approval goes on record once, also where the puller stopped right after
 })
 
 test('a status shows the first changes of a large plan, how many there are, and never who holds the fields', () => {
-  const many: Change[] = Array.from({ length: 3000 }, (_, i) => ({
+  const many: Change[] = Array.from({ length: 300 }, (_, i) => ({
     action: 'configure',
     object: `ConfigMap shop/${i}`,
     fields: Array.from({ length: 50 }, (_, f) => `data.${f}`),
     manager: 'kubectl-edit',
   }))
   const { changes } = shownPlan(A, B, { changes: many })
-  assert.equal(changes.total, 3000)
+  assert.equal(changes.total, 300)
   assert.ok(changes.listed.length > 20 && changes.listed.length <= 50)
   const long = many.map((change) => ({ ...change, fields: change.fields?.map((field) => field.padEnd(500, '.')) }))
   assert.ok(JSON.stringify(shownPlan(A, B, { changes: long })).length < 20 * 1024)
