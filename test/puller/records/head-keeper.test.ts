@@ -202,6 +202,7 @@ describe('a ConfigMap that is full', () => {
 
   test('gets room from Deliveries that are gone, and from no other', async () => {
     fill()
+    setStored({ old1: 5 })
     let lists = 0
     const alive = new Set(['first', 'new', 'old0'].map((name) => delivery(name).uid))
     heads = keeper(async () => {
@@ -212,6 +213,7 @@ describe('a ConfigMap that is full', () => {
     const { data } = fake.objects.get(CONFIG_MAP) ?? {}
     const names = isJsonObject(data) ? Object.keys(data).map((key) => key.split('-')[0]) : []
     assert.deepEqual([names.length, names.sort().slice(0, 9)], [5, ['first', 'new', 'old0', 'old1', 'puller.pub']])
+    assert.equal(await stored('old1'), 5)
     assert.equal(lists, 1)
   })
 
