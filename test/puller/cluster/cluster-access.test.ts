@@ -3,12 +3,12 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { KubeConfig } from '@kubernetes/client-node'
 import { connectCluster } from '../../../puller/cluster/cluster.ts'
 import { Access } from '../../../puller/cluster/cluster-access.ts'
+import { mountedCredentials } from '../../../puller/cluster/mounted.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'waybill-mounted-'))
-const directory = join(root, 'var/run/secrets/kubernetes.io/serviceaccount')
+const directory = join(root, 'serviceaccount')
 const write = (name: string, text: string) => writeFileSync(join(directory, name), text)
 before(() => {
   mkdirSync(directory, { recursive: true })
@@ -19,9 +19,7 @@ before(() => {
 after(() => rmSync(root, { recursive: true }))
 
 test('a pod’s token that was replaced is read again as soon as the old one is not taken', async () => {
-  const config = new KubeConfig()
-  config.loadFromCluster(root)
-  const access = new Access(config)
+  const access = new Access(mountedCredentials(directory))
   assert.equal((await access.current()).headers.Authorization, 'Bearer first')
   write('token', 'second\n')
   assert.equal((await access.current()).headers.Authorization, 'Bearer first')
@@ -32,6 +30,17 @@ test('a pod’s token that was replaced is read again as soon as the old one is 
   await assert.rejects(access.current(), { code: 'CLUSTER_AUTH' })
   write('token', 'third')
   assert.equal((await access.current()).headers.Authorization, 'Bearer third', 'and a failure is not kept')
+  await access.close()
+})
+
+test('certificates of a cluster that were replaced count for the next connections', async () => {
+  const access = new Access(mountedCredentials(directory))
+  const before = (await access.current()).dispatcher
+  access.renew()
+  assert.equal((await access.current()).dispatcher, before)
+  write('ca.crt', 'another')
+  access.renew()
+  assert.notEqual((await access.current()).dispatcher, before)
   await access.close()
 })
 
