@@ -1,14 +1,14 @@
 import { WaybillError } from '../../contract/errors.ts'
 import type { Clock } from '../clock.ts'
-import { answerError } from '../cluster/answer-error.ts'
 import type { Cluster } from '../cluster/cluster-port.ts'
 import type { EventSubject } from '../events/events.ts'
-import type { Delivery, DeliveryStatus, RecordSpec } from '../kinds.ts'
+import type { Delivery, RecordSpec } from '../kinds.ts'
 import { sayError } from '../message.ts'
 import type { Observer } from '../metrics/observation.ts'
-import { deliveryPath } from '../observe.ts'
+import { createGate } from '../source/registries.ts'
 import type { Sender } from './http.ts'
-import { type Message, messagesAfter, type Notification, requestOf } from './messages.ts'
+import { messagesAfter, type Notification, requestOf } from './messages.ts'
+import { isWritten, type Known, newOutlet, type Outlet, stateOf, writeCursors } from './outlets.ts'
 import { readReceiver } from './receiver.ts'
 
 /** Delivers records to those whom a Delivery names. The records are the queue, and `status.notified` says how far it got. */
@@ -41,30 +41,11 @@ const SENDING_MAX = 16
 /** Of one notification, in memory; what is more waits on record. */
 const WAITING_MAX = 500
 
-type Cursors = NonNullable<DeliveryStatus['notified']>
-
-type Outlet = {
-  notification: Notification
-  sequence: number
-  error: string | undefined
-  waiting: readonly Message[]
-  attempts: number
-  working: Promise<void> | undefined
-}
-
-type Known = {
-  readonly uid: string
-  delivery: Delivery
-  readonly outlets: Map<string, Outlet>
-  readonly ended: AbortController
-  writing: Promise<void>
-}
-
 export function createNotifier(parts: NotifierParts): Notifier {
   const { cluster, clock, sender, log, observe } = parts
   const known = new Map<string, Known>()
   const over = new AbortController()
-  const sending = createPlaces(SENDING_MAX)
+  const sending = createGate(SENDING_MAX)
   /** First attempts that are under way. */
   const underway = new Set<Promise<void>>()
 
@@ -98,7 +79,7 @@ export function createNotifier(parts: NotifierParts): Notifier {
 
   /** One try. How long to wait before the next; undefined: nothing waits. */
   const attempt = async (one: Known, outlet: Outlet): Promise<number | undefined> => {
-    const before = { sequence: outlet.sequence, error: outlet.error }
+    const before = outlet.error
     let waitMs: number | undefined
     try {
       await deliver(one, outlet)
@@ -109,7 +90,7 @@ export function createNotifier(parts: NotifierParts): Notifier {
       const result = code === 'NOTIFICATION_FAILED' ? 'failed' : 'refused'
       observe?.({ kind: 'notification', type: outlet.notification.type, result })
       outlet.error = `${code}: ${message}`
-      if (outlet.error !== before.error) {
+      if (outlet.error !== before) {
         const { namespace, name } = one.delivery
         log.warn({ delivery: `${namespace}/${name}`, notification: outlet.notification.name, code }, message)
       }
@@ -118,18 +99,22 @@ export function createNotifier(parts: NotifierParts): Notifier {
       waitMs = Math.max(asked, Math.round(backoffMs * (0.5 + clock.random())))
       outlet.attempts += 1
     }
-    if (outlet.sequence !== before.sequence || outlet.error !== before.error) await write(one)
+    if (!isWritten(outlet)) {
+      const writes = stateOf(outlet)
+      await write(one)
+      outlet.written = writes
+    }
     return waitMs
   }
 
   const work = async (one: Known, outlet: Outlet, tried: () => void): Promise<void> => {
     const ended = AbortSignal.any([one.ended.signal, over.signal])
-    while (outlet.waiting.length > 0 && !over.signal.aborted) {
+    while ((outlet.waiting.length > 0 || !isWritten(outlet)) && !over.signal.aborted) {
       let waitMs: number | undefined
       try {
         waitMs = await attempt(one, outlet)
       } catch (error) {
-        // How far it got could not be written: it is, with the next.
+        // How far it got could not be written.
         const { code, message } = sayError(error)
         log.warn({ delivery: `${one.delivery.namespace}/${one.delivery.name}`, code }, message)
         waitMs = RETRY_MS
@@ -163,7 +148,7 @@ export function createNotifier(parts: NotifierParts): Notifier {
       const last = delivery.status.notified?.find(({ name }) => name === notification.name)
       if (last === undefined) continue
       const { sequence, error } = last
-      outlets.set(last.name, { notification, sequence, error, waiting: [], attempts: 0, working: undefined })
+      outlets.set(last.name, newOutlet(notification, sequence, error))
     }
     const one: Known = {
       uid: delivery.uid,
@@ -194,8 +179,7 @@ export function createNotifier(parts: NotifierParts): Notifier {
         const outlet = one.outlets.get(notification.name)
         if (outlet !== undefined) outlet.notification = notification
         else {
-          const fresh = { notification, sequence: head, error: undefined, waiting: [], attempts: 0, working: undefined }
-          one.outlets.set(notification.name, fresh)
+          one.outlets.set(notification.name, newOutlet(notification, head, undefined))
           isNew = true
         }
       }
@@ -224,39 +208,5 @@ export function createNotifier(parts: NotifierParts): Notifier {
       await Promise.all(working)
       await sender.close()
     },
-  }
-}
-
-/** @throws WaybillError CLUSTER_* */
-async function writeCursors(cluster: Cluster, { delivery, uid, outlets }: Known): Promise<void> {
-  const notified: Cursors = [...outlets].map(([name, { sequence, error }]) => ({
-    name,
-    sequence,
-    ...(error === undefined ? {} : { error: error.slice(0, 2048) }),
-  }))
-  const answer = await cluster.request('puller', {
-    method: 'PATCH',
-    path: `${deliveryPath(delivery.namespace, delivery.name)}/status`,
-    contentType: 'application/merge-patch+json',
-    body: { metadata: { uid }, status: { notified: notified.length === 0 ? null : notified } },
-  })
-  if (answer.status !== 200 && answer.status !== 404 && answer.status !== 409)
-    throw answerError(`status.notified of Delivery ${delivery.namespace}/${delivery.name}`, answer)
-}
-
-/** At most `max` works at a time, in the order in which they came. */
-function createPlaces(max: number): <T>(work: () => Promise<T>) => Promise<T> {
-  const waiting: (() => void)[] = []
-  let running = 0
-  return async (work) => {
-    if (running >= max) await new Promise<void>((resolve) => waiting.push(resolve))
-    else running += 1
-    try {
-      return await work()
-    } finally {
-      const next = waiting.shift()
-      if (next === undefined) running -= 1
-      else next()
-    }
   }
 }

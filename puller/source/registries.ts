@@ -139,7 +139,7 @@ export function createRegistries(
 }
 
 /** Lets at most `max` works run at a time, in the order in which they came. */
-function createGate(max: number): Outside {
+export function createGate(max: number): Outside {
   const waiting: (() => void)[] = []
   let running = 0
   return async (work) => {

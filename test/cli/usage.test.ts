@@ -87,6 +87,13 @@ test('a folder that holds no layout is not taken for a registry', async () => {
   assert.match(ran.stderr, /no OCI layout/)
 })
 
+test('where the puller listens, and whom it takes webhooks from, are checked before it starts', async () => {
+  assertFails(await waybillHere(['puller', '--listen', 'here']), 2, 'USAGE')
+  assertFails(await waybillHere(['puller', '--hook-secret-file', 'secret']), 2, 'USAGE')
+  const ran = await waybillHere(['puller', '--listen', '127.0.0.1:0', '--hook-secret-file', 'no-such-file'])
+  assertFails(ran, 2, 'HOOK_SECRET')
+})
+
 test('the attribution policy is printed by itself: a policy and its binding', async () => {
   const { stdout } = await waybillHere(['install', '--attribution', '--output', 'json'])
   assert.deepEqual(
