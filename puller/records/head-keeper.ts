@@ -28,6 +28,8 @@ export type HeadKeeperOptions = {
 
 /** Another puller writes to the same ConfigMap: of those that write at a time one wins. */
 const TRIES_MAX = 40
+/** From one write to the next: what comes in meanwhile goes with it. One that comes alone does not wait. */
+const APART_MS = 100
 /** What was found so lately to be as remembered need not be asked for again. */
 const SURE_MS = 5_000
 /** How often Deliveries are listed to find heads that may go. */
@@ -36,8 +38,8 @@ const TIDY_EVERY_MS = 600_000
 type Waiting = WantedHead & { readonly resolve: () => void; readonly reject: (error: unknown) => void }
 
 /**
- * The heads of all chains in ConfigMap `waybill-records`, as the one puller of this process that writes them. While a write is under way the heads
- * that come in wait, and are written together after it. What is there is remembered; each write says in which version, so that what another
+ * The heads of all chains in ConfigMap `waybill-records`, as the one writer of them in this process. Those that come in while a write is under way, or
+ * right after it, are written together. What is there is remembered; each write says in which version, so that what another
  * puller wrote meanwhile is read first. A head only goes forward.
  */
 export class HeadKeeper {
@@ -48,6 +50,7 @@ export class HeadKeeper {
   #sent = 0
   #confirmed = { by: 0, atMs: 0 }
   #tidiedAtMs = Number.NEGATIVE_INFINITY
+  #wroteAtMs = Number.NEGATIVE_INFINITY
   #waiting: Waiting[] = []
   #last: Promise<unknown> = Promise.resolve()
 
@@ -94,6 +97,9 @@ export class HeadKeeper {
   }
 
   async #writeWaiting(): Promise<void> {
+    const earlyMs = this.#wroteAtMs + APART_MS - this.#nowMs()
+    if (earlyMs > 0) await this.#options.clock.sleep(earlyMs)
+    this.#wroteAtMs = this.#nowMs()
     const batch = this.#waiting
     this.#waiting = []
     try {

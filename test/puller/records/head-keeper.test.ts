@@ -22,7 +22,17 @@ let cluster: Cluster
 let nowMs: number
 let heads: HeadKeeper
 
-const clock: Clock = { ...clockAt('2026-11-21T10:00:00Z'), monotonicMs: () => nowMs }
+let slept: number[]
+
+const clock: Clock = {
+  ...clockAt('2026-11-21T10:00:00Z'),
+  monotonicMs: () => nowMs,
+  sleep: async (ms) => {
+    slept.push(ms)
+    await new Promise(setImmediate)
+    nowMs += ms
+  },
+}
 const keeper = (deliveries?: () => Promise<ReadonlySet<string>>) =>
   new HeadKeeper(cluster, { namespace: NAMESPACE, publicPem: 'PEM', clock, ...(deliveries && { deliveries }) })
 const delivery = (name: string) => ({ namespace: 'shop', name, uid: `${name}-0000-4222-8333-444455556666` })
@@ -38,6 +48,7 @@ beforeEach(async () => {
   fake = new FakeCluster()
   asked = []
   nowMs = 0
+  slept = []
   cluster = {
     request: (as, request: ClusterRequest) => {
       asked.push(`${request.method}${request.accept?.includes('PartialObjectMetadata') === true ? ' metadata' : ''}`)
@@ -49,6 +60,7 @@ beforeEach(async () => {
   heads = keeper()
   await write('first', 1)
   asked = []
+  nowMs += 1_000
 })
 
 /** What another puller, or a person, does to the ConfigMap. */
@@ -73,6 +85,14 @@ describe('heads of many Deliveries', () => {
     assert.deepEqual(new Set(asked), new Set(['PATCH metadata']))
     assert.ok(asked.length <= 3, String(asked.length))
     for (const name of names) assert.equal(await stored(name), 2)
+  })
+
+  test('that come in right after a write wait a little for others, and one that comes alone does not wait', async () => {
+    await write('a', 1)
+    assert.deepEqual(slept, [])
+    nowMs += 30
+    await Promise.all([write('a', 2), new Promise(setImmediate).then(() => write('b', 1))])
+    assert.deepEqual([slept, asked], [[70], ['PATCH metadata', 'PATCH metadata']])
   })
 
   test('are stored when their writers are told so', async () => {
