@@ -41,10 +41,11 @@ export async function carryOut(job: Job): Promise<Result> {
   const { digest } = fetched.verified
   const intent = intentToContinue(summary, { digest, generation: wantedGeneration(job) })
   const settled = job.role === 'current' || isSettled(summary, fetched.verified, job.delivery.generation)
-  const left = intent === undefined && leavesDrift(job, settled) ? plan.undoing : []
-  const rest = left.length === 0 ? plan : withoutUndoing(plan, inventory)
+  const leaves = intent === undefined && leavesDrift(job, settled)
+  const rest = leaves ? withoutUndoing(plan, inventory) : plan
   const result = await carryOutRest(job, context, { plan: rest, inventory, intent, settled })
   if (result.kind !== 'healthy') return result
+  const left = leaves ? plan.drifted : []
   await recordLeftDrift(job, left)
   return { ...result, left }
 }

@@ -79,6 +79,8 @@ export class Memory implements Recall {
   /** When everything is to be compared again; 0: now. */
   #compareAtMs = 0
   isNew = false
+  /** Something went wrong, or is read again: what the account may do is not taken on trust. */
+  isDoubtful = false
   /** Absent where nothing is watched: with `once`. */
   readonly tracker: Tracker | undefined
   #prepared: { objects: readonly KubeObject[]; resources: ResourceMap; desired: readonly DesiredObject[] } | undefined
@@ -119,8 +121,8 @@ export class Memory implements Recall {
   written(desired: DesiredObject, object: JsonObject): void {
     this.tracker?.written(desired, object)
   }
-  differs(desired: DesiredObject, manager: string | undefined): void {
-    this.tracker?.differs(desired, manager)
+  differs(desired: DesiredObject, manager: string | undefined, object: JsonObject): void {
+    this.tracker?.differs(desired, manager, object)
   }
 
   /** A run that is done, whether or not its Job is there. */
@@ -169,6 +171,7 @@ export class Memory implements Recall {
     ledger: Ledger,
     { account, access }: { readonly account: Account; readonly access: PullAccess },
   ): Books {
+    this.isDoubtful = false
     this.books = { generation, policies, account, access, ledger, verified: new Few(), fetched: new Few() }
     return this.books
   }
@@ -270,6 +273,7 @@ export class Memory implements Recall {
 
   /** The books are read again. What was compared stays compared. */
   closeBooks(): void {
+    this.isDoubtful = true
     this.books = undefined
     this.status = undefined
   }

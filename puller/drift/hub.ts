@@ -12,6 +12,8 @@ export type Place = { readonly resource: Resource; readonly namespace: string }
 export type Watcher = {
   readonly applySet: string
   changed(key: string, isQuiet: boolean): void
+  /** In what is no drift, and no health rests on. */
+  rewritten(key: string): void
   turned(): void
 }
 
@@ -92,9 +94,10 @@ export class Hub {
     const hasHealth = !isStatic(resource)
     const group = new Group(resource, {
       changed: (applySet, key, isQuiet) => {
-        if (isQuiet && !hasHealth) return
         const watcher = this.#watchers.get(applySet)
-        if (watcher !== undefined && watchers.has(watcher)) watcher.changed(key, isQuiet)
+        if (watcher === undefined || !watchers.has(watcher)) return
+        if (isQuiet && !hasHealth) watcher.rewritten(key)
+        else watcher.changed(key, isQuiet)
       },
       turned: () => {
         for (const watcher of watchers) watcher.turned()

@@ -10,6 +10,6 @@ export interface Known {
   compared(desired: DesiredObject, object: JsonObject): void
   /** Our write was answered with this. */
   written(desired: DesiredObject, object: JsonObject): void
-  /** It is to be put back; `manager` took it. */
-  differs(desired: DesiredObject, manager: string | undefined): void
+  /** It was compared, as `object`, and differs; `manager` took it. It is put back, or left so. */
+  differs(desired: DesiredObject, manager: string | undefined, object: JsonObject): void
 }

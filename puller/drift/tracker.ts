@@ -11,7 +11,7 @@ import type { Hub, Place, Watcher } from './hub.ts'
 import { type Judgement, judge } from './judge.ts'
 import type { Known } from './known.ts'
 import type { Blindness } from './metadata-watch.ts'
-import { type Print, printOf } from './print.ts'
+import { type Print, printOf, versionOf } from './print.ts'
 
 export type Wake = {
   /** Something drifted. */
@@ -32,6 +32,8 @@ export class Tracker implements Known, Watcher {
   readonly #contest = new Contest()
   readonly #baselines = new Map<string, Baseline>()
   readonly #managers = new Map<string, string | undefined>()
+  /** What differed when it was last compared, in which version: what changes after that may end it. */
+  readonly #differing = new Map<string, number>()
   /** What is wanted now, as a hash, by key. */
   #wanted = new Map<string, string>()
   #groups = new Map<string, Group>()
@@ -68,6 +70,7 @@ export class Tracker implements Known, Watcher {
   }
 
   compared({ key, id }: DesiredObject, object: JsonObject): void {
+    this.#differing.delete(key)
     const print = printOf(id, object)
     const bytes = this.#wanted.get(key)
     if (print === undefined || bytes === undefined) this.#baselines.delete(key)
@@ -83,8 +86,9 @@ export class Tracker implements Known, Watcher {
     this.#managers.delete(key)
   }
 
-  differs({ key }: DesiredObject, manager: string | undefined): void {
+  differs({ key }: DesiredObject, manager: string | undefined, object: JsonObject): void {
     this.#managers.set(key, manager)
+    this.#differing.set(key, versionOf(object))
   }
 
   /** What is left alone because another manager takes it again and again. */
@@ -115,7 +119,7 @@ export class Tracker implements Known, Watcher {
     if (followed !== undefined) this.#follow(followed.account, followed.desired)
     this.#looking -= 1
     if (this.#looking > 0) return
-    const keys = this.#turned ? [...this.#baselines.keys()] : [...this.#noticed]
+    const keys = this.#turned ? this.#known() : [...this.#noticed]
     this.#noticed = new Set()
     this.#turned = false
     this.#judgeAll(keys)
@@ -131,9 +135,14 @@ export class Tracker implements Known, Watcher {
     else this.#judgeAll([key])
   }
 
+  /** Nothing to one that was as it is wanted; what differed may have ended. */
+  rewritten(key: string): void {
+    if (this.#differing.has(key)) this.changed(key, false)
+  }
+
   turned(): void {
     if (this.#looking > 0) this.#turned = true
-    else this.#judgeAll([...this.#baselines.keys()])
+    else this.#judgeAll(this.#known())
   }
 
   /** Nothing has changed since health was looked at that it may rest on; every watch shows what it should. */
@@ -153,6 +162,7 @@ export class Tracker implements Known, Watcher {
   /** Nothing is known any more: the next look compares everything. */
   forget(): void {
     this.#baselines.clear()
+    this.#differing.clear()
     this.#wanted.clear()
     this.#noticed.clear()
   }
@@ -171,7 +181,11 @@ export class Tracker implements Known, Watcher {
       keys.add(key)
       if (resource !== undefined) places.set(prefixOf(key), { resource, namespace: id.namespace })
     }
-    for (const key of [...this.#baselines.keys()]) if (!keys.has(key)) this.#baselines.delete(key)
+    for (const key of this.#known())
+      if (!keys.has(key)) {
+        this.#baselines.delete(key)
+        this.#differing.delete(key)
+      }
     const groups = this.#hub.follow(this, account, [...places.values()])
     const before = this.#groups
     this.#groups = new Map(
@@ -186,8 +200,21 @@ export class Tracker implements Known, Watcher {
 
   #judgeAll(keys: readonly string[]): void {
     const nowMs = this.#clock.monotonicMs()
-    const isDrift = keys.some((key) => this.judge(key) === 'drifted' && !this.#contest.isContested(key, nowMs))
-    if (isDrift) this.#wake.drifted()
+    const isNews = (key: string) => this.#hasMoved(key) ?? this.judge(key) === 'drifted'
+    if (keys.some((key) => isNews(key) && !this.#contest.isContested(key, nowMs))) this.#wake.drifted()
+  }
+
+  #known(): readonly string[] {
+    return [...new Set([...this.#baselines.keys(), ...this.#differing.keys()])]
+  }
+
+  /** Of what differed: changed since then. It is gone, or in a later version. Undefined: it did not differ, or no watch shows it. */
+  #hasMoved(key: string): boolean | undefined {
+    const seen = this.#differing.get(key)
+    const group = this.#groups.get(prefixOf(key))
+    if (seen === undefined || group?.state !== 'listed') return undefined
+    const now = group.print(key)
+    return now === undefined ? group.version > seen : now.version > seen
   }
 }
 

@@ -3,7 +3,7 @@ import { objectUrl } from '../cluster/resources.ts'
 import type { Change, InventoryEntry } from '../kinds.ts'
 import { claimOf } from './claim.ts'
 import { applySetId } from './desired.ts'
-import { differenceOf } from './diff.ts'
+import { type Difference, differenceOf } from './diff.ts'
 import type { Looked, LookedEntry } from './gather.ts'
 import { pruneAsked } from './guards.ts'
 import { ignoreTest } from './ignore.ts'
@@ -74,12 +74,20 @@ export function decide(context: PlanContext, looked: Looked, inventory: Inventor
   }
   const ignored = ignoreTest(context.ignore, { id, declared: desired.declared ?? desired.object })
   const compare = ours ? differenceOf : adoptionOf
-  const difference = dryRun === undefined ? { fields: [] } : compare(live, dryRun, ignored)
+  const { ownersOnly, ...difference }: Difference =
+    dryRun === undefined ? { fields: [] } : compare(live, dryRun, ignored)
   if (ours && looked.deferred === undefined && difference.fields.length === 0) return { kind: 'unchanged', entry: kept }
   const action = ours ? 'configure' : 'adopt'
   return {
     kind: 'change',
-    planned: { action, desired, uid, ...deferred, ...(looked.reclaims === true && ours ? { reclaims: true } : {}) },
+    planned: {
+      action,
+      desired,
+      uid,
+      ...deferred,
+      ...(looked.reclaims === true && ours ? { reclaims: true } : {}),
+      ...(ownersOnly === true && { ownersOnly }),
+    },
     change: { action, object: name, ...difference, fields: [...difference.fields] },
     entry: kept,
   }

@@ -22,6 +22,8 @@ export type Difference = {
   readonly since?: string
   /** Whom the attribution policy saw change the object last. */
   readonly user?: string
+  /** Every field has the value that was declared: only who holds it has changed. */
+  readonly ownersOnly?: true
   /** Of the first fields, bounded; for records of drift only. None of a Secret. */
   readonly values?: Change['values']
 }
@@ -42,10 +44,9 @@ export function differenceOf(
   ignored: (path: FieldPath) => boolean = () => false,
 ): Difference {
   const keys = listKeys(live, dryRun)
-  const changed = [
-    ...changedPaths(comparable(live), comparable(dryRun), [], '', keys),
-    ...ownershipChanges(live, dryRun),
-  ].filter((path) => !ignored(path))
+  const isCompared = (path: FieldPath) => !ignored(path)
+  const values = changedPaths(comparable(live), comparable(dryRun), [], '', keys).filter(isCompared)
+  const changed = [...values, ...ownershipChanges(live, dryRun).filter(isCompared)]
   if (changed.length === 0) return { fields: [] }
   const byText = new Map(changed.map((path) => [pathText(path), path]))
   const fields = [...byText.keys()].sort().slice(0, FIELDS_LISTED_MAX)
@@ -57,6 +58,7 @@ export function differenceOf(
     ...(holder !== undefined && { manager: holder.manager.slice(0, 256), operation: holder.operation.slice(0, 16) }),
     ...(holder?.time !== undefined && { since: holder.time.slice(0, 64) }),
     ...(user !== undefined && { user: user.slice(0, 256) }),
+    ...(values.length === 0 && { ownersOnly: true }),
     ...(live.kind !== 'Secret' && { values: fields.slice(0, VALUES_LISTED_MAX).map((field) => valuesOf(field)) }),
   }
   function valuesOf(field: string) {

@@ -192,7 +192,7 @@ function settle(
   const foreseen = intruded.length === 0 ? dryRun : withoutPaths(dryRun, intruded)
   const { fields, manager } = differenceOf(live, foreseen, ignored)
   if (fields.length > 0) {
-    recall?.differs(prepared, manager)
+    recall?.differs(prepared, manager, live)
     return intruded.length === 0 ? looked : { ...looked, dryRun: foreseen, reclaims: true }
   }
   recall?.compared(prepared, live)

@@ -18,6 +18,8 @@ export type PlannedChange = {
   readonly reclaims?: true
   /** Still to be dry-run before its group, once this is there. */
   readonly deferred?: Deferral
+  /** Values stay: only who holds them changes. */
+  readonly ownersOnly?: true
 }
 
 export type PlannedDelete = {
@@ -49,6 +51,8 @@ export type Plan = {
   readonly changes: readonly Change[]
   /** Those of the changes that would undo what others did to objects of ours, with declared and found values; where no release asks for them, that is drift. */
   readonly undoing: readonly Change[]
+  /** Those of `undoing` that show: fields with other values, objects that are gone. */
+  readonly drifted: readonly Change[]
   readonly unchanged: readonly DesiredObject[]
   /** What has to be healthy: all that is desired but what ran for this release already. */
   readonly desired: readonly DesiredObject[]
@@ -96,6 +100,9 @@ export function planChanges(context: PlanContext, gathered: Gathered, inventory:
     ...[...deletes, ...cleanups].map(({ name }): Change => ({ action: 'delete', object: name })),
     ...forgotten,
   ].sort(byObject)
+  const undoing = planned
+    .filter(({ planned, change }) => isUndoing(planned, change, inventory))
+    .sort((a, b) => byObject(a.change, b.change))
   const ahead = entriesAhead(context, decided, left, inventory)
   return {
     groups: planGroups(
@@ -108,10 +115,8 @@ export function planChanges(context: PlanContext, gathered: Gathered, inventory:
     refusals,
     failures,
     changes: changes.map(withoutValues),
-    undoing: planned
-      .filter(({ planned, change }) => isUndoing(planned, change, inventory))
-      .map(({ change }) => change)
-      .sort(byObject),
+    undoing: undoing.map(({ change }) => change),
+    drifted: undoing.filter(({ planned }) => planned.ownersOnly !== true).map(({ change }) => change),
     unchanged: decided.flatMap(({ looked, decision }) => (decision.kind === 'unchanged' ? [looked.desired] : [])),
     desired: desired.filter(({ key }) => !done.has(key)),
     ahead,

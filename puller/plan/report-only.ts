@@ -25,6 +25,7 @@ export function withoutUndoing(plan: Plan, inventory: Inventory): Plan {
     })),
     changes,
     undoing: [],
+    drifted: [],
     desired: plan.desired.filter(({ name }) => !gone.has(name)),
     ahead,
     isNoop,

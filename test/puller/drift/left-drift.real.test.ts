@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { pino } from 'pino'
+import { runPuller } from '../../../puller/puller.ts'
 import { waybillHere } from '../../cli/command.ts'
 import { field } from '../../real/control-plane.ts'
 import { configMap } from '../release-fixture.ts'
@@ -84,13 +86,10 @@ test('drift ends when a person puts it back, object by object, and the record sa
   await edit(tenant, 'other', { k: 'w' })
   await tenant.run()
   await edit(tenant, 'greeting', { hello: 'world' })
-  await world.plane.runKubectl(
-    ['apply', '--server-side', '--force-conflicts', '--field-manager=waybill', '-n', tenant.namespace, '-f', '-'],
-    { input: JSON.stringify(await declaredAgain(tenant)) },
-  )
   await tenant.run()
+  await tenant.run()
+  assert.equal(await tenant.kinds(), 'Intent Applied DriftDetected DriftResolved')
   const last = (await tenant.records()).at(-1)
-  assert.equal(last?.kind, 'DriftResolved')
   assert.match(last?.trigger.reason ?? '', /as it was applied again/)
   assert.deepEqual(
     last?.changes?.listed.map(({ object }) => object.split('/')[1]),
@@ -99,12 +98,35 @@ test('drift ends when a person puts it back, object by object, and the record sa
   assert.equal((await tenant.condition('Drifted'))?.status, 'True', 'the other one still differs')
 })
 
-/** The object with all that the puller put on it, as a tool applies it that hands it back under the puller's name. */
-async function declaredAgain(tenant: Tenant) {
-  const { body } = await world.plane.api('GET', at(tenant, 'greeting'))
-  const [labels, annotations] = ['labels', 'annotations'].map((name) => field(body, 'metadata', name))
-  return { ...greeting('world'), metadata: { name: 'greeting', labels, annotations } }
-}
+test('a puller that runs on sees drift begin and end by its watches', async () => {
+  const tenant = await reporting()
+  const end = new AbortController()
+  const over = runPuller({
+    kubeconfig: world.kubeconfig,
+    cacheDir: tenant.cacheDir,
+    plainHttp: true,
+    onlyNamespaces: [tenant.namespace],
+    log: pino({ level: 'silent' }),
+    signal: end.signal,
+  })
+  const become = (kinds: string) =>
+    world.plane
+      .eventually(kinds, async () => (await tenant.kinds()) === kinds)
+      .catch(async () => assert.equal(await tenant.kinds(), kinds))
+  try {
+    const idle = async () => field(await tenant.delivery(), 'status', 'conditions') !== undefined
+    await world.plane.eventually('a status', idle)
+    await edit(tenant, 'greeting', { hello: 'there' })
+    await become('Intent Applied DriftDetected')
+    await edit(tenant, 'greeting', { hello: 'world' })
+    await become('Intent Applied DriftDetected DriftResolved')
+    await world.plane.api('DELETE', at(tenant, 'other'))
+    await become('Intent Applied DriftDetected DriftResolved DriftDetected')
+  } finally {
+    end.abort()
+    await over
+  }
+})
 
 test('an edit of the Delivery does not undo it; a release does, and is named as what ended it', async () => {
   const tenant = await reporting()

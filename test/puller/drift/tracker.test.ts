@@ -264,3 +264,21 @@ test('an object that is taken again and again is let be for a minute, then two, 
   assert.equal(await fight(), false)
   assert.deepEqual(tracker.contested(), [{ key: a.key, manager: 'hpa', untilMs: 181_000 }])
 })
+
+test('what was found different and left wakes once it has changed since, also before its watch showed anything', async () => {
+  for (const [seen, wakes] of [
+    [4, 1],
+    [5, 0],
+  ] as const) {
+    const { cluster, tracker, woken } = world(showsA)
+    tracker.begin()
+    tracker.want([a])
+    tracker.differs(a, 'somebody', configMap('a', seen))
+    tracker.end({ account, desired: [a] })
+    await settle()
+    assert.equal(woken.filter((how) => how === 'drifted').length, wakes, `seen in version ${seen}`)
+    cluster.open.get(PATH)?.push(modified(configMap('a', 9)))
+    await settle()
+    assert.equal(woken.filter((how) => how === 'drifted').length, wakes + 1, 'whoever changed it, and whatever')
+  }
+})
