@@ -8,6 +8,8 @@ import { type Clock, systemClock } from '../../puller/clock.ts'
 import { type PullerOptions, runPuller } from '../../puller/puller.ts'
 import { waybillHere } from '../cli/command.ts'
 import { field } from '../real/control-plane.ts'
+import { PULLER_NAMESPACE } from './installed.ts'
+import { startKillProxy } from './kill-proxy.ts'
 import { leaseOf } from './leader/replicas.ts'
 import { configMap } from './release-fixture.ts'
 import { startWorld, type Tenant, type World, writesToUsersObjects } from './world.ts'
@@ -143,6 +145,32 @@ test('a clock that is set forward a day, and back by two, stops no work, loses n
   assert.equal(await tenant.kinds(), Array(4).fill('Intent Applied Intent DriftCorrected').join(' '))
   const lease = await leaseOf(world, tenant)
   assert.equal(field(lease, 'leaseTransitions'), 0)
+  await auditIsClean(tenant)
+})
+
+test('Events that nobody takes pile up nowhere in the way: what is delivered, put back and recorded goes on', async (t) => {
+  const tenant = await world.tenant()
+  const token = await world.plane.serviceAccountToken(PULLER_NAMESPACE, 'waybill-puller')
+  const forever = new Promise<void>(() => {})
+  const asked: string[] = []
+  const proxy = await startKillProxy(world.plane, {
+    token,
+    at: undefined,
+    kill: () => {},
+    hold: (line) => (/\/events(?:[/?]|$)/.test(line) && asked.push(line) > 0 ? forever : undefined),
+  })
+  t.after(proxy.close)
+  await tenant.deliver({ interval: '1s' })
+  start([tenant], { kubeconfig: proxy.kubeconfig })
+  for (const sequence of [1, 2, 3]) {
+    tenant.publish(tenant.release(`${sequence}`, [greeting(`${sequence}`)]), promoted(sequence))
+    await untilHello(tenant, `${sequence}`)
+    await byHand(tenant)
+    await untilHello(tenant, `${sequence}`)
+  }
+  await until('on record', async () => /DriftCorrected$/.test(await tenant.kinds()))
+  assert.equal(await tenant.kinds(), Array(3).fill('Intent Applied Intent DriftCorrected').join(' '))
+  assert.equal(asked.length, 1, 'one at a time, and the others wait')
   await auditIsClean(tenant)
 })
 
