@@ -192,7 +192,12 @@ async function observeAndReconcile(
     remembered === undefined ? undefined : () => accountExists(site.cluster, remembered.account, turn.signal)
   const books =
     remembered ??
-    memory.open(delivery, site.policies(), ledger, await timed(site, 'observe', () => observeAccount(site, delivery)))
+    memory.open(
+      delivery,
+      site.policies(),
+      ledger,
+      await timed(site, 'observe', () => observeAccount(site, delivery, { isDoubtful: memory.isDoubtful })),
+    )
   const observed = { site, delivery, account: books.account, ledger, turn, progress, memory }
   const ending = await reconcile({ ...observed, access: books.access })
   if (remembered === undefined || ending.refusal?.code !== 'REGISTRY_AUTH') return ending

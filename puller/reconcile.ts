@@ -1,7 +1,7 @@
 import { WaybillError } from '../contract/errors.ts'
 import { type Asked, ask, fromOutside, type Observed, watchForNewer } from './ask.ts'
 import { carryOut } from './carry-out.ts'
-import { checkAccount } from './cluster/access.ts'
+import { checkAccount, meetAccount } from './cluster/access.ts'
 import { isMove, windowWait } from './control/control.ts'
 import { gateOf, windowGate } from './control/gate.ts'
 import { dependencyWait } from './dependencies.ts'
@@ -171,8 +171,9 @@ function sequenceOf(verified: Verified): Pick<Ending, 'promotionSequence'> {
 export async function observeAccount(
   site: Site,
   delivery: Delivery,
+  { isDoubtful = true }: { readonly isDoubtful?: boolean } = {},
 ): Promise<{ readonly account: Account; readonly access: PullAccess }> {
   const account = { namespace: delivery.namespace, serviceAccount: delivery.spec.serviceAccountName }
-  await checkAccount(site.cluster, account)
+  await (isDoubtful ? checkAccount : meetAccount)(site.cluster, account)
   return { account, access: await readPullAccess(site.cluster, account, delivery.spec) }
 }

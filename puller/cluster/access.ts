@@ -26,6 +26,20 @@ export async function checkAccount(cluster: Cluster, account: Account): Promise<
     throw new WaybillError('ACCOUNT_FORBIDDEN', `requests made as ${who} arrive as somebody else`)
 }
 
+/** Connections over which a request was seen to arrive as the account that it was made as. */
+const proven = new WeakSet<Cluster>()
+
+/**
+ * As checkAccount; that requests arrive as the account is a matter of the connection, and is asked once over each. Who may get a service
+ * account may act as it: `waybill tenant` gives both or none.
+ * @throws WaybillError ACCOUNT_MISSING, ACCOUNT_FORBIDDEN, CLUSTER_FAILED
+ */
+export async function meetAccount(cluster: Cluster, account: Account): Promise<void> {
+  if (proven.has(cluster)) return accountExists(cluster, account)
+  await checkAccount(cluster, account)
+  proven.add(cluster)
+}
+
 /** A deleted account can still be impersonated. @throws WaybillError ACCOUNT_MISSING, ACCOUNT_FORBIDDEN, CLUSTER_FAILED */
 export async function accountExists(cluster: Cluster, account: Account, signal?: AbortSignal): Promise<void> {
   const { namespace, serviceAccount } = account

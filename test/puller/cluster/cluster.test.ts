@@ -4,7 +4,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { checkAccount } from '../../../puller/cluster/access.ts'
+import { checkAccount, meetAccount } from '../../../puller/cluster/access.ts'
 import { type ConnectedCluster, connectCluster } from '../../../puller/cluster/cluster.ts'
 
 type Answer = (request: IncomingMessage, response: ServerResponse, count: number) => void
@@ -172,4 +172,23 @@ test('an account is refused that the puller may not act as, or whose requests ar
         await (code === undefined ? checked : assert.rejects(checked, { code }))
       },
     )
+})
+
+test('that requests arrive as their account is asked once over a connection, that the account exists each time', async () => {
+  const asked: string[] = []
+  let isThere = true
+  await withServer(
+    ({ method, url }, response) => {
+      asked.push(`${method} ${url?.split('/').at(-1)}`)
+      if (method === 'GET') return json(response, isThere ? 200 : 404)
+      json(response, 201, { status: { userInfo: { username: 'system:serviceaccount:team:waybill' } } })
+    },
+    async (cluster) => {
+      await meetAccount(cluster, account)
+      await meetAccount(cluster, account)
+      assert.deepEqual(asked, ['GET waybill', 'POST selfsubjectreviews', 'GET waybill'])
+      isThere = false
+      await assert.rejects(meetAccount(cluster, account), { code: 'ACCOUNT_MISSING' })
+    },
+  )
 })
