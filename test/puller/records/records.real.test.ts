@@ -148,10 +148,18 @@ describe('records on a real API server', () => {
   })
 })
 
-test('forty Deliveries that write at a time all have their heads', async () => {
+test('forty Deliveries of four pullers that write at a time all have their heads', async () => {
   const namespace = await plane.freshNamespace()
   const deliveries = Array.from({ length: 40 }, (_, i) => ({ namespace, name: `d${i}`, uid: crypto.randomUUID() }))
-  await Promise.all(deliveries.map((delivery) => record(delivery, facts('Intent'), facts('Applied'))))
+  const pullers = Array.from({ length: 4 }, keeper)
+  await Promise.all(
+    deliveries.map(async (delivery, i) => {
+      const heads = pullers[i % pullers.length] ?? keeper()
+      const ledger = await openLedger(puller, keys, delivery, { heads, clock })
+      await ledger.append(facts('Intent'))
+      await ledger.append(facts('Applied'))
+    }),
+  )
   for (const delivery of deliveries) assert.equal((await audit(delivery)).ok, true)
 })
 
