@@ -8,7 +8,7 @@ import { field } from '../../real/control-plane.ts'
 import { PULLER_NAMESPACE } from '../installed.ts'
 import { startKillProxy } from '../kill-proxy.ts'
 import { configMap } from '../release-fixture.ts'
-import { startWorld, type Tenant, type World } from '../world.ts'
+import { notAsAccount, startWorld, type Tenant, type World } from '../world.ts'
 import { startLine } from './partition.ts'
 import { leaderOf, leaseOf, type ReplicaProcess, startReplica } from './replicas.ts'
 
@@ -140,9 +140,15 @@ describe('of two replicas', () => {
     const tenant = await world.tenant()
     const first = tenant.release('1', objects('world'))
     const second = tenant.release('2', objects('mars'))
+    const secret = {
+      metadata: { name: 'pull' },
+      type: 'kubernetes.io/dockerconfigjson',
+      stringData: { '.dockerconfigjson': '{"auths":{}}' },
+    }
+    await world.plane.api('POST', `/api/v1/namespaces/${tenant.namespace}/secrets`, { body: secret })
     const one = await replica(tenant, 'one')
     tenant.publish(first, promoted(1))
-    await tenant.deliver()
+    await tenant.deliver({ source: { repository: tenant.repository, channel, pullSecret: { name: 'pull' } } })
     await untilApplied(tenant, 1)
     tenant.publish(second, promoted(2))
     await tenant.annotate({ 'waybill.dev/reconcile': '2' })
@@ -151,11 +157,17 @@ describe('of two replicas', () => {
     const mark = await world.plane.auditMark()
     const two = await replica(tenant, 'two')
     await until('the standby holds both', async () => two.holds(first) && two.holds(second))
-    const writes = (await world.plane.auditSince(mark))
+    const asked = await world.plane.auditSince(mark)
+    assert.deepEqual(notAsAccount(asked), [])
+    assert.ok(
+      asked.some(({ objectRef, impersonatedUser }) => objectRef?.name === 'pull' && impersonatedUser !== undefined),
+    )
+    // The leader tells of what it applied when it has time.
+    const writes = asked
       .filter(({ user }) => user.username.endsWith(':waybill-puller'))
       .filter(
         ({ verb, objectRef }) =>
-          /create|update|patch|delete/.test(verb) && !/^selfsubject/.test(objectRef?.resource ?? ''),
+          /create|update|patch|delete/.test(verb) && !/^(?:selfsubject|events$)/.test(objectRef?.resource ?? ''),
       )
       .map(({ verb, objectRef }) => `${verb} ${objectRef?.resource}`)
     assert.deepEqual([...new Set(writes)], ['update leases'])
