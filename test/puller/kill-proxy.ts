@@ -96,6 +96,7 @@ export async function startKillProxy(
   }
 }
 
+/** Events are told beside everything else, and nobody reads them back. */
 function isWrite({ method = 'GET', url = '' }: IncomingMessage): boolean {
-  return method !== 'GET' && !url.includes('dryRun=All') && !/\/self[a-z]+reviews/.test(url)
+  return method !== 'GET' && !url.includes('dryRun=All') && !/\/self[a-z]+reviews|\/events(?:[/?]|$)/.test(url)
 }
