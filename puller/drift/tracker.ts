@@ -200,7 +200,7 @@ export class Tracker implements Known, Watcher {
 
   #judgeAll(keys: readonly string[]): void {
     const nowMs = this.#clock.monotonicMs()
-    const isNews = (key: string) => this.#hasMoved(key) ?? this.judge(key) === 'drifted'
+    const isNews = (key: string) => this.judge(key) === 'drifted' || this.#hasMoved(key)
     if (keys.some((key) => isNews(key) && !this.#contest.isContested(key, nowMs))) this.#wake.drifted()
   }
 
@@ -208,11 +208,11 @@ export class Tracker implements Known, Watcher {
     return [...new Set([...this.#baselines.keys(), ...this.#differing.keys()])]
   }
 
-  /** Of what differed: changed since then. It is gone, or in a later version. Undefined: it did not differ, or no watch shows it. */
-  #hasMoved(key: string): boolean | undefined {
+  /** Of what differed: it changed since then. It is gone, or in a later version. */
+  #hasMoved(key: string): boolean {
     const seen = this.#differing.get(key)
     const group = this.#groups.get(prefixOf(key))
-    if (seen === undefined || group?.state !== 'listed') return undefined
+    if (seen === undefined || group?.state !== 'listed') return false
     const now = group.print(key)
     return now === undefined ? group.version > seen : now.version > seen
   }
