@@ -1,7 +1,7 @@
 import { type Delivering, deliverObjects } from './delivering.ts'
 import { fleet } from './fleet-scenario.ts'
 import type { Found } from './found.ts'
-import { change, drift, firstApply, idle, memory, rawFirstApply } from './objects-scenarios.ts'
+import { change, drift, firstApply, idle, memory, recordFirstApply } from './objects-scenarios.ts'
 import { openStand } from './stand.ts'
 
 type OfObjects = (delivering: Delivering) => Promise<Found>
@@ -32,9 +32,12 @@ export async function runScenarios(
     const stand = await openStand()
     try {
       if (isFirst) told.begins(FIRST_APPLY)
-      const raw = isFirst ? await rawFirstApply(stand, Number(objects)) : undefined
+      const raw = isFirst ? await recordFirstApply(stand, Number(objects)) : undefined
+      const before = await raw?.play()
       const delivering = await deliverObjects(stand, 'shop', Number(objects))
-      if (raw !== undefined) told.found(await firstApply(delivering, raw))
+      // The machine may have been busier at one time than at another.
+      if (raw !== undefined && before !== undefined)
+        told.found(await firstApply(delivering, { inFlight: raw.inFlight, ms: [before, await raw.play()] }))
       for (const [name, scenario] of some) {
         told.begins(name)
         told.found(await scenario(delivering))
