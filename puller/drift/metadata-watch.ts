@@ -61,8 +61,9 @@ export async function watchMetadata(
     lostAtMs ??= clock.monotonicMs()
     if (end !== 'unanswered' || clock.monotonicMs() - lostAtMs >= PATIENCE_MS) teller.blind(end)
     failures += 1
-    const pauseMs =
-      end === 'forbidden' ? FORBIDDEN_MS : Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** Math.min(failures - 1, 10))
+    // A server that has just started may not know yet what it allows.
+    const mostMs = end === 'forbidden' ? FORBIDDEN_MS : RETRY_MAX_MS
+    const pauseMs = Math.min(mostMs, RETRY_MIN_MS * 2 ** Math.min(failures - 1, 10))
     await clock.sleep(withJitter(pauseMs, clock), signal)
   }
 }

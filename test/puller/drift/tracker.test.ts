@@ -162,16 +162,18 @@ test('a watch that is lost goes on where it was; 410 begins anew, and what vanis
   assert.deepEqual(woken, ['drifted'])
 })
 
-test('an account that may not list and watch is told of, asked for again later, and known nothing of', async () => {
+test('a server that says no for a moment after its start is asked again soon; an account that may not list and watch ever less often', async () => {
   const { cluster, clock, tracker } = world(() => [error(403)])
   looked(tracker, [[a, configMap('a', 5)]])
   await settle()
   assert.deepEqual(tracker.blind(), [{ place: '/ConfigMap/shop', why: 'forbidden' }])
   assert.equal(tracker.converged(a), undefined)
-  await clock.runUntil(60_000)
-  assert.equal(cluster.calls.length, 1)
+  await clock.runUntil(1_000)
+  assert.equal(cluster.calls.length, 2)
+  await clock.runUntil(600_000)
+  assert.ok(cluster.calls.length <= 11, `${cluster.calls.length} watches in ten minutes`)
   cluster.begin = showsA
-  await clock.runUntil(400_000)
+  await clock.runUntil(1_000_000)
   assert.deepEqual(tracker.blind(), [])
   assert.notEqual(tracker.converged(a), undefined)
 })
