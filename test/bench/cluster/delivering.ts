@@ -14,6 +14,8 @@ export type Delivering = {
   readonly puller: PullerProcess
   /** Before the Delivery was created, and what the puller had then, in megabytes. */
   readonly mark: number
+  /** When all was delivered and said. */
+  readonly settled: number
   readonly emptyMb: number
 }
 
@@ -28,8 +30,8 @@ export async function deliverObjects(stand: Stand, tenant: string, count: number
   const emptyMb = puller.memory().nowMb
   await stand.deliver([tenant])
   await untilReady(stand, tenant, puller, 600_000)
-  await untilQuiet(stand)
-  return { stand, tenant, count, puller, mark, emptyMb }
+  const settled = await untilQuiet(stand)
+  return { stand, tenant, count, puller, mark, settled, emptyMb }
 }
 
 /** Runs a puller once over one tenant, and returns all that it asked of the API server. */

@@ -43,10 +43,10 @@ export async function recordFirstApply(stand: Stand, count: number): Promise<Raw
 
 /** From the Delivery's creation to the last object that was written. */
 export async function firstApply(
-  { stand, mark, count }: Delivering,
+  { stand, mark, settled, count }: Delivering,
   raw: { readonly ms: readonly number[]; readonly inFlight: number },
 ): Promise<Found> {
-  const asked = await stand.trail.since(mark)
+  const asked = await stand.trail.since(mark, settled)
   const created = asked.find(({ verb, resource }) => verb === 'create' && resource === 'deliveries')
   const own = byPuller(asked)
   const written = own.filter(isObjectWrite)
