@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict'
 import { after, afterEach, before, test } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
 import { pino } from 'pino'
 import type { KubeObject } from '../../../contract/artifact/objects.ts'
+import { installObjects } from '../../../puller/install/install.ts'
+import { printYaml } from '../../../puller/install/print.ts'
+import { parseSharedKind } from '../../../puller/install/shared-kinds.ts'
 import { type PullerOptions, runPuller } from '../../../puller/puller.ts'
 import { field } from '../../real/control-plane.ts'
 import { PULLER_NAMESPACE } from '../installed.ts'
@@ -237,4 +241,64 @@ test('an account that was deleted is not acted as, whatever is remembered of it'
   await patch(at(tenant), { data: { hello: 'nobody' } })
   await world.plane.eventually('said', async () => (await tenant.condition('Ready'))?.reason === 'ACCOUNT_MISSING')
   assert.equal(field((await tenant.get(at(tenant))).body, 'data', 'hello'), 'nobody')
+})
+
+/** What was asked since the mark, once nothing more is. */
+async function askedUntilQuiet(mark: number): Promise<readonly string[]> {
+  for (let before = -1; ; ) {
+    const now = await asked(mark)
+    if (now.length === before) return now
+    before = now.length
+    await pause(1_000)
+  }
+}
+
+test('putting one of several objects back, and a release that changes one, cost at most twelve requests each', async () => {
+  const objects = (hello: string) => [
+    configMap('greeting', { hello }),
+    ...['a', 'b', 'c', 'd', 'e'].map((name) => configMap(name, { name })),
+    idle('web'),
+  ]
+  const tenant = await delivered(objects('world'))
+  await askedUntilQuiet(await world.plane.auditMark())
+  let mark = await world.plane.auditMark()
+  await patch(at(tenant), { data: { hello: 'nobody' } })
+  await becomes(tenant, at(tenant), 'world', 'data', 'hello')
+  const repair = await askedUntilQuiet(mark)
+  assert.ok(repair.length <= 12, repair.join('\n'))
+  tenant.publish(tenant.release('2', objects('mars')), { promotion: { channel: 'production', sequence: 2 } })
+  mark = await world.plane.auditMark()
+  await tenant.annotate({ 'waybill.dev/reconcile': 'now' })
+  await becomes(tenant, at(tenant), 'mars', 'data', 'hello')
+  const release = await askedUntilQuiet(mark)
+  assert.ok(release.length <= 12, release.join('\n'))
+})
+
+test('a kind that is shared is watched once for the whole cluster, as the puller, and drift of it is put back', async () => {
+  const shared = [parseSharedKind('ConfigMap')]
+  const input = printYaml(installObjects({ crdsOnly: true, shared }))
+  await world.plane.runKubectl(['apply', '--server-side', '--force-conflicts', '-f', '-'], { input })
+  const tenants = [await world.tenant(), await world.tenant()]
+  for (const tenant of tenants) {
+    const packed = tenant.release('1', [configMap('greeting', { hello: 'world' })])
+    tenant.publish(packed, { promotion: { channel: 'production', sequence: 1 } })
+    await tenant.deliver()
+  }
+  const mark = await world.plane.auditMark()
+  start(tenants, { sharedWatch: shared })
+  for (const tenant of tenants) {
+    await world.plane.eventually('Applied', async () => (await tenant.condition('Ready'))?.reason === 'Applied')
+    await patch(at(tenant), { data: { hello: 'nobody' } })
+    await becomes(tenant, at(tenant), 'world', 'data', 'hello')
+  }
+  const watches = (await world.plane.auditSince(mark)).filter(
+    ({ verb, objectRef }) => verb === 'watch' && objectRef?.resource === 'configmaps',
+  )
+  assert.ok(watches.length > 0)
+  for (const { requestURI, impersonatedUser } of watches.filter(({ user }) =>
+    user.username.includes('waybill-puller'),
+  )) {
+    assert.match(requestURI, /^\/api\/v1\/configmaps\?/)
+    assert.equal(impersonatedUser, undefined)
+  }
 })
