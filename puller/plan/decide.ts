@@ -1,6 +1,6 @@
 import { type KubeObject, objectName } from '../../contract/artifact/objects.ts'
 import { objectUrl } from '../cluster/resources.ts'
-import type { Change, InventoryEntry } from '../kinds.ts'
+import { type Change, FIELD_MANAGER, type InventoryEntry } from '../kinds.ts'
 import { claimOf } from './claim.ts'
 import { applySetId } from './desired.ts'
 import { type Difference, differenceOf } from './diff.ts'
@@ -8,6 +8,7 @@ import type { Looked, LookedEntry } from './gather.ts'
 import { pruneAsked } from './guards.ts'
 import { ignoreTest } from './ignore.ts'
 import type { Inventory } from './inventory.ts'
+import { appliedEntry } from './managed-fields.ts'
 import { isOurs, managersOf, ownersOf } from './ownership.ts'
 import type { PlannedChange, PlannedDelete } from './plan.ts'
 import type { PlanContext } from './plan-context.ts'
@@ -73,11 +74,15 @@ export function decide(context: PlanContext, looked: Looked, inventory: Inventor
     return { kind: 'change', planned: { action, desired, uid }, change: { action, object: name }, entry: kept }
   }
   const ignored = ignoreTest(context.ignore, { id, declared: desired.declared ?? desired.object })
-  const compare = ours ? differenceOf : adoptionOf
+  // Written down to be adopted, and the puller stopped before it was: the managers are still to be replaced.
+  const isBegun =
+    entry?.state === 'adopted' && context.adopt !== 'never' && appliedEntry(live, FIELD_MANAGER) === undefined
+  const isKept = ours && !isBegun
+  const compare = isKept ? differenceOf : adoptionOf
   const { ownersOnly, ...difference }: Difference =
     dryRun === undefined ? { fields: [] } : compare(live, dryRun, ignored)
   if (ours && looked.deferred === undefined && difference.fields.length === 0) return { kind: 'unchanged', entry: kept }
-  const action = ours ? 'configure' : 'adopt'
+  const action = isKept ? 'configure' : 'adopt'
   return {
     kind: 'change',
     planned: {

@@ -237,3 +237,26 @@ test('whatever the cluster looks like, a plan deletes only by inventory and uid,
     }),
   )
 })
+
+test('an adoption that was written down and not made yet is still one, until our own apply shows on the object', () => {
+  const adopting = { ...context, adopt: 'always' } as const
+  const adopted = inventory(entry('a', { state: 'adopted' }))
+  const action = (managedFields: readonly object[]) => {
+    const now = live('a', { managedFields })
+    const plan = planChanges(
+      adopting,
+      gathered([looked('a', { live: now, dryRun: configMap('a', {}, { a: '2' }) })]),
+      adopted,
+    )
+    return plan.changes.map((change) => change.action)
+  }
+  const by = (manager: string, operation: string) => ({
+    manager,
+    operation,
+    apiVersion: 'v1',
+    fieldsType: 'FieldsV1',
+    fieldsV1: { 'f:data': { 'f:a': {} } },
+  })
+  assert.deepEqual(action([by('kubectl-client-side-apply', 'Update')]), ['adopt'])
+  assert.deepEqual(action([by('waybill', 'Apply')]), ['configure'])
+})
