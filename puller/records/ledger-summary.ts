@@ -41,6 +41,11 @@ export function isApplied(record: Pick<RecordSpec, 'kind'>): boolean {
   return APPLIED.has(record.kind)
 }
 
+/** True for the last word on a Delivery: what became of what it delivered is on record. Unmanaged objects are removed while it lives. */
+export function isDeparture(record: Pick<RecordSpec, 'kind' | 'trigger'> | undefined): boolean {
+  return record?.kind === 'Removed' && record.trigger.type === 'deletion'
+}
+
 const BESIDE: ReadonlySet<RecordKind> = new Set(['Approved', 'Suspended', 'Resumed', 'DriftDetected', 'DriftResolved'])
 
 /** Tells of something beside the way of a release: neither chooses one nor ends one. */

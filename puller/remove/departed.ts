@@ -5,6 +5,7 @@ import { sayError } from '../message.ts'
 import { inventoriesPath, listInventories, parseShard, readInventory } from '../plan/inventory.ts'
 import { deliveryExists } from '../plan/other-deliveries.ts'
 import { openLedger } from '../records/ledger.ts'
+import { isDeparture } from '../records/ledger-summary.ts'
 import { changeList } from '../records/record.ts'
 import type { DeliveryRef } from '../records/record-head.ts'
 import type { Site } from '../site.ts'
@@ -41,7 +42,7 @@ async function forget({ cluster, clock, keys, heads }: Here, delivery: DeliveryR
   const ledger = await openLedger(cluster, keys, delivery, { heads, clock })
   const newest = ledger.summary.records.at(-1)
   const at = timestamp(clock)
-  if (newest?.kind !== 'Removed')
+  if (!isDeparture(newest))
     await ledger.append({
       kind: 'Removed',
       trigger: {

@@ -11,6 +11,7 @@ import { type Inventory, readInventory } from '../plan/inventory.ts'
 import type { Refusal } from '../plan/refusal.ts'
 import type { NextRun, Turn } from '../queue.ts'
 import { type Ledger, openLedger } from '../records/ledger.ts'
+import { isDeparture } from '../records/ledger-summary.ts'
 import { changeList } from '../records/record.ts'
 import type { Site } from '../site.ts'
 import type { Finding } from '../status.ts'
@@ -21,6 +22,7 @@ import { isNamespaceEnding } from './namespace-ending.ts'
 import { planRemoval, type Removal } from './plan-removal.ts'
 
 type Report = (finding: Finding) => Promise<Finding['ready']>
+type Here = Pick<Site, 'cluster' | 'clock' | 'keys' | 'heads' | 'log' | 'outside'>
 type Look = { readonly next: NextRun; readonly said?: Finding['ready'] }
 
 /** How long what cannot be deleted is waited for. */
@@ -33,7 +35,7 @@ const GROUP_MS = 60_000
  * account, group by group; what cannot be is waited for until REMOVAL_MS after the Delivery was deleted, and then left where it is, by name
  * in the record. In a namespace that is itself ending it is let go at once. Never throws for what can happen in the world.
  */
-export async function removeDelivery(site: Site, object: JsonObject, turn: Turn, report: Report): Promise<Look> {
+export async function removeDelivery(site: Here, object: JsonObject, turn: Turn, report: Report): Promise<Look> {
   const header = parseHeader(object)
   if (!header.finalizers?.includes(FINALIZER)) return { next: { kind: 'never' } }
   const isOverdue = site.clock.nowMs() - Date.parse(header.deletedAt ?? '') >= REMOVAL_MS
@@ -54,7 +56,7 @@ export async function removeDelivery(site: Site, object: JsonObject, turn: Turn,
   return letGo(site, header)
 }
 
-async function letGo(site: Site, header: DeliveryHeader): Promise<Look> {
+async function letGo(site: Here, header: DeliveryHeader): Promise<Look> {
   try {
     await holdBack(site.cluster, header, 'free')
     return { next: { kind: 'never' } }
@@ -65,7 +67,7 @@ async function letGo(site: Site, header: DeliveryHeader): Promise<Look> {
   }
 }
 
-async function waiting(site: Site, header: DeliveryHeader, said: Said, report: Report): Promise<Look> {
+async function waiting(site: Here, header: DeliveryHeader, said: Said, report: Report): Promise<Look> {
   const until = Date.parse(header.deletedAt ?? '') + REMOVAL_MS
   const message = boundedMessage(
     `${said.message}; what cannot be deleted until ${timestamp({ ...site.clock, nowMs: () => until })} is left where it is`,
@@ -91,7 +93,7 @@ function wishOf({ spec }: JsonObject): { readonly deletion: 'orphan' | 'delete';
 
 /** Undefined: it is over, and recorded. Else what is in the way; with `isOverdue`, that is recorded too. */
 async function removed(
-  site: Site,
+  site: Here,
   header: DeliveryHeader,
   { deletion, serviceAccount }: ReturnType<typeof wishOf>,
   turn: Turn,
@@ -128,12 +130,12 @@ async function removed(
 }
 
 function isRecorded({ summary }: Ledger): boolean {
-  return summary.records.at(-1)?.kind === 'Removed'
+  return isDeparture(summary.records.at(-1))
 }
 
 /** The Intent of the removal, written before anything is deleted; of what a crash interrupted, the one that it has. */
 async function begun(
-  site: Site,
+  site: Here,
   header: DeliveryHeader,
   ledger: Ledger,
   { changes, groups }: Removal,
@@ -158,7 +160,7 @@ async function begun(
 }
 
 function outcomeOf(
-  site: Site,
+  site: Here,
   header: DeliveryHeader,
   intent: RecordSpec | undefined,
   { changes, kept }: Removal,
@@ -198,13 +200,13 @@ function orphans({ entries }: Inventory, { code, message }: Said): readonly Refu
   return [...entries.values()].map((entry) => ({ object: objectName(entry), code, message }))
 }
 
-async function forget(site: Site, header: DeliveryHeader, inventory: Inventory): Promise<undefined> {
+async function forget(site: Here, header: DeliveryHeader, inventory: Inventory): Promise<undefined> {
   await forgetInventory(site.cluster, header.namespace, inventory)
   return undefined
 }
 
 /** The account is not there, or cannot be acted as: nothing can be done in its name. */
-async function accountTrouble(site: Site, account: Parameters<typeof checkAccount>[1]): Promise<Said | undefined> {
+async function accountTrouble(site: Here, account: Parameters<typeof checkAccount>[1]): Promise<Said | undefined> {
   try {
     await checkAccount(site.cluster, account)
     return undefined
