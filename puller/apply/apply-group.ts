@@ -2,6 +2,7 @@ import { inParallel } from '../cluster/in-parallel.ts'
 import { objectUrl } from '../cluster/resources.ts'
 import { AT_ONCE } from '../plan/gather.ts'
 import type { PlannedChange } from '../plan/plan.ts'
+import { replacementRefusal } from '../plan/replacement.ts'
 import { readyToWrite } from './apply-deferred.ts'
 import { writeObject } from './apply-object.ts'
 import type { Applying, Outcome } from './applying.ts'
@@ -47,7 +48,11 @@ async function clearTheWay(
     const { name, resource, id } = desired
     if (resource === undefined) return []
     const target = { name, path: objectUrl(resource, id), uid }
-    const result = await deleteExactly(applying, target, { propagation: 'Foreground' })
+    const result = await deleteExactly(applying, target, {
+      // A run of another release gives way in any case.
+      ...(desired.runsOnce ? {} : { stays: (live) => replacementRefusal(applying.context, desired, live) }),
+      propagation: 'Foreground',
+    })
     if (result.kind === 'refused') kept.push(result.outcome)
     return result.kind === 'going' ? [target] : []
   })

@@ -1,4 +1,4 @@
-import { isJsonObject } from '../../contract/canonical-json.ts'
+import { isKubeObject, type KubeObject } from '../../contract/artifact/objects.ts'
 import { hasCode } from '../../contract/errors.ts'
 import { answerReason } from '../cluster/answer.ts'
 import type { Cluster, ClusterAnswer } from '../cluster/cluster-port.ts'
@@ -16,8 +16,10 @@ export type Deleted =
 const TRIES = 4
 
 export type DeleteHow = {
-  /** Of an object that must not have changed since it was looked at, but for what another look finds harmless. */
+  /** In which version it was looked at. */
   readonly resourceVersion?: string
+  /** Why it stays after all; asked of every version that was not looked at before. With it, exactly what was looked at is deleted. */
+  readonly stays?: (live: KubeObject) => Pick<Outcome, 'code' | 'message'> | undefined
   /** `Foreground`: it goes after what depends on it. */
   readonly propagation: 'Background' | 'Foreground'
 }
@@ -26,11 +28,23 @@ export type DeleteHow = {
 export async function deleteExactly(
   { cluster, context }: { readonly cluster: Cluster; readonly context: Pick<PlanContext, 'account'> },
   { path, uid, name }: Going,
-  { resourceVersion, propagation }: DeleteHow,
+  { resourceVersion, stays, propagation }: DeleteHow,
 ): Promise<Deleted> {
+  const isGuarded = resourceVersion !== undefined || stays !== undefined
   let version = resourceVersion
+  let mustLook = stays !== undefined && version === undefined
   try {
     for (let attempt = 1; ; attempt++) {
+      if (mustLook) {
+        const again = await cluster.request(context.account, { method: 'GET', path })
+        if (again.status === 404) return { kind: 'gone' }
+        if (again.status !== 200 || !isKubeObject(again.body)) return refused(name, again)
+        const { metadata } = again.body
+        if (metadata.uid !== uid) return { kind: 'refused', outcome: { object: name, ...REPLACED } }
+        const why = stays?.(again.body)
+        if (why !== undefined) return { kind: 'refused', outcome: { object: name, result: 'refused', ...why } }
+        if (isGuarded) version = String(metadata.resourceVersion)
+      }
       const exact = version === undefined ? { uid } : { uid, resourceVersion: version }
       const body = { ...deleteOptions(exact), propagationPolicy: propagation }
       const answer = await cluster.request(context.account, { method: 'DELETE', path, body })
@@ -38,17 +52,19 @@ export async function deleteExactly(
       if (answer.status === 200 || answer.status === 202)
         return { kind: answer.body.kind === 'Status' ? 'gone' : 'going' }
       if (answer.status !== 409 || attempt === TRIES) return refused(name, answer)
-      const again = await cluster.request(context.account, { method: 'GET', path })
-      if (again.status === 404) return { kind: 'gone' }
-      const { metadata } = again.body
-      if (again.status !== 200 || !isJsonObject(metadata) || metadata.uid !== uid) return refused(name, answer)
-      if (version !== undefined) version = String(metadata.resourceVersion)
+      mustLook = true
     }
   } catch (error) {
     if (!hasCode(error, 'CLUSTER_UNREACHABLE', 'CLUSTER_AUTH', 'CLUSTER_FAILED')) throw error
     return { kind: 'refused', outcome: { object: name, result: 'failed', code: error.code, message: error.message } }
   }
 }
+
+const REPLACED = {
+  result: 'failed',
+  code: 'CLUSTER_CONFLICT',
+  message: 'deleting it: another object took its place',
+} as const
 
 function refused(object: string, answer: ClusterAnswer): Deleted {
   const message = `deleting it: ${answerReason(answer)}`

@@ -1,5 +1,6 @@
 import { inParallel } from '../cluster/in-parallel.ts'
 import { AT_ONCE } from '../plan/gather.ts'
+import { asksToStay } from '../plan/guards.ts'
 import type { PlannedDelete } from '../plan/plan.ts'
 import type { Applying, Outcome } from './applying.ts'
 import { deleteExactly } from './delete-object.ts'
@@ -32,8 +33,12 @@ export async function pruneAll(
 }
 
 async function deleteOne(applying: Applying, planned: PlannedDelete, going: PlannedDelete[]): Promise<Outcome> {
-  const { name, key, resourceVersion, isCleanup } = planned
-  const deleted = await deleteExactly(applying, planned, { resourceVersion, propagation: 'Background' })
+  const { name, key, resourceVersion, isCleanup, confirm } = planned
+  const deleted = await deleteExactly(applying, planned, {
+    resourceVersion,
+    ...(isCleanup === true ? {} : { stays: (live) => asksToStay(live, confirm === true ? 'confirm' : undefined) }),
+    propagation: 'Background',
+  })
   if (deleted.kind === 'refused') return deleted.outcome
   if (deleted.kind === 'going') going.push(planned)
   else if (isCleanup !== true) applying.book.delete(key)

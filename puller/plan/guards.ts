@@ -20,6 +20,13 @@ export function pruneAsked(live: KubeObject): 'never' | 'confirm' | undefined {
   return readDirectives(live).directives.prune
 }
 
+/** Why an object that was to be deleted stays, as it is annotated by now; `asked`: what it asked for when that was decided. Pure. */
+export function asksToStay(live: KubeObject, asked: 'confirm' | undefined): Omit<Refusal, 'object'> | undefined {
+  const now = pruneAsked(live)
+  if (now === undefined || now === asked) return undefined
+  return { code: 'PRUNE_PROTECTED', message: `meanwhile it was annotated with waybill.dev/prune: ${now}` }
+}
+
 /** True for what is never deleted without a person's confirmation. */
 export function isProtected({ group, kind }: Pick<InventoryEntry, 'group' | 'kind'>): boolean {
   return PROTECTED.includes(`${group}/${kind}`)

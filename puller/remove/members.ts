@@ -6,6 +6,7 @@ import { inParallel } from '../cluster/in-parallel.ts'
 import { waitGone } from '../health/gone.ts'
 import { claimOf } from '../plan/claim.ts'
 import { AT_ONCE } from '../plan/gather.ts'
+import { asksToStay } from '../plan/guards.ts'
 import type { Inventory } from '../plan/inventory.ts'
 import { type LookedEntry, lookAtLeftover } from '../plan/leftovers.ts'
 import { isOurs } from '../plan/ownership.ts'
@@ -52,6 +53,7 @@ export async function removeMembers(
       planned,
       deleted: await deleteExactly({ cluster, context: { account } }, planned, {
         resourceVersion: planned.resourceVersion,
+        stays: (live) => asksToStay(live, planned.confirm === true ? 'confirm' : undefined),
         propagation: 'Background',
       }),
     }))

@@ -63,5 +63,9 @@ function fateOf({ delivery, claimKey, current, confirmed }: RemovalContext, { en
   if ((isProtected(entry) || asked === 'confirm') && !isConfirmed)
     return { kind: 'kept', why: 'nobody confirmed that it is to be deleted' }
   const exact = { uid: String(live.metadata.uid), resourceVersion: String(live.metadata.resourceVersion) }
-  return { kind: 'delete', live, planned: { entry, key, name: objectName(entry), path, ...exact } }
+  return {
+    kind: 'delete',
+    live,
+    planned: { entry, key, name: objectName(entry), path, ...exact, ...(asked === 'confirm' && { confirm: true }) },
+  }
 }
