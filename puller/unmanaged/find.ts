@@ -10,8 +10,13 @@ export type Seen = {
   readonly id: ObjectId
   readonly uid: string
   readonly path: string
+  readonly resourceVersion: string
   readonly isOwned: boolean
   readonly annotations: readonly string[]
+  /** Annotated so that it is never deleted by us. */
+  readonly isKept: boolean
+  /** What tells that a Delivery took it, at that time. */
+  readonly mark: string
 }
 
 /** What is no Delivery's, sorted by name. */

@@ -1,9 +1,12 @@
 import { isJsonObject, type Json, type JsonObject } from '../../contract/canonical-json.ts'
 import { WaybillError } from '../../contract/errors.ts'
+import { ORDER_ANNOTATION } from '../../contract/ordering/annotations.ts'
 import { answerReason } from '../cluster/answer.ts'
 import type { Cluster, Resource } from '../cluster/cluster-port.ts'
 import { inParallel } from '../cluster/in-parallel.ts'
 import { collectionPath, objectUrl } from '../cluster/resources.ts'
+import { ANNOTATION, LABELS } from '../kinds.ts'
+import { managedEntries } from '../plan/managed-fields.ts'
 import type { Account } from '../plan/plan-context.ts'
 import type { Seen } from './find.ts'
 
@@ -94,7 +97,7 @@ async function listKind(
 
 function seenOf(resource: Resource, namespace: string, item: Json): Seen[] {
   const metadata = isJsonObject(item) && isJsonObject(item.metadata) ? item.metadata : {}
-  const { name, uid, ownerReferences, annotations, deletionTimestamp } = metadata
+  const { name, uid, resourceVersion, annotations, deletionTimestamp } = metadata
   // What is on its way out is nobody's business.
   if (typeof name !== 'string' || typeof uid !== 'string' || deletionTimestamp !== undefined) return []
   const id = { group: resource.group, kind: resource.kind, namespace, name }
@@ -103,8 +106,37 @@ function seenOf(resource: Resource, namespace: string, item: Json): Seen[] {
       id,
       uid,
       path: objectUrl(resource, id),
-      isOwned: Array.isArray(ownerReferences) && ownerReferences.length > 0,
+      resourceVersion: String(resourceVersion ?? ''),
       annotations: Object.keys(isJsonObject(annotations) ? annotations : {}),
+      ...whoseOf(resource, metadata),
     },
   ]
+}
+
+/** Whose an object is, by its metadata. Pure. */
+export function whoseOf(
+  { group, kind }: Pick<Resource, 'group' | 'kind'>,
+  metadata: JsonObject,
+): Pick<Seen, 'isOwned' | 'isKept' | 'mark'> {
+  const { ownerReferences, labels, annotations } = metadata
+  const [label, annotation] = [labels, annotations].map((one) => (isJsonObject(one) ? one : {}))
+  const hasOwner = Array.isArray(ownerReferences) && ownerReferences.length > 0
+  return {
+    isOwned: hasOwner || (group === '' && kind === 'PersistentVolumeClaim' && isMadeByController(metadata)),
+    isKept: annotation?.[ORDER_ANNOTATION.prune] === 'never',
+    mark: JSON.stringify([label?.[LABELS.partOf] ?? '', annotation?.[ANNOTATION.claim] ?? '']),
+  }
+}
+
+/** A claim that a StatefulSet asked for has no owner, unless it is to go with it; that the controller manager made it shows in who declared its modes. */
+function isMadeByController(metadata: JsonObject): boolean {
+  return managedEntries({ metadata }).some(({ manager, subresource, fields }) => {
+    const spec = fields['f:spec']
+    return (
+      manager === 'kube-controller-manager' &&
+      subresource === '' &&
+      isJsonObject(spec) &&
+      spec['f:accessModes'] !== undefined
+    )
+  })
 }

@@ -14,14 +14,14 @@ import { changeList } from '../records/record.ts'
 import type { Site } from '../site.ts'
 import type { Finding } from '../status.ts'
 import { findUnmanaged, inStages, neededBy, type Seen, type Unmanaged } from './find.ts'
-import { listNamespaces } from './list.ts'
+import { listNamespaces, whoseOf } from './list.ts'
 
 const LISTED_MAX = 50
 const UNSEEN_MAX = 20
 const AT_ONCE = 8
 
 type Parts = {
-  readonly site: Site
+  readonly site: Pick<Site, 'cluster' | 'clock' | 'deliveries'>
   readonly delivery: Delivery
   readonly account: Account
   readonly ledger: Ledger
@@ -35,12 +35,13 @@ type Parts = {
  */
 export async function lookAtUnmanaged(parts: Parts): Promise<Pick<Finding, 'unmanaged'>> {
   const { spec, annotations } = parts.delivery
+  await closeInterrupted(parts)
   if (spec.unmanaged === undefined) return { unmanaged: null }
   const found = await find(parts)
-  const isConfirmed = found.objects.length > 0 && annotations[ANNOTATION.confirm] === found.digest
+  const isConfirmed = found.objects.some(({ isKept }) => !isKept) && annotations[ANNOTATION.confirm] === found.digest
   const may = spec.unmanaged.policy === 'delete' && spec.sync !== 'observe'
   if (!may || !isConfirmed || parts.ledger.summary.openIntent !== undefined) return says(found)
-  await remove(parts, found)
+  await remove(parts, { ...found, objects: found.objects.filter(({ isKept }) => !isKept) })
   return says(await find(parts))
 }
 
@@ -71,6 +72,25 @@ function says({ objects, digest, unseen }: Found): Pick<Finding, 'unmanaged'> {
   }
 }
 
+const WHY = 'unmanaged objects, confirmed as '
+
+/** A removal that a puller was stopped in gets its outcome; what is left is there to be confirmed again. */
+async function closeInterrupted({ site, ledger }: Parts): Promise<void> {
+  const open = ledger.summary.openIntent
+  if (open?.trigger.type !== 'drift' || open.digest !== undefined || open.trigger.reason?.startsWith(WHY) !== true)
+    return
+  const { trigger, changes, startedAt, sequence } = open
+  await ledger.append({
+    trigger,
+    startedAt,
+    ...(changes === undefined ? {} : { changes }),
+    kind: 'Removed',
+    intent: sequence,
+    ...factsOfError({ code: 'REMOVAL_INCOMPLETE', message: 'the puller was stopped before it was over' }),
+    finishedAt: timestamp(site.clock),
+  })
+}
+
 /** Intent first, then exactly the objects with these uids, stage by stage; what could not be deleted is named in the record. */
 async function remove({ site, delivery, account, ledger, signal }: Parts, found: Found): Promise<void> {
   const startedAt = timestamp(site.clock)
@@ -79,7 +99,7 @@ async function remove({ site, delivery, account, ledger, signal }: Parts, found:
     trigger: {
       type: 'drift',
       generation: delivery.generation,
-      reason: `unmanaged objects, confirmed as ${found.digest}`,
+      reason: `${WHY}${found.digest}`,
     },
     changes: changeList(found.objects.map(({ id }): Change => ({ action: 'delete', object: objectName(id) }))),
     startedAt,
@@ -102,9 +122,9 @@ async function remove({ site, delivery, account, ledger, signal }: Parts, found:
 }
 
 async function deleteOne(
-  { cluster }: Site,
+  { cluster }: Pick<Site, 'cluster'>,
   account: Account,
-  { id, uid, path }: Seen,
+  { id, uid, path, resourceVersion, mark }: Seen,
   signal: AbortSignal,
 ): Promise<Refusal | undefined> {
   const name = objectName(id)
@@ -112,7 +132,15 @@ async function deleteOne(
   const deleted = await deleteExactly(
     { cluster, context: { account } },
     { name, path, uid },
-    { propagation: 'Background' },
+    {
+      resourceVersion,
+      stays: ({ metadata }) => {
+        const now = whoseOf(id, metadata)
+        const isTaken = now.isOwned || now.isKept || now.mark !== mark
+        return isTaken ? { code: 'OBJECT_OWNED', message: 'meanwhile it has an owner, or is to be kept' } : undefined
+      },
+      propagation: 'Background',
+    },
   )
   if (deleted.kind !== 'refused') return undefined
   const { code = 'CLUSTER_FAILED', message = 'it was not deleted' } = deleted.outcome

@@ -6,7 +6,17 @@ import { findUnmanaged, inStages, neededBy, type Seen } from '../../../puller/un
 const seen = (kind: string, name: string, more: Partial<Seen> = {}): Seen => {
   const [short = '', ...group] = kind.split('.')
   const id = { group: group.join('.'), kind: short, namespace: 'shop', name }
-  return { id, uid: `uid-${kind}-${name}`, path: `/${name}`, isOwned: false, annotations: [], ...more }
+  return {
+    id,
+    uid: `uid-${kind}-${name}`,
+    path: `/${name}`,
+    resourceVersion: '1',
+    isOwned: false,
+    annotations: [],
+    isKept: false,
+    mark: '',
+    ...more,
+  }
 }
 const nothing = { inventories: new Map(), needed: [], ignore: [] }
 const names = (found: ReturnType<typeof findUnmanaged>) => found.objects.map(({ id }) => id.name)
