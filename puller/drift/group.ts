@@ -1,7 +1,7 @@
 import { objectKey } from '../../contract/artifact/objects.ts'
 import { isJsonObject, type JsonObject } from '../../contract/canonical-json.ts'
 import type { Blindness, Teller } from './metadata-watch.ts'
-import { type Kind, type Print, printOf } from './print.ts'
+import { isAlike, type Kind, type Print, printOf } from './print.ts'
 
 /** What is told of a group's changes. */
 export type GroupListener = {
@@ -55,7 +55,7 @@ export class Group implements Teller {
     const before = this.#objects.get(key)
     if (before?.version === print.version && before.uid === print.uid) return
     this.#objects.set(key, print)
-    const isQuiet = before?.uid === print.uid && before.mark === print.mark && before.applySet === print.applySet
+    const isQuiet = before !== undefined && isAlike(before, print)
     if (before !== undefined && before.applySet !== print.applySet) this.#listener.changed(before.applySet, key, false)
     this.#listener.changed(print.applySet, key, isQuiet)
   }

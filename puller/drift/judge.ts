@@ -1,12 +1,12 @@
 import type { Group } from './group.ts'
-import type { Print } from './print.ts'
+import { isAlike, type Print } from './print.ts'
 
 /** `unknown`: nothing was compared yet, or the watch does not show it. `pending`: the watch has not come to our last write yet. */
 export type Judgement = 'converged' | 'pending' | 'drifted' | 'unknown'
 
 /**
  * How an object stands against what was last known to be right: drift is that it is gone or another one, that its label is, that our entry
- * in managedFields or another's fields inside a pod template changed. Pure.
+ * in managedFields or another's fields inside a pod template changed, or that something changed that no entry tells of. Pure.
  */
 export function judge(
   baseline: Print | undefined,
@@ -16,6 +16,5 @@ export function judge(
   if (baseline === undefined || group?.state !== 'listed') return 'unknown'
   if (now === undefined) return group.version >= baseline.version ? 'drifted' : 'pending'
   if (now.version < baseline.version) return 'pending'
-  const isSame = now.uid === baseline.uid && now.applySet === baseline.applySet && now.mark === baseline.mark
-  return isSame ? 'converged' : 'drifted'
+  return isAlike(baseline, now) ? 'converged' : 'drifted'
 }

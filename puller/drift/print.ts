@@ -12,6 +12,10 @@ export type Print = {
   readonly applySet: string
   /** Changes when our own entry in managedFields, or another's fields inside a pod template, do. */
   readonly mark: string
+  /** Changes when the others' entries do; where there is a generation, those for a status are left out. */
+  readonly others: string
+  /** metadata.generation; 0 for kinds that count none. */
+  readonly generation: number
 }
 
 export type Kind = { readonly group: string; readonly kind: string }
@@ -26,9 +30,23 @@ export function printOf(kind: Kind, object: JsonObject): Print | undefined {
   if (!isJsonObject(metadata)) return undefined
   const { uid, resourceVersion, labels } = metadata
   const version = Number(resourceVersion)
+  const generation = Number.isSafeInteger(metadata.generation) ? Number(metadata.generation) : 0
   if (typeof uid !== 'string' || typeof resourceVersion !== 'string' || !Number.isSafeInteger(version)) return undefined
   const label = isJsonObject(labels) ? labels[LABELS.partOf] : undefined
-  return { uid, version, applySet: share(typeof label === 'string' ? label : ''), mark: markOf(kind, object) }
+  const applySet = share(typeof label === 'string' ? label : '')
+  return { uid, version, applySet, mark: markOf(kind, object), others: othersOf(object, generation), generation }
+}
+
+/**
+ * Whether the later of two prints of one object can hide no drift. Our entry's time has whole seconds: a late apply of a puller that no
+ * longer leads may leave every entry as it is. So what no entry tells of counts as a difference: a generation that went on or, of kinds
+ * that count none, any newer version. Pure.
+ */
+export function isAlike(earlier: Print, later: Print): boolean {
+  const { uid, applySet, mark, others, generation, version } = earlier
+  if (later.uid !== uid || later.applySet !== applySet || later.mark !== mark) return false
+  if (later.others !== others) return true
+  return generation === 0 ? later.version === version : later.generation === generation
 }
 
 /** The version that a list, a bookmark or an object carries; 0 where it has none. */
@@ -45,6 +63,13 @@ function markOf(kind: Kind, object: JsonObject): string {
     foreign.map((e) => [e.manager, e.operation, e.time ?? '', e.fields]),
   ]
   return hash('sha1', JSON.stringify(told), 'base64')
+}
+
+function othersOf(object: JsonObject, generation: number): string {
+  const told = managedEntries(object)
+    .filter((entry) => !isOurs(entry) && (generation === 0 || entry.subresource !== 'status'))
+    .map(({ manager, operation, subresource, time, fields }) => [manager, operation, subresource, time ?? '', fields])
+  return told.length === 0 ? '' : hash('sha1', JSON.stringify(told), 'base64')
 }
 
 function isOurs({ manager, operation, subresource }: ManagedEntry): boolean {

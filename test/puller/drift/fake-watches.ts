@@ -72,7 +72,14 @@ export function configMap(
     applySet = SET,
     uid = 'u',
     entries = [],
-  }: { time?: string; applySet?: string; uid?: string; entries?: readonly JsonObject[] } = {},
+    generation,
+  }: {
+    time?: string
+    applySet?: string
+    uid?: string
+    entries?: readonly JsonObject[]
+    generation?: number
+  } = {},
 ): JsonObject {
   return {
     metadata: {
@@ -80,6 +87,7 @@ export function configMap(
       namespace: 'shop',
       uid,
       resourceVersion: String(version),
+      ...(generation === undefined ? {} : { generation }),
       labels: { 'applyset.kubernetes.io/part-of': applySet },
       managedFields: [
         { manager: 'waybill', operation: 'Apply', time, fieldsV1: { 'f:data': { 'f:a': {} } } },

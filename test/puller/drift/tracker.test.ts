@@ -107,6 +107,45 @@ test('what others own, and a status, is no drift', async () => {
   assert.notEqual(tracker.converged(a), undefined)
 })
 
+test('what changed and no entry tells of, such as a late apply in the second of our own write, is compared; a status alone is not', async () => {
+  const status = (time: string) => ({
+    manager: 'controller',
+    operation: 'Update',
+    subresource: 'status',
+    time,
+    fieldsV1: { 'f:status': {} },
+  })
+  const theirs = { manager: 'them', operation: 'Update', time: 't9', fieldsV1: { 'f:spec': { 'f:replicas': {} } } }
+  for (const [counted, later, drifts] of [
+    [{ generation: 3 }, { generation: 4 }, true],
+    [{ generation: 3 }, { generation: 4, entries: [status('t2')] }, true],
+    [{ generation: 3, entries: [status('t1')] }, { generation: 3, entries: [status('t1')] }, false],
+    [{ generation: 3 }, { generation: 3, entries: [status('t2')] }, false],
+    [{ generation: 3 }, { generation: 4, entries: [theirs] }, false],
+    [{}, {}, true],
+    [{}, { entries: [status('t2')] }, false],
+  ] as const) {
+    const { cluster, tracker, woken } = world(showsA)
+    looked(tracker, [[a, configMap('a', 5)]])
+    await settle()
+    tracker.begin()
+    tracker.written(a, configMap('a', 20, counted))
+    tracker.end({ account, desired: [a] })
+    cluster.open.get(PATH)?.push(modified(configMap('a', 20, counted)))
+    await settle()
+    assert.notEqual(tracker.converged(a), undefined, 'our own write')
+    const told = JSON.stringify([counted, later])
+    cluster.open.get(PATH)?.push(modified(configMap('a', 21, later)))
+    await settle()
+    assert.deepEqual(woken.includes('drifted'), drifts, told)
+    assert.equal(tracker.converged(a) === undefined, drifts, told)
+    tracker.begin()
+    tracker.compared(a, configMap('a', 21, later))
+    tracker.end({ account, desired: [a] })
+    assert.notEqual(tracker.converged(a), undefined, 'once it was compared')
+  }
+})
+
 test('an event that is older than our own write says nothing against it', async () => {
   const { cluster, tracker, woken } = world(showsA)
   looked(tracker, [[a, configMap('a', 5)]])
