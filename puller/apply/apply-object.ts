@@ -24,9 +24,13 @@ export async function writeObject(applying: Applying, change: PlannedChange): Pr
   const expecting = uid === undefined ? 'absent' : { uid }
   try {
     const stopped = action === 'adopt' || change.reclaims === true ? await moveOwnership(applying, change) : undefined
+    if (stopped !== undefined && 'owners' in stopped) return ownedMeanwhile(book, change, stopped.owners)
     if (stopped !== undefined) return settleUpdate(book, change, stopped)
     const answer = await applyObject(cluster, context.account, resource, desired, expecting, { dryRun: false })
-    if (answer.status === (action === 'create' ? 201 : 200)) applying.known?.written(desired, answer.body)
+    if (answer.status === (action === 'create' ? 201 : 200)) {
+      applying.known?.written(desired, answer.body)
+      if (isKubeObject(answer.body)) applying.waiter.wrote?.(desired, answer.body)
+    }
     if (action === 'create' && answer.status === 409 && (await isMadeByUs(applying, change)))
       return {
         object: name,
@@ -39,6 +43,12 @@ export async function writeObject(applying: Applying, change: PlannedChange): Pr
     if (!hasCode(error, 'CLUSTER_UNREACHABLE', 'CLUSTER_AUTH', 'CLUSTER_FAILED')) throw error
     return { object: name, result: 'failed', code: error.code, message: error.message }
   }
+}
+
+function ownedMeanwhile(book: Applying['book'], { desired }: PlannedChange, owners: readonly string[]): Outcome {
+  book.delete(desired.key)
+  const message = `meanwhile it belongs to ${owners.join(', ')}`
+  return { object: desired.name, result: 'refused', code: 'OBJECT_OWNED', message }
 }
 
 /** What stands in the way of a create carries our claim: two pullers are at work. Its entry stays in the book, by which the next look knows it. */

@@ -1,3 +1,4 @@
+import type { KubeObject } from '../../contract/artifact/objects.ts'
 import type { ErrorCode } from '../../contract/errors.ts'
 import type { Clock } from '../clock.ts'
 import type { Cluster } from '../cluster/cluster-port.ts'
@@ -27,6 +28,8 @@ export type Waiter = {
   /** Aborts when what is applied is to give way. */
   readonly signal: AbortSignal | undefined
   healthy(objects: readonly DesiredObject[]): Promise<Health>
+  /** Our write was answered with this: it need not be waited for where that says all. */
+  wrote?(desired: DesiredObject, object: KubeObject): void
   /** Which of them are still there once all are gone, or time is up. */
   gone(objects: readonly Going[]): Promise<readonly HealthNote[]>
 }

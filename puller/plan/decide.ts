@@ -9,7 +9,7 @@ import { pruneAsked } from './guards.ts'
 import { ignoreTest } from './ignore.ts'
 import type { Inventory } from './inventory.ts'
 import { appliedEntry } from './managed-fields.ts'
-import { isOurs, managersOf, ownersOf } from './ownership.ts'
+import { isOurs, isTakenOver, managersOf, ownersOf } from './ownership.ts'
 import type { PlannedChange, PlannedDelete } from './plan.ts'
 import type { PlanContext } from './plan-context.ts'
 import type { Refusal } from './refusal.ts'
@@ -59,8 +59,11 @@ export function decide(context: PlanContext, looked: Looked, inventory: Inventor
     }
   }
   const uid = String(live.metadata.uid)
-  const ours = isOurs(entry, live, claimOf(context.claimKey, context.delivery.uid, key))
-  const owned = ours ? undefined : takeoverRefusal(context, looked)
+  const claim = claimOf(context.claimKey, context.delivery.uid, key)
+  const ours = isOurs(entry, live, claim)
+  // Of what was compared before, nothing but its uid is known here; it was ours then.
+  const isToTake = !ours || (dryRun !== undefined && entry !== undefined && !isTakenOver(entry, live, claim))
+  const owned = isToTake ? takeoverRefusal(context, looked) : undefined
   if (owned !== undefined) return { kind: 'refused', refusal: owned }
   const stored = storedVersionsRefusal(desired, live)
   if (stored !== undefined) return { kind: 'refused', refusal: stored }
@@ -146,7 +149,8 @@ export function leave(context: PlanContext, { entry, key, live, path, refusal, f
   if (live === undefined || path === undefined)
     return refusal === undefined ? { kind: 'gone' } : { kind: 'refused', refusal }
   const name = objectName(entry)
-  if (!isOurs(entry, live, claimOf(context.claimKey, context.delivery.uid, key)))
+  const claim = claimOf(context.claimKey, context.delivery.uid, key)
+  if (!isOurs(entry, live, claim) || !isTakenOver(entry, live, claim))
     return entry.uid === undefined ? { kind: 'gone' } : { kind: 'forget', change: { action: 'forget', object: name } }
   const asked = pruneAsked(live)
   if (asked === 'never') return { kind: 'forget', change: { action: 'forget', object: name } }

@@ -5,7 +5,7 @@ import { claimOf } from '../plan/claim.ts'
 import { deletionGroups } from '../plan/groups.ts'
 import { isProtected, pruneAsked } from '../plan/guards.ts'
 import type { LookedEntry } from '../plan/leftovers.ts'
-import { isOurs } from '../plan/ownership.ts'
+import { isOurs, isTakenOver } from '../plan/ownership.ts'
 import type { PlannedDelete } from '../plan/plan.ts'
 import type { Refusal } from '../plan/refusal.ts'
 
@@ -56,7 +56,9 @@ function fateOf({ delivery, claimKey, current, confirmed }: RemovalContext, { en
   const key = objectKey(entry)
   if (live === undefined || path === undefined) return { kind: 'gone' }
   // Another object took its place: it is not ours, and there is nothing of ours to keep.
-  if (!isOurs(entry, live, claimOf(claimKey, delivery.uid, key))) return { kind: 'gone' }
+  const claim = claimOf(claimKey, delivery.uid, key)
+  if (!isOurs(entry, live, claim)) return { kind: 'gone' }
+  if (!isTakenOver(entry, live, claim)) return { kind: 'kept', why: 'it was to be adopted, and never was' }
   const asked = pruneAsked(live)
   if (asked === 'never') return { kind: 'kept', why: 'its annotation waybill.dev/prune says never' }
   const isConfirmed = current !== undefined && confirmed === current

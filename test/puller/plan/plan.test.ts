@@ -260,3 +260,26 @@ test('an adoption that was written down and not made yet is still one, until our
   assert.deepEqual(action([by('kubectl-client-side-apply', 'Update')]), ['adopt'])
   assert.deepEqual(action([by('waybill', 'Apply')]), ['configure'])
 })
+
+test('what was written down to be adopted and never was is neither changed nor deleted once the Delivery no longer adopts it', () => {
+  const adopted = entry('a', { state: 'adopted' })
+  const taken = { annotations: { 'waybill.dev/claim': claimOf(context.claimKey, 'delivery-uid', objectKey(adopted)) } }
+  const change = (metadata: object, adopt: PlanContext['adopt']) => {
+    const one = looked('a', { live: live('a', metadata), dryRun: configMap('a', {}, { a: '2' }) })
+    const { changes, refusals } = planChanges({ ...context, adopt }, gathered([one]), inventory(adopted))
+    return [...changes.map(({ action }) => action), ...refusals.map(({ code }) => code)]
+  }
+  assert.deepEqual(change({}, 'never'), ['OBJECT_OWNED'])
+  assert.deepEqual(change({}, 'always'), ['adopt'])
+  assert.deepEqual(change(taken, 'never'), ['configure'])
+  const leaving = (metadata: object) => {
+    const { changes, deletes } = planChanges(
+      confirmed,
+      gathered([], [leftover(adopted, live('a', metadata))]),
+      inventory(adopted),
+    )
+    return [...changes.map(({ action }) => action), deletes.length]
+  }
+  assert.deepEqual(leaving({}), ['forget', 0])
+  assert.deepEqual(leaving(taken), ['delete', 1])
+})

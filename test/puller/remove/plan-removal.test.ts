@@ -67,3 +67,9 @@ test('what nobody can look at is named, and the rest is planned', () => {
   assert.deepEqual(stuck, [failure])
   assert.equal(groups.length, 1)
 })
+
+test('what was to be adopted and never was stays, and is named', () => {
+  const { entry, ...rest } = member('ConfigMap', 'theirs')
+  const { groups, kept } = planRemoval(context, [{ ...rest, entry: { ...entry, state: 'adopted' } }])
+  assert.deepEqual([groups, kept.map(({ object }) => object)], [[], ['ConfigMap team/theirs']])
+})
