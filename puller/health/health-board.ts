@@ -22,6 +22,8 @@ export class HealthBoard {
   onChange: () => void = () => {}
 
   readonly #rules: HealthRules
+  /** Kept with each change: there may be twenty thousand objects, and each may change. */
+  readonly #counts = { healthy: 0, failed: 0, waiting: 0 }
 
   constructor(objects: readonly DesiredObject[], rules: HealthRules) {
     this.#rules = rules
@@ -29,6 +31,7 @@ export class HealthBoard {
       this.#objects.set(object.key, object)
       this.#states.set(object.key, { state: 'waiting', message: 'not seen yet' })
     }
+    this.#counts.waiting = this.#states.size
   }
 
   has(key: string): boolean {
@@ -60,11 +63,18 @@ export class HealthBoard {
     const before = this.#states.get(key)
     if (before === undefined) return
     this.#states.set(key, health)
+    this.#counts[before.state] -= 1
+    this.#counts[health.state] += 1
     if (before.state !== health.state || messageOf(before) !== messageOf(health)) this.onChange()
   }
 
   ready(): number {
-    return [...this.#states.values()].filter(({ state }) => state === 'healthy').length
+    return this.#counts.healthy
+  }
+
+  /** All are healthy, or one has failed. */
+  isSettled(): boolean {
+    return this.#counts.failed > 0 || this.#counts.waiting === 0
   }
 
   health(): Health {

@@ -12,7 +12,7 @@ export type WaitOptions = {
   readonly signal?: AbortSignal
   readonly timeoutMs: number
   readonly clock?: Clock
-  /** Called when something changed. */
+  /** Called when something changed, and no more often than every PROGRESS_MS: all that is waited for is in it. */
   readonly onProgress?: (health: Health & { readonly ready: number; readonly total: number }) => void
 }
 
@@ -36,10 +36,13 @@ export async function waitHealthy(
   const settled = new Promise<void>((resolve) => {
     ending.addEventListener('abort', () => resolve(), { once: true })
     if (ending.aborted) resolve()
+    const tell = () => onProgress?.({ ...board.health(), ready: board.ready(), total: watched.length })
+    const tellNowAndThen = throttled(clock, ending, tell)
     board.onChange = () => {
-      const health = board.health()
-      onProgress?.({ ...health, ready: board.ready(), total: watched.length })
-      if (health.healthy || health.failed.length > 0) resolve()
+      if (!board.isSettled()) return tellNowAndThen()
+      board.onChange = () => {}
+      tell()
+      resolve()
     }
   })
   const followers = watchGroups(watched).map((group) => follow(context, cluster, group, board, ending, clock))
@@ -50,6 +53,28 @@ export async function waitHealthy(
     await Promise.allSettled(followers)
   }
   return board.health()
+}
+
+const PROGRESS_MS = 100
+
+/** At once where it was not done for a while, else once it was not, with what came meanwhile. */
+function throttled(clock: Clock, signal: AbortSignal, work: () => void): () => void {
+  let doneAtMs = Number.NEGATIVE_INFINITY
+  let isDue = false
+  const run = () => {
+    isDue = false
+    doneAtMs = clock.monotonicMs()
+    work()
+  }
+  return () => {
+    if (isDue || signal.aborted) return
+    const leftMs = doneAtMs + PROGRESS_MS - clock.monotonicMs()
+    if (leftMs <= 0) return run()
+    isDue = true
+    void clock.sleep(leftMs, signal).then(() => {
+      if (!signal.aborted) run()
+    })
+  }
 }
 
 /** Never resolves; rejects with the first error. */
