@@ -80,6 +80,35 @@ test('a prune above maxPercent is refused until a person confirms exactly this d
   assert.equal(applied?.outcomes.filter(({ result }) => result === 'deleted').length, 2)
 })
 
+test('a prune of more objects than prune.max is refused, however few of all they are, until it is confirmed', async () => {
+  const { plan, run, namespace } = await deliver(plane, puller)
+  const prune = { enabled: true, maxPercent: 100, max: 1 }
+  await run(maps('a', 'b', 'c', 'd'))
+  assert.deepEqual(refusals(await plan(maps('a', 'b'), { prune })), [
+    `PRUNE_LIMIT Delivery.waybill.dev ${namespace}/shop`,
+  ])
+  assert.deepEqual(refusals(await plan(maps('a', 'b', 'c'), { prune })), [])
+  assert.deepEqual(refusals(await plan(maps('a', 'b'), { prune, confirmed: DIGEST_1 })), [])
+})
+
+test('what is annotated to be kept leaves a release without being deleted; what is to be confirmed goes with a confirmation alone', async () => {
+  const { plan, run, inventory, namespace } = await deliver(plane, puller)
+  const annotated = (name: string, prune: string) =>
+    configMap(name, {}, { annotations: { 'waybill.dev/prune': prune } })
+  await run([...maps('a', 'b'), annotated('kept', 'never'), annotated('asks', 'confirm')])
+  const looked = await plan(maps('a'))
+  assert.deepEqual(refusals(looked), [`PRUNE_PROTECTED ConfigMap ${namespace}/asks`])
+  const { applied } = await run(maps('a'), { confirmed: DIGEST_1 })
+  assert.deepEqual(
+    results(applied)
+      .filter((result) => result.startsWith('deleted'))
+      .sort(),
+    [`deleted ConfigMap ${namespace}/asks`, `deleted ConfigMap ${namespace}/b`],
+  )
+  assert.equal(await exists(mapPath(namespace, 'kept')), true)
+  assert.deepEqual(await names(inventory()), ['a'])
+})
+
 async function released(path: string): Promise<boolean> {
   const contentType = 'application/merge-patch+json'
   assert.equal(await exists(path), true, 'a claim is gone before its protection is')

@@ -1,0 +1,101 @@
+import assert from 'node:assert/strict'
+import { after, afterEach, before, test } from 'node:test'
+import { pino } from 'pino'
+import { type Clock, systemClock } from '../../../puller/clock.ts'
+import { CORRECTIONS_MAX } from '../../../puller/drift/contest.ts'
+import { runPuller } from '../../../puller/puller.ts'
+import { field } from '../../real/control-plane.ts'
+import { configMap } from '../release-fixture.ts'
+import { startWorld, type Tenant, type World } from '../world.ts'
+
+let world: World
+before(async () => {
+  world = await startWorld()
+})
+after(() => world?.stop())
+
+const running: { end: AbortController; over: Promise<unknown> }[] = []
+afterEach(async () => {
+  for (const { end, over } of running.splice(0)) {
+    end.abort()
+    await over
+  }
+})
+
+const release = (tenant: Tenant, sequence: number, other: string) =>
+  tenant.publish(
+    tenant.release(String(sequence), [configMap('greeting', { hello: 'world' }), configMap('other', { is: other })]),
+    { promotion: { channel: 'production', sequence } },
+  )
+
+/** Delivers two objects, and goes on running. */
+async function delivered(spec: (tenant: Tenant) => object, clock: Clock = systemClock): Promise<Tenant> {
+  const tenant = await world.tenant()
+  release(tenant, 1, 'one')
+  await tenant.deliver({ ...spec(tenant) })
+  const end = new AbortController()
+  const over = runPuller({
+    kubeconfig: world.kubeconfig,
+    cacheDir: tenant.cacheDir,
+    plainHttp: true,
+    onlyNamespaces: [tenant.namespace],
+    log: pino({ level: process.env.WAYBILL_TEST_LOG ?? 'silent' }),
+    signal: end.signal,
+    clock,
+  })
+  running.push({ end, over })
+  await world.plane.eventually('Applied', async () => (await tenant.condition('Ready'))?.reason === 'Applied')
+  return tenant
+}
+
+const at = ({ namespace }: Tenant, name: string) => `/api/v1/namespaces/${namespace}/configmaps/${name}`
+const data = async (tenant: Tenant, name: string) => field((await tenant.get(at(tenant, name))).body, 'data')
+const becomes = (tenant: Tenant, name: string, wanted: object) =>
+  world.plane.eventually(`${name} is ${JSON.stringify(wanted)}`, async () => {
+    return JSON.stringify(await data(tenant, name)) === JSON.stringify(wanted)
+  })
+const edit = async (tenant: Tenant, name: string, values: Record<string, string>, manager: string) => {
+  const contentType = 'application/merge-patch+json'
+  const path = `${at(tenant, name)}?fieldManager=${manager}`
+  assert.equal((await world.plane.api('PATCH', path, { body: { data: values }, contentType })).status, 200)
+}
+
+test('what no watch shows, such as an object that nobody delivers, is found at the next full comparison', async () => {
+  const tenant = await delivered(({ namespace }) => ({
+    compareInterval: '2s',
+    unmanaged: { namespaces: [namespace], policy: 'report' },
+  }))
+  const unmanaged = async () => field(await tenant.delivery(), 'status', 'unmanaged', 'objects')
+  await world.plane.eventually('looked at', async () => (await unmanaged()) === 0)
+  const path = `/api/v1/namespaces/${tenant.namespace}/configmaps`
+  await world.plane.api('POST', path, { body: configMap('stranger', {}) })
+  await world.plane.eventually('found', async () => (await unmanaged()) === 1)
+})
+
+test('an object that another manager takes again and again is let be and named, the rest goes on, and it is tried again when its pause is over', async () => {
+  let aheadMs = 0
+  const clock: Clock = { ...systemClock, monotonicMs: () => systemClock.monotonicMs() + aheadMs }
+  const tenant = await delivered(() => ({}), clock)
+  for (let correction = 0; correction <= CORRECTIONS_MAX; correction++) {
+    await edit(tenant, 'greeting', { hello: `take ${correction}` }, 'rival')
+    await becomes(tenant, 'greeting', { hello: 'world' })
+  }
+  await edit(tenant, 'greeting', { hello: 'mine' }, 'rival')
+  await world.plane.eventually('named', async () => {
+    const said = await tenant.condition('Drifted')
+    return said?.reason === 'Contested' && /greeting/.test(String(said.message)) && /rival/.test(String(said.message))
+  })
+  await edit(tenant, 'other', { is: 'edited' }, 'somebody')
+  await becomes(tenant, 'other', { is: 'one' })
+  release(tenant, 2, 'two')
+  await tenant.annotate({ 'waybill.dev/reconcile': 'for the release' })
+  await becomes(tenant, 'other', { is: 'two' })
+  assert.deepEqual(await data(tenant, 'greeting'), { hello: 'mine' })
+  const repairs = (await tenant.records()).filter(({ kind, changes }) => {
+    return kind === 'DriftCorrected' && changes?.listed.some(({ object }) => object.endsWith('/greeting'))
+  })
+  assert.equal(repairs.length, CORRECTIONS_MAX + 1)
+  aheadMs += 61_000
+  await tenant.annotate({ 'waybill.dev/reconcile': 'after the pause' })
+  await becomes(tenant, 'greeting', { hello: 'world' })
+})
