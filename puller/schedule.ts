@@ -41,6 +41,16 @@ export function nextTimeMs(schedule: Schedule, ms: number): number {
   return cron(schedule).nextRun(new Date(ms))?.getTime() ?? LAST_MS
 }
 
+/** Reading one takes longer than asking it. */
+const crons = new Map<string, Cron>()
+const CRONS_MAX = 256
+
 function cron({ expression, timeZone }: Schedule): Cron {
-  return new Cron(expression, { timezone: timeZone, mode: '5-part', fixedTimeRule: 'no-wildcard', paused: true })
+  const name = `${timeZone} ${expression}`
+  const known = crons.get(name)
+  if (known !== undefined) return known
+  if (crons.size >= CRONS_MAX) crons.clear()
+  const made = new Cron(expression, { timezone: timeZone, mode: '5-part', fixedTimeRule: 'no-wildcard', paused: true })
+  crons.set(name, made)
+  return made
 }

@@ -13,8 +13,12 @@ export type WindowState = {
   readonly lookAtMs?: number
 }
 
-/** So many starts and ends are looked at for the next change. Who declares windows that need more is told the time later. */
-const STEPS_MAX = 64
+/**
+ * So many starts and ends are looked at for the next change, times windows, each of which is asked at each: nobody's windows keep the puller
+ * busy for long. Who declares windows that need more is told the time later.
+ */
+const STEPS_MAX = 256
+const STEPS_MIN = 4
 
 /**
  * Open: inside any `allow` window, where one is declared, and outside every `deny` window. A window holds from its start, which belongs to
@@ -22,8 +26,9 @@ const STEPS_MAX = 64
  */
 export function windowStateAt(windows: readonly ReleaseWindow[], nowMs: number): WindowState {
   const open = isOpenAt(windows, nowMs)
+  const steps = Math.max(STEPS_MIN, Math.floor(STEPS_MAX / windows.length))
   let at = nowMs
-  for (let step = 0; step < STEPS_MAX; step++) {
+  for (let step = 0; step < steps; step++) {
     const next = open ? mayCloseAt(windows, at) : mayOpenAt(windows, at)
     if (next === undefined) return { open }
     if (isOpenAt(windows, next) !== open) return { open, changesAtMs: next, lookAtMs: next }

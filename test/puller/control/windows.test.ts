@@ -111,3 +111,14 @@ test('whatever the windows are: what is said of now holds until the time that is
     { numRuns: 60 },
   )
 })
+
+test('the more windows there are, the fewer of their ends are looked at for the next change', () => {
+  const now = at('2026-11-20T14:00:00Z')
+  const look = (count: number) =>
+    windowStateAt(
+      Array.from({ length: count }, () => window('deny', '* * * * *', '999999h')),
+      now,
+    ).lookAtMs ?? 0
+  assert.equal(look(1), now + 256 * 60_000)
+  assert.equal(look(32), now + 8 * 60_000)
+})
