@@ -6,7 +6,7 @@ import { notAsAccount, startWorld, type Tenant, type World } from '../world.ts'
 
 let world: World
 before(async () => {
-  world = await startWorld()
+  world = await startWorld({ controllers: true })
 })
 after(() => world?.stop())
 
@@ -80,4 +80,43 @@ test('with policy: delete it is deleted once exactly what was found is confirmed
   )
   await tenant.run()
   assert.equal(await tenant.kinds(), 'Intent Applied Intent Removed', 'it stands beside the way of releases')
+})
+
+test('the volume claims of a StatefulSet are not told of beside it', async () => {
+  const tenant = await world.tenant()
+  const { namespace } = tenant
+  tenant.publish(tenant.release('1', [configMap('mine', {})]), { promotion: { channel: 'production', sequence: 1 } })
+  const labels = { app: 'db' }
+  const made = await world.plane.api('POST', `/apis/apps/v1/namespaces/${namespace}/statefulsets`, {
+    body: {
+      apiVersion: 'apps/v1',
+      kind: 'StatefulSet',
+      metadata: { name: 'db', namespace },
+      spec: {
+        replicas: 1,
+        serviceName: 'db',
+        selector: { matchLabels: labels },
+        template: {
+          metadata: { labels },
+          spec: { containers: [{ name: 'db', image: 'registry.example.com/db@sha256:00' }] },
+        },
+        volumeClaimTemplates: [
+          {
+            metadata: { name: 'data' },
+            spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } },
+          },
+        ],
+      },
+    },
+  })
+  assert.equal(made.status, 201, JSON.stringify(made.body))
+  const claim = `/api/v1/namespaces/${namespace}/persistentvolumeclaims/data-db-0`
+  for (let i = 0; i < 300 && (await status(claim)) !== 200; i++)
+    await new Promise((resolve) => setTimeout(resolve, 200))
+  assert.equal(await status(claim), 200, 'the controller manager made it')
+  await tenant.deliver({ unmanaged: { namespaces: [namespace], policy: 'report' } })
+  await tenant.run()
+  const { names, unseen } = await found(tenant)
+  assert.ok(!JSON.stringify(unseen).includes('PersistentVolumeClaim'), 'it may look')
+  assert.deepEqual(names, ['StatefulSet.apps db'])
 })
