@@ -4,7 +4,7 @@ import { ofHealth } from './await-health.ts'
 import { timestamp } from './clock.ts'
 import { converge, writeIntent } from './converge.ts'
 import { recordLeftDrift } from './drift/left-drift.ts'
-import { factsAbout, intentToContinue, isSettled, outcomeKind, ranBefore } from './facts.ts'
+import { factsAbout, goesOn, intentToContinue, isSettled, outcomeKind, ranBefore } from './facts.ts'
 import { waitHealthy } from './health/wait.ts'
 import type { Job, Result } from './job.ts'
 import { ANNOTATION, type RecordSpec } from './kinds.ts'
@@ -155,7 +155,8 @@ function isUnchanged({ ledger, fetched, role }: Job): boolean {
     applied !== undefined &&
     applied.treeDigest === fetched.treeDigest &&
     applied.environment === fetched.environment &&
-    outcomeKind(ledger.summary, fetched.verified.digest, undefined) === 'Applied'
+    (goesOn(ledger.summary, fetched.verified.digest) ||
+      outcomeKind(ledger.summary, fetched.verified.digest, undefined) === 'Applied')
   )
 }
 

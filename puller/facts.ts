@@ -132,6 +132,12 @@ export function isSettled(
   )
 }
 
+/** True when this digest is what was chosen last, and it was well: under another spec it goes on, which is no step back. */
+export function goesOn({ records }: Pick<LedgerSummary, 'records'>, digest: string): boolean {
+  const chosen = records.findLast(({ kind, trigger }) => !isAside(kind, trigger.type))
+  return chosen !== undefined && APPLIED.has(chosen.kind) && chosen.digest === digest
+}
+
 /** Drift, put back or not, does not change what was chosen. */
 function isAside(kind: RecordKind, trigger: Trigger['type']): boolean {
   return kind === 'Checkpoint' || isBeside(kind) || trigger === 'drift'

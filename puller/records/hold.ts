@@ -1,6 +1,7 @@
 import { type Digest, shortDigest } from '../../contract/digest.ts'
 import { WaybillError } from '../../contract/errors.ts'
 import type { Cluster } from '../cluster/cluster-port.ts'
+import { isHold } from '../control/control.ts'
 import { editDeliveryObject } from '../control/edit-spec.ts'
 import { type Lift, liftAnnotation } from '../control/suspend.ts'
 import { type Delivery, type RecordSpec, recordSpecSchema } from '../kinds.ts'
@@ -55,9 +56,12 @@ export function chooseTarget(
     throw new WaybillError('ROLLBACK_TARGET', `${target.to} was never applied here`)
   }
   const line: RolledTo[] = []
-  for (const record of applied)
-    if (record.kind !== 'RolledBack' && record.digest !== undefined && line.at(-1)?.digest !== record.digest)
-      line.push(release(record, record.digest))
+  for (const record of applied) {
+    const { kind, digest } = record
+    const goesOnHeld = kind === 'Unchanged' && isHold(record) && line.some((earlier) => earlier.digest === digest)
+    if (kind !== 'RolledBack' && !goesOnHeld && digest !== undefined && line.at(-1)?.digest !== digest)
+      line.push(release(record, digest))
+  }
   const at = line.findLastIndex(({ digest }) => digest === (now ?? line.at(-1)?.digest))
   const chosen = Number.isSafeInteger(target.steps) && target.steps > 0 && at >= 0 ? line[at - target.steps] : undefined
   if (chosen !== undefined) return chosen

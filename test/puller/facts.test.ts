@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Digest } from '../../contract/digest.ts'
-import { intentToContinue, isSaid, isSettled, outcomeKind, seenOf, triggerOf } from '../../puller/facts.ts'
+import { goesOn, intentToContinue, isSaid, isSettled, outcomeKind, seenOf, triggerOf } from '../../puller/facts.ts'
 import type { Delivery, RecordFacts, RecordSpec } from '../../puller/kinds.ts'
 import { recordSpecSchema } from '../../puller/kinds.ts'
 import { parseDelivery } from '../../puller/observe.ts'
@@ -52,6 +52,20 @@ test('going back to an older release is a rollback, and coming back from there t
 test('leaving a release that never became healthy is a rollback too', () => {
   const failed = [intent(A), applied(A, 1), intent(B), facts('Failed', { digest: B, intent: 3 })]
   assert.equal(outcomeKind(after(...failed), A, undefined), 'RolledBack')
+})
+
+test('what is held and well goes on under another spec; what failed since does not', () => {
+  const held = [
+    intent(A),
+    applied(A, 1),
+    intent(B),
+    applied(B, 3),
+    intent(A),
+    facts('RolledBack', { digest: A, intent: 5 }),
+  ]
+  assert.equal(goesOn(after(...held), A), true)
+  assert.equal(goesOn(after(...held), B), false)
+  assert.equal(goesOn(after(...held, facts('Failed', { digest: A, intent: 5 })), A), false)
 })
 
 test('an outcome is called the same before and after a restart', () => {

@@ -149,6 +149,25 @@ test('an edit of the Delivery does not undo it; a release does, and is named as 
   assert.equal((await tenant.condition('Drifted'))?.status, 'False')
 })
 
+test('nor does an edit while an older release is held, which is no second step back either', async () => {
+  const tenant = await reporting()
+  const old = await tenant.delivery()
+  tenant.publish(tenant.release('2', [greeting('all'), configMap('other', { k: 'v' })]), {
+    version: '1.1.0',
+    promotion: { channel, sequence: 2 },
+  })
+  await tenant.run()
+  const hold = { digest: field(old, 'status', 'applied', 'digest') }
+  await tenant.deliver({ drift: 'report', hold })
+  await tenant.run()
+  await edit(tenant, 'greeting', { hello: 'there' })
+  await tenant.run()
+  await tenant.deliver({ drift: 'report', hold, interval: '2h' })
+  await tenant.run()
+  assert.deepEqual(await data(tenant), { hello: 'there' })
+  assert.match(await tenant.kinds(), / RolledBack DriftDetected Unchanged$/)
+})
+
 test('waybill adopt-drift prints what to bring back to Git, as YAML and as JSON patches, and no value of a Secret', async () => {
   const secret = { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'login' }, data: { password: 'ZGVjbGFyZWQ=' } }
   const tenant = await world.tenant()

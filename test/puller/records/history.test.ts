@@ -55,6 +55,16 @@ describe('going back by steps', () => {
     assert.equal(target(1, B, ['Applied', A], ['Applied', B], ['Applied', C], ['RolledBack', B]), A)
   })
 
+  test('does not take an edit while held for a release', () => {
+    const all = [
+      facts('Applied', { digest: A }),
+      facts('Applied', { digest: B }),
+      facts('RolledBack', { digest: A, trigger: { type: 'hold', generation: 2 } }),
+      facts('Unchanged', { digest: A, trigger: { type: 'hold', generation: 3 } }),
+    ]
+    assert.throws(() => chooseTarget(chainOf(keys, all), { steps: 1 }, A), isTargetError)
+  })
+
   test('passes over what was refused or failed', () => {
     assert.equal(target(1, C, ['Applied', A], ['Refused', B], ['Failed', B], ['Applied', C]), A)
   })
