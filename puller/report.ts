@@ -50,23 +50,30 @@ function scheduleSays(delivery: Delivery, { askedAtMs }: Ending): Pick<Finding, 
 
 /** What the records say, for the status: it repeats them, and is never read back. */
 export function recordsOf(summary: LedgerSummary): Pick<Finding, 'applied' | 'lastRecord'> {
-  const { applied, head } = summary
+  const { applied, appliedSince, head } = summary
   return {
     ...(applied?.digest === undefined
       ? {}
-      : { applied: appliedOf(applied, applied.digest), runs: applied.version ?? shortDigest(applied.digest) }),
+      : {
+          applied: appliedOf(applied, applied.digest, appliedSince),
+          runs: applied.version ?? shortDigest(applied.digest),
+        }),
     ...(head === undefined ? {} : { lastRecord: { name: head.name, sequence: head.sequence, hash: head.hash } }),
   }
 }
 
-function appliedOf(record: RecordSpec, digest: NonNullable<RecordSpec['digest']>): DeliveryStatus['applied'] {
+function appliedOf(
+  record: RecordSpec,
+  digest: NonNullable<RecordSpec['digest']>,
+  since: string | undefined,
+): DeliveryStatus['applied'] {
   const { version, revision, treeDigest } = record
   return {
     digest,
     ...(version === undefined ? {} : { version }),
     ...(revision === undefined ? {} : { revision }),
     ...(treeDigest === undefined ? {} : { treeDigest }),
-    at: record.finishedAt ?? record.startedAt,
+    at: since ?? record.finishedAt ?? record.startedAt,
   }
 }
 

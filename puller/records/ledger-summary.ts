@@ -14,6 +14,8 @@ export type RecordsSummary = {
   readonly lastOutcome?: RecordSpec
   /** The newest Applied, Unchanged or RolledBack. */
   readonly applied?: RecordSpec
+  /** Since when it runs, another spec or name for it in between or not; as far back as the records go. RFC 3339. */
+  readonly appliedSince?: string
   /** What was last written: the digest of the newest Intent, Applied, Unchanged or RolledBack. */
   readonly current?: Digest
   /** Digests that were written here, or were about to be. */
@@ -61,6 +63,7 @@ export function summarize(records: readonly RecordSpec[]): RecordsSummary {
   let openIntent: RecordSpec | undefined
   let lastOutcome: RecordSpec | undefined
   let applied: RecordSpec | undefined
+  let appliedSince: string | undefined
   let current: Digest | undefined
   let release: SeenRelease | undefined
 
@@ -78,6 +81,7 @@ export function summarize(records: readonly RecordSpec[]): RecordsSummary {
     // A source that was edited since ends what an earlier Checkpoint remembers.
     if (kept !== undefined) release = kept.release
   }
+  if (applied !== undefined) appliedSince = endOf(applied)
   for (const record of records) {
     if (record.kind === 'Checkpoint') continue
     const { digest } = record
@@ -85,7 +89,11 @@ export function summarize(records: readonly RecordSpec[]): RecordsSummary {
     if (record.kind === 'Intent') openIntent = record
     else if (isApplied(record) || record.intent === openIntent?.sequence) openIntent = undefined
     if (record.kind !== 'Intent' && !isBeside(record.kind)) lastOutcome = record
-    if (isApplied(record)) applied = record
+    if (record.kind === 'Intent' && digest !== applied?.digest) appliedSince = undefined
+    if (isApplied(record)) {
+      if (appliedSince === undefined || !isSameRelease(applied, record)) appliedSince = endOf(record)
+      applied = record
+    }
     if (digest === undefined) continue
     if (record.kind === 'Intent' || isApplied(record)) {
       current = digest
@@ -99,12 +107,21 @@ export function summarize(records: readonly RecordSpec[]): RecordsSummary {
     ...(openIntent === undefined ? {} : { openIntent }),
     ...(lastOutcome === undefined ? {} : { lastOutcome }),
     ...(applied === undefined ? {} : { applied }),
+    ...(appliedSince === undefined ? {} : { appliedSince }),
     ...(current === undefined ? {} : { current }),
     ...(release === undefined ? {} : { release }),
     ran,
     promotions,
     versions,
   }
+}
+
+function isSameRelease(before: RecordSpec | undefined, { digest, environment }: RecordSpec): boolean {
+  return before?.digest === digest && before?.environment === environment
+}
+
+function endOf({ finishedAt, startedAt }: RecordSpec): string {
+  return finishedAt ?? startedAt
 }
 
 /** Drift is put back on what was chosen before, which says nothing of what is asked for now. */

@@ -32,6 +32,16 @@ describe('what the records say', () => {
     assert.equal(summaryOf(intent, facts('Intent', { digest: B })).openIntent?.digest, B)
   })
 
+  test('what runs has run since it came, also under another spec; since it came back, where another one was begun between', () => {
+    const at = (kind: 'Intent' | 'Applied' | 'Unchanged' | 'RolledBack' | 'Failed', digest: typeof A, hour: number) =>
+      facts(kind, { digest, finishedAt: `2026-11-21T0${hour}:00:00Z` })
+    const came = [at('Applied', A, 1), at('Unchanged', A, 2), at('Intent', A, 3), at('Applied', A, 3)]
+    assert.equal(summaryOf(...came).appliedSince, '2026-11-21T01:00:00Z')
+    const left = [...came, at('Intent', B, 4), at('Failed', B, 5), at('Intent', A, 6), at('RolledBack', A, 6)]
+    assert.equal(summaryOf(...left).appliedSince, '2026-11-21T06:00:00Z')
+    assert.equal(summaryOf(...came, at('Unchanged', B, 7)).appliedSince, '2026-11-21T07:00:00Z')
+  })
+
   test('the newest outcome is the last thing that was found out, and applied is the last that was well', () => {
     const summary = summaryOf(
       facts('RolledBack', { digest: A }),
