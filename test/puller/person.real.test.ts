@@ -164,7 +164,7 @@ test('a Job that changed is refused with a hint, and the rest of the release wit
   await tenant.run({ waitTimeoutMs: 200 })
   tenant.publish(tenant.release('2', [greeting('mars'), job('example.com/c:2')]), promoted(2))
   const todo = await refused(tenant, 'JOB_CHANGED')
-  assert.match(todo, /new name for each release/)
+  assert.match(todo, /give it a new name/)
   assert.equal(await hello(tenant), 'world')
   assert.equal((await tenant.records()).at(-1)?.error?.objects?.[0]?.object, `Job.batch ${tenant.namespace}/migrate`)
 })
