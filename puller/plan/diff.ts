@@ -63,6 +63,7 @@ export function differenceOf(
   }
   function valuesOf(field: string) {
     const path = byText.get(field) ?? []
+    if (isVariable(path)) return { field }
     const [declared, found] = [dryRun, live].map((object) => valueText(valueAt(object, path)))
     return { field, ...(declared !== undefined && { declared }), ...(found !== undefined && { found }) }
   }
@@ -84,9 +85,22 @@ function valueAt(object: Json, path: FieldPath): Json | undefined {
   return at
 }
 
+/** Inside an environment variable: what people set by hand there is often a password, and a record stays. */
+function isVariable(path: FieldPath): boolean {
+  return path.some((step) => 'field' in step && step.field === 'env')
+}
+
+/** Without what is in environment variables. */
+function withoutVariables(value: Json): Json {
+  if (Array.isArray(value)) return value.map(withoutVariables)
+  if (!isJsonObject(value)) return value
+  const shown = Object.entries(value).filter(([name]) => name !== 'env')
+  return Object.fromEntries(shown.map(([name, inside]) => [name, withoutVariables(inside ?? null)]))
+}
+
 function valueText(value: Json | undefined): string | undefined {
   if (value === undefined) return undefined
-  const text = canonicalJson(value)
+  const text = canonicalJson(withoutVariables(value))
   return text.length <= VALUE_CHARS_MAX ? text : `${text.slice(0, VALUE_CHARS_MAX - 1)}…`
 }
 

@@ -135,3 +135,25 @@ test('owners are named: references, ApplySets, Helm, Flux, Argo CD, kubectl and 
   )
   assert.deepEqual(owners({ managedFields: [{ manager: 'flux', operation: 'Apply' }, OURS] }), ['field manager flux'])
 })
+
+test('what stands in an environment variable is never said: people set passwords there by hand', () => {
+  const held = { 'k:{"name":"app"}': { 'f:env': { 'k:{"name":"PASSWORD"}': { 'f:name': {}, 'f:value': {} } } } }
+  const byHand = { manager: 'kubectl-set', operation: 'Update' }
+  const pod = (containers: object[], keys: object = {}) =>
+    plain(
+      object({ template: { spec: { containers } } }, [
+        { ...byHand, fieldsV1: { 'f:spec': { 'f:template': { 'f:spec': { 'f:containers': keys } } } } },
+      ]),
+    )
+  const env = (value: string) => [{ name: 'PASSWORD', value }]
+  for (const [found, declared] of [
+    [pod([{ name: 'app', env: env('hunter2') }], held), pod([{ name: 'app', env: env('changeme') }])],
+    [pod([{ name: 'app', image: 'a', env: env('hunter2') }]), pod([{ name: 'app', image: 'a' }])],
+    [pod([{ name: 'app' }, { name: 'side', env: env('hunter2') }]), pod([{ name: 'app' }])],
+  ] as const) {
+    const difference = differenceOf(found, declared)
+    assert.equal(difference.values?.length, difference.fields.length)
+    assert.ok(difference.fields.length > 0)
+    assert.doesNotMatch(JSON.stringify(difference), /hunter2|changeme/)
+  }
+})
