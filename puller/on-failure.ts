@@ -9,6 +9,7 @@ import type { Said } from './message.ts'
 import { deliveryPath, parseDelivery } from './observe.ts'
 import type { Plan } from './plan/plan.ts'
 import type { LedgerSummary } from './records/ledger.ts'
+import { environmentOf, sourceOf } from './source/resolve.ts'
 
 const VERDICTS: ReadonlySet<ErrorCode | undefined> = new Set(['HEALTH_FAILED', 'HEALTH_TIMEOUT'])
 
@@ -42,14 +43,30 @@ export function heldBack(
 
 const REASON_CHARS_MAX = 1024
 
+type Failing = Pick<Job, 'delivery' | 'role'> & {
+  readonly site: Pick<Job['site'], 'cluster'>
+  readonly ledger: { readonly summary: Pick<LedgerSummary, 'applied' | 'lastOutcome'> }
+  readonly fetched: { readonly verified: Pick<Job['fetched']['verified'], 'digest'> }
+}
+
+/** Of another package, or another environment, than what the Delivery asks for by now: nothing to go back to. */
+function isOfAnother({ spec }: Job['delivery'], { source, environment }: RecordSpec): boolean {
+  const canonical = source?.mirrorOf ?? source?.repository
+  return (
+    (canonical !== undefined && canonical !== sourceOf(spec).canonical) ||
+    (environment !== undefined && environment !== environmentOf(spec))
+  )
+}
+
 /**
  * Goes back to the release that was healthy last, as `onFailure: rollback` wants it: sets a hold that says why. False where there is none, where
  * this one is it, or where somebody edited the Delivery meanwhile.
  * @throws WaybillError CLUSTER_FORBIDDEN, CLUSTER_FAILED
  */
-export async function stepBack({ site, delivery, ledger, fetched, role }: Job, said: Said): Promise<boolean> {
+export async function stepBack({ site, delivery, ledger, fetched, role }: Failing, said: Said): Promise<boolean> {
   const { digest } = fetched.verified
-  const back = ledger.summary.applied?.digest
+  const { applied } = ledger.summary
+  const back = applied === undefined || isOfAnother(delivery, applied) ? undefined : applied.digest
   const { onFailure, hold } = delivery.spec
   if (role !== 'asked' || onFailure !== 'rollback' || hold !== undefined || back === undefined || back === digest)
     return false

@@ -2,11 +2,13 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { ErrorCode } from '../../contract/errors.ts'
 import { deliverySpecSchema, type RecordSpec, recordSpecSchema } from '../../puller/kinds.ts'
-import { heldBack } from '../../puller/on-failure.ts'
+import { parseDelivery } from '../../puller/observe.ts'
+import { heldBack, stepBack } from '../../puller/on-failure.ts'
 import type { DesiredObject } from '../../puller/plan/desired.ts'
 import type { PlanGroup } from '../../puller/plan/groups.ts'
 import type { Plan } from '../../puller/plan/plan.ts'
-import { A, chainOf, facts, newKeys } from './records/records-fixture.ts'
+import { FakeCluster } from '../fakes/cluster.ts'
+import { A, B, chainOf, facts, newKeys } from './records/records-fixture.ts'
 
 const keys = newKeys()
 const source = { repository: 'registry.example.com/acme/shop', channel: 'production' }
@@ -74,4 +76,27 @@ test('nothing is kept back with continue, of a release that was only interrupted
   assert.equal(kept(waves, { onFailure: 'continue' }), undefined)
   assert.equal(kept(waves, { open: true }), undefined)
   assert.equal(kept(waves, { code: 'APPLY_FAILED' }), undefined)
+})
+
+test('rollback goes to what was well of this package in this environment, and to nothing else', async () => {
+  const path = '/apis/waybill.dev/v1alpha1/namespaces/shop/deliveries/app'
+  const metadata = { name: 'app', namespace: 'shop', uid: 'u', generation: 1, resourceVersion: '1' }
+  const back = async (before: Parameters<typeof facts>[1]) => {
+    const cluster = new FakeCluster()
+    const object = { metadata, spec: { source, onFailure: 'rollback' } }
+    cluster.objects.set(path, object)
+    const [applied] = chainOf(keys, [facts('Applied', { digest: A, ...before })]).map(({ spec }) =>
+      recordSpecSchema.parse(spec),
+    )
+    assert.ok(applied)
+    const job = { site: { cluster }, delivery: parseDelivery(object), role: 'asked' } as const
+    const failing = { ...job, ledger: { summary: { applied } }, fetched: { verified: { digest: B } } }
+    const done = await stepBack(failing, { code: 'HEALTH_FAILED', message: 'not ready' })
+    assert.equal(JSON.stringify(cluster.objects.get(path)).includes(A), done)
+    return done
+  }
+  assert.equal(await back({ source, environment: 'production' }), true)
+  assert.equal(await back({ source: { repository: 'mirror.example.com/x', mirrorOf: source.repository } }), true)
+  assert.equal(await back({ source: { repository: 'registry.example.com/acme/other' } }), false)
+  assert.equal(await back({ source, environment: 'staging' }), false)
 })
