@@ -1,5 +1,6 @@
 import { WaybillError } from '../../contract/errors.ts'
 import type { Clock } from '../clock.ts'
+import { accountExists } from '../cluster/access.ts'
 import type { Cluster } from '../cluster/cluster-port.ts'
 import type { EventSubject } from '../events/events.ts'
 import type { Delivery, RecordSpec } from '../kinds.ts'
@@ -61,6 +62,7 @@ export function createNotifier(parts: NotifierParts): Notifier {
     const { delivery } = one
     const { notification } = outlet
     const account = { namespace: delivery.namespace, serviceAccount: delivery.spec.serviceAccountName }
+    await accountExists(cluster, account)
     const receiver = await readReceiver(cluster, account, notification)
     for (let next = outlet.waiting[0]; next !== undefined && !over.signal.aborted; next = outlet.waiting[0]) {
       const { headers, body } = requestOf(notification.type, next, { key: receiver.key, nowMs: clock.nowMs() })

@@ -27,6 +27,7 @@ function deliveryWith(names: readonly string[], notified?: Delivery['status']['n
 function notifying(...answers: (Sent | Error)[]) {
   const cluster = new FakeCluster()
   cluster.objects.set(`${at}/status`, { metadata: { uid: DELIVERY.uid } })
+  cluster.objects.set(`/api/v1/namespaces/${DELIVERY.namespace}/serviceaccounts/waybill`, {})
   cluster.objects.set(`/api/v1/namespaces/${DELIVERY.namespace}/secrets/team`, {
     metadata: { uid: 's', resourceVersion: '1' },
     data: { url: base64('https://hooks.example.com/secret-path'), key: base64('0123456789abcdef0123456789abcdef') },
@@ -161,5 +162,21 @@ test('a Secret that is missing or holds no address is said, without what it hold
   assert.match(notified(), /NOTIFICATION_SECRET/)
   assert.ok(!notified().includes('hunter2'))
   assert.ok([...cluster.identities].some((as) => as !== 'puller' && as.serviceAccount === 'waybill'))
+  await notifier.end()
+})
+
+test('as an account that was deleted nothing is read and nothing sent, until it is there again', async () => {
+  const { cluster, clock, ids, notifier, notified } = notifying()
+  const account = `/api/v1/namespaces/${DELIVERY.namespace}/serviceaccounts/waybill`
+  cluster.objects.delete(account)
+  const delivery = deliveryWith(['team'], [{ name: 'team', sequence: 0 }])
+  await notifier.begin(delivery, 0)
+  notifier.offer(delivery, applied(1))
+  await notifier.idle()
+  assert.deepEqual(ids, [])
+  assert.match(notified(), /ACCOUNT_MISSING/)
+  cluster.objects.set(account, {})
+  await clock.runUntil(60_000)
+  assert.deepEqual(sequencesOf(ids), [1])
   await notifier.end()
 })
