@@ -95,7 +95,7 @@ async function lookOnce(
       return { next: lookInMs === undefined ? { kind: 'never' } : { kind: 'at', ms: lookInMs }, said }
     }
     const { delivery } = control
-    memory.comparesEvery(delivery, site.clock)
+    memory.comparesAs(delivery, site.clock)
     const reconciled = await observeAndReconcile(site, delivery, ledger, turn, report, memory)
     const ending = { ...reconciled, unwatched: memory.unwatched(), contested: memory.contested() }
     if (turn.signal.aborted) {

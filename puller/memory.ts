@@ -9,7 +9,7 @@ import type { Look } from './look.ts'
 import type { Said } from './message.ts'
 import type { PolicySet } from './observe.ts'
 import type { DesiredObject, ResourceMap } from './plan/desired.ts'
-import type { Recall } from './plan/gather.ts'
+import type { Looked, Recall } from './plan/gather.ts'
 import type { Inventory } from './plan/inventory.ts'
 import type { Account } from './plan/plan-context.ts'
 import type { Ending } from './reconcile.ts'
@@ -108,6 +108,7 @@ export class Memory implements Recall {
     if (before !== undefined && same) return before.desired
     const desired = make()
     this.#prepared = { objects, resources, desired }
+    this.#left.clear()
     this.tracker?.want(desired)
     return desired
   }
@@ -116,13 +117,26 @@ export class Memory implements Recall {
     return this.tracker?.converged(desired)
   }
   compared(desired: DesiredObject, object: JsonObject): void {
+    this.#left.delete(desired)
     this.tracker?.compared(desired, object)
   }
   written(desired: DesiredObject, object: JsonObject): void {
+    this.#left.delete(desired)
     this.tracker?.written(desired, object)
   }
   differs(desired: DesiredObject, manager: string | undefined, object: JsonObject): void {
     this.tracker?.differs(desired, manager, object)
+  }
+
+  /** What differs and is left so. */
+  readonly #left = new Map<DesiredObject, Looked>()
+  #leavesDrift = false
+  left(desired: DesiredObject): Looked | undefined {
+    return this.tracker?.isStill(desired.key) === true ? this.#left.get(desired) : undefined
+  }
+  found(desired: DesiredObject, looked: Looked): void {
+    if (looked.live === undefined) this.tracker?.missing(desired)
+    if (this.#leavesDrift && (this.#left.has(desired) || this.#left.size < LEFT_MAX)) this.#left.set(desired, looked)
   }
 
   /** A run that is done, whether or not its Job is there. */
@@ -150,8 +164,9 @@ export class Memory implements Recall {
     return !isAsked && this.#uid !== '' && this.#compareAtMs === 0
   }
 
-  /** Counts from the first look that compares. */
-  comparesEvery({ spec }: Delivery, clock: Clock): void {
+  /** How a Delivery wants to be compared; the interval counts from the first look that compares. */
+  comparesAs({ spec }: Delivery, clock: Clock): void {
+    this.#leavesDrift = spec.drift === 'report' || spec.sync === 'observe'
     if (this.#compareAtMs === 0)
       this.#compareAtMs = clock.monotonicMs() + withJitter(durationMs(spec.compareInterval), clock)
   }
@@ -282,6 +297,7 @@ export class Memory implements Recall {
   forget(): void {
     this.closeBooks()
     this.#prepared = undefined
+    this.#left.clear()
     this.unmanaged = undefined
     this.#compareAtMs = 0
     this.#askAtMs = 0
@@ -294,6 +310,9 @@ const BLIND: Readonly<Record<Blindness, string>> = {
   missing: 'the API server does not know it',
   unanswered: 'its API does not answer',
 }
+
+/** So many objects are kept, as they are and as they would be; what else differs is asked for at each look. */
+const LEFT_MAX = 500
 
 /** `after` may be a tenth sooner than it says (queue.ts). */
 const SOONEST = 0.9

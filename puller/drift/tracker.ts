@@ -32,8 +32,8 @@ export class Tracker implements Known, Watcher {
   readonly #contest = new Contest()
   readonly #baselines = new Map<string, Baseline>()
   readonly #managers = new Map<string, string | undefined>()
-  /** What differed when it was last compared, in which version: what changes after that may end it. */
-  readonly #differing = new Map<string, number>()
+  /** What differed when it was last compared, in which version, or was not there: what changes after that may end it. */
+  readonly #differing = new Map<string, number | 'gone'>()
   /** What is wanted now, as a hash, by key. */
   #wanted = new Map<string, string>()
   #groups = new Map<string, Group>()
@@ -91,6 +91,20 @@ export class Tracker implements Known, Watcher {
     this.#differing.set(key, versionOf(object))
   }
 
+  /** It was looked for, and is gone. */
+  missing({ key }: DesiredObject): void {
+    this.#differing.set(key, 'gone')
+  }
+
+  /** It differed when it was last looked at, and is in the same version, or as gone, as then. */
+  isStill(key: string): boolean {
+    const seen = this.#differing.get(key)
+    const group = this.#groups.get(prefixOf(key))
+    if (seen === undefined || group?.state !== 'listed') return false
+    const now = group.print(key)
+    return seen === 'gone' ? now === undefined : now?.version === seen
+  }
+
   /** What is left alone because another manager takes it again and again. */
   contested(): readonly Contested[] {
     const nowMs = this.#clock.monotonicMs()
@@ -127,6 +141,8 @@ export class Tracker implements Known, Watcher {
   }
 
   changed(key: string, isQuiet: boolean): void {
+    // Anybody can put our label on an object of his own.
+    if (!this.#wanted.has(key) && !this.#baselines.has(key) && !this.#differing.has(key)) return
     if (isQuiet) {
       this.#stirred = true
       this.#stirredNow = true
@@ -208,12 +224,13 @@ export class Tracker implements Known, Watcher {
     return [...new Set([...this.#baselines.keys(), ...this.#differing.keys()])]
   }
 
-  /** Of what differed: it changed since then. It is gone, or in a later version. */
+  /** Of what differed: it changed since then. It is gone, there again, or in a later version. */
   #hasMoved(key: string): boolean {
     const seen = this.#differing.get(key)
     const group = this.#groups.get(prefixOf(key))
     if (seen === undefined || group?.state !== 'listed') return false
     const now = group.print(key)
+    if (seen === 'gone') return now !== undefined && now.uid !== this.#baselines.get(key)?.print.uid
     return now === undefined ? group.version > seen : now.version > seen
   }
 }

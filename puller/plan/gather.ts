@@ -78,6 +78,9 @@ export type Recall = Known & {
     resources: ResourceMap,
     make: () => readonly DesiredObject[],
   ): readonly DesiredObject[]
+  /** What was found different, or gone, and is left so: as it was looked at, while no watch shows anything else. */
+  left(desired: DesiredObject): Looked | undefined
+  found(desired: DesiredObject, looked: Looked): void
   /** A run that is done: nobody asks for its Job again. */
   isDone(desired: DesiredObject): boolean
   ran(desired: DesiredObject): void
@@ -114,7 +117,10 @@ export async function gather(
   const unknown = prepared.filter(({ key }) => !settled.has(key))
   await recall?.beforeAsking?.()
   const lives = new Map(await lookAtAll(asking, unknown, broken))
-  const isThere = (one: DesiredObject) => settled.has(one.key) || !isAbsent(lives.get(one.key))
+  const isThere = (one: DesiredObject) => {
+    const known = settled.get(one.key)
+    return known === undefined ? !isAbsent(lives.get(one.key)) : known.live !== undefined || known.run !== undefined
+  }
   const facts = setFacts(prepared.map((one) => ({ desired: one, absent: !isThere(one) })))
   const lookAtThese = async (these: readonly DesiredObject[]) => {
     const desired = these.map((one) => leaveToOthers(context.ignore, one, lives.get(one.key)?.object))
@@ -166,10 +172,22 @@ function settledBefore(
 function settledNow(asking: Asking, one: DesiredObject, recall: Recall | undefined): Looked | undefined {
   if (recall?.isDone(one) === true) return { desired: one, live: undefined, dryRun: undefined, run: 'done' }
   const live = recall?.converged(one)
-  if (live === undefined || !isOursHere(asking, one, live)) return undefined
+  if (live === undefined) return leftBefore(asking, one, recall?.left(one))
+  if (!isOursHere(asking, one, live)) return undefined
   const run = runHere(asking, one, live)
   if (run === 'stale') return undefined
   return { desired: one, live, dryRun: undefined, ...(run === 'done' || run === 'failed' ? { run } : {}) }
+}
+
+function leftBefore(asking: Asking, { key }: DesiredObject, looked: Looked | undefined): Looked | undefined {
+  if (looked === undefined) return undefined
+  const isKnown = looked.live === undefined ? wasMade(asking, key) : isOursHere(asking, looked.desired, looked.live)
+  return isKnown ? looked : undefined
+}
+
+/** What is in the inventory with its uid is labelled, so that a watch shows it where it is there. */
+function wasMade({ inventory }: Asking, key: string): boolean {
+  return inventory.entries.get(key)?.uid !== undefined
 }
 
 function isToBeCleanedUp(desired: DesiredObject, live: KubeObject | undefined): boolean {
@@ -185,7 +203,11 @@ function settle(
 ): Looked {
   const { desired, live, dryRun, run } = looked
   if (run === 'done' && prepared !== undefined && !isToBeCleanedUp(desired, live)) recall?.ran(prepared)
-  if (live === undefined) return { ...looked, dryRun: undefined }
+  if (live === undefined) {
+    const gone = { ...looked, dryRun: undefined }
+    if (prepared !== undefined && isForeseen(looked) && wasMade(asking, prepared.key)) recall?.found(prepared, gone)
+    return gone
+  }
   if (dryRun === undefined || prepared === undefined || !isOursHere(asking, desired, live)) return looked
   const ignored = ignoreTest(asking.context.ignore, { id: desired.id, declared: desired.declared ?? desired.object })
   const intruded = intrusions(desired.id, live, ignored)
@@ -193,12 +215,22 @@ function settle(
   const { fields, manager } = differenceOf(live, foreseen, ignored)
   if (fields.length > 0) {
     recall?.differs(prepared, manager, live)
-    return intruded.length === 0 ? looked : { ...looked, dryRun: foreseen, reclaims: true }
+    const differing: Looked = intruded.length === 0 ? looked : { ...looked, dryRun: foreseen, reclaims: true }
+    if (isForeseen(looked)) recall?.found(prepared, differing)
+    return differing
   }
   recall?.compared(prepared, live)
   const { managedFields: _, ...metadata } = live.metadata
   const { apiVersion, kind } = live
   return { ...looked, live: { apiVersion, kind, metadata: { ...metadata, name: desired.id.name } }, dryRun: undefined }
+}
+
+/** A dry run said what would become of it, and nothing stands in its way. */
+function isForeseen({ dryRun, deferred, refusal, failure, run, replace, otherDelivery }: Looked): boolean {
+  return (
+    dryRun !== undefined &&
+    [deferred, refusal, failure, run, replace, otherDelivery].every((obstacle) => obstacle === undefined)
+  )
 }
 
 function isDoubtful(looked: Looked | undefined): boolean {

@@ -5,6 +5,7 @@ import { type Clock, systemClock } from '../../../puller/clock.ts'
 import { CORRECTIONS_MAX } from '../../../puller/drift/contest.ts'
 import { runPuller } from '../../../puller/puller.ts'
 import { field } from '../../real/control-plane.ts'
+import { PULLER_NAMESPACE } from '../installed.ts'
 import { configMap } from '../release-fixture.ts'
 import { startWorld, type Tenant, type World } from '../world.ts'
 
@@ -99,3 +100,42 @@ test('an object that another manager takes again and again is let be and named, 
   await tenant.annotate({ 'waybill.dev/reconcile': 'after the pause' })
   await becomes(tenant, 'greeting', { hello: 'world' })
 })
+
+/** What the puller asked the API server for this tenant since the mark, watches left out. */
+async function asked(mark: number, { namespace }: Tenant): Promise<string[]> {
+  return (await world.plane.auditSince(mark))
+    .filter(({ user }) => user.username === `system:serviceaccount:${PULLER_NAMESPACE}:waybill-puller`)
+    .filter(({ verb, objectRef }) => verb !== 'watch' && objectRef?.namespace === namespace)
+    .map(({ verb, requestURI }) => `${verb} ${requestURI}`)
+}
+
+for (const [what, spec] of [
+  ['drift that is reported', { drift: 'report' }],
+  ['drift where sync is observe', { sync: 'observe' }],
+] as const)
+  test(`${what} costs nothing while nothing changes, interval after interval, and is seen to change`, async () => {
+    const tenant = await delivered(() => ({ interval: '1s' }))
+    await tenant.deliver({ interval: '1s', ...spec })
+    const generation = field(await tenant.delivery(), 'metadata', 'generation')
+    await world.plane.eventually('read', async () => {
+      return field(await tenant.delivery(), 'status', 'observedGeneration') === generation
+    })
+    await edit(tenant, 'greeting', { hello: 'there' }, 'somebody')
+    await world.plane.api('DELETE', at(tenant, 'other'))
+    const says = (pattern: RegExp) =>
+      world.plane.eventually(String(pattern), async () => {
+        const { status, message } = (await tenant.condition('Drifted')) ?? {}
+        return status === 'True' && pattern.test(String(message))
+      })
+    await says(/greeting.*somebody.*create .*other/)
+    const polled = async (times: number) => {
+      const before = world.registry.requests.length
+      await world.plane.eventually(`${times} polls`, async () => world.registry.requests.length >= before + times)
+    }
+    await polled(3)
+    const mark = await world.plane.auditMark()
+    await polled(4)
+    assert.deepEqual(await asked(mark, tenant), [])
+    await edit(tenant, 'greeting', { hello: 'here' }, 'another')
+    await says(/greeting.*another.*create .*other/)
+  })
