@@ -38,7 +38,9 @@ export function beginWait(job: Job, context: PlanContext, plan: Plan, { quiet = 
     if (digest !== undefined) stop.abort()
   })
   let leftMs = delivery.spec.timeout === undefined ? site.waitTimeoutMs : durationMs(delivery.spec.timeout)
-  const total = plan.desired.filter(rulesOf(context).isWatched).length
+  const rules = rulesOf(context)
+  const watched = plan.desired.filter(rules.isWatched)
+  const total = watched.length
   const paced = pace(clock, (progress) => (quiet ? Promise.resolve() : sayProgress(job, progress)))
   // What is as it was when all was well, and has not stirred since, is well.
   const spared = job.memory?.wasAllWell() === true ? new Set(plan.unchanged.map(({ key }) => key)) : new Set<string>()
@@ -64,13 +66,17 @@ export function beginWait(job: Job, context: PlanContext, plan: Plan, { quiet = 
     healthy: async (all) => {
       const objects = all.filter(({ key }) => !spared.has(key))
       const before = new Set([...well].filter((key) => !objects.some((one) => one.key === key))).size
+      const besides = before + watched.filter(({ key }) => spared.has(key)).length
       const onProgress = (health: Health & { readonly ready: number }) =>
-        paced.say({ ready: before + health.ready, total, waiting: health.waiting.map(({ object }) => object) })
+        paced.say({ ready: besides + health.ready, total, waiting: health.waiting.map(({ object }) => object) })
       const health = await timed((timeoutMs) =>
         waitHealthy(context, objects, cluster, { signal, timeoutMs, clock, onProgress }),
       )
       if (health.healthy) well = new Set([...well, ...objects.map(({ key }) => key)])
       return health
+    },
+    wrote: (desired, object) => {
+      if (rules.isSettled(desired, object)) spared.add(desired.key)
     },
     gone: (objects) => timed((timeoutMs) => waitGone(context.account, objects, cluster, { signal, timeoutMs, clock })),
   }

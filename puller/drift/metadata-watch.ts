@@ -2,6 +2,7 @@ import { isJsonObject, type JsonObject } from '../../contract/canonical-json.ts'
 import { WaybillError } from '../../contract/errors.ts'
 import { type Clock, withJitter } from '../clock.ts'
 import type { Cluster, Identity, WatchEvent } from '../cluster/cluster-port.ts'
+import { INITIAL_EVENTS, isEndOfList, isNotStreamed } from '../cluster/initial-events.ts'
 import { LABELS } from '../kinds.ts'
 import { versionOf } from './print.ts'
 
@@ -105,9 +106,7 @@ class Run {
 
   async #watch(): Promise<End> {
     const anew = this.#version === 0
-    const place = anew
-      ? { sendInitialEvents: 'true', resourceVersionMatch: 'NotOlderThan' }
-      : { resourceVersion: String(this.#version) }
+    const place = anew ? INITIAL_EVENTS : { resourceVersion: String(this.#version) }
     const timeoutSeconds = String(Math.round(WATCH_SECONDS * (0.8 + 0.2 * this.#clock.random())))
     const query = { labelSelector: LABELS.partOf, timeoutSeconds, ...place }
     const { as, path } = this.#target
@@ -129,7 +128,7 @@ class Run {
 
   #failed({ object }: WatchEvent, anew: boolean): End {
     const { code } = object
-    if (anew && (code === 400 || code === 422)) {
+    if (anew && isNotStreamed(code)) {
       this.#lists = true
       return 'ended'
     }
@@ -165,9 +164,4 @@ class Run {
     this.#version = version
     this.#teller.at(version)
   }
-}
-
-function isEndOfList({ type, object: { metadata } }: WatchEvent): boolean {
-  const annotations = isJsonObject(metadata) ? metadata.annotations : undefined
-  return type === 'BOOKMARK' && isJsonObject(annotations) && annotations['k8s.io/initial-events-end'] === 'true'
 }

@@ -3,13 +3,14 @@ import { isJsonObject, type JsonObject } from '../../contract/canonical-json.ts'
 import type { Clock } from '../clock.ts'
 import { answerReason } from '../cluster/answer.ts'
 import type { Cluster, Resource } from '../cluster/cluster-port.ts'
+import { INITIAL_EVENTS, isEndOfList, isNotStreamed } from '../cluster/initial-events.ts'
 import { apiVersionOf, collectionPath } from '../cluster/resources.ts'
 import { LABELS } from '../kinds.ts'
 import { applySetId, type DesiredObject } from '../plan/desired.ts'
 import type { PlanContext } from '../plan/plan-context.ts'
 import type { HealthBoard } from './health-board.ts'
 
-/** Objects of one kind in one namespace: one list and one watch. */
+/** Objects of one kind in one namespace: one watch. */
 export type WatchGroup = {
   readonly resource: Resource
   readonly namespace: string
@@ -34,8 +35,9 @@ const RETRY_MS_MAX = 30_000
 const PAGE = '500'
 
 /**
- * Lists and watches the members on the ApplySet's label, as the account, and puts what it sees on the board until `signal` aborts. An
- * account that may only look at named objects is served one by one. An API that does not answer is asked again, later and later.
+ * Watches the members on the ApplySet's label, as the account, and puts what it sees on the board until `signal` aborts. One request: the
+ * server streams what exists and goes on; one that cannot is listed first. An account that may only look at named objects is served one by
+ * one. An API that does not answer is asked again, later and later.
  */
 export async function follow(
   context: PlanContext,
@@ -70,38 +72,76 @@ async function followQuery(
   clock: Clock,
 ): Promise<'forbidden' | 'ended'> {
   const path = collectionPath(group.resource, group.namespace)
+  const note = (reason: string) => {
+    for (const { key } of group.members)
+      board.set(key, { state: 'waiting', message: `its API does not answer: ${reason}` })
+  }
   let version = ''
+  /** The server does not stream what exists. */
+  let lists = false
   for (let failures = 0; !signal.aborted; ) {
-    const note = (message: string) => {
-      for (const { key } of group.members) board.set(key, { state: 'waiting', message })
-    }
-    if (version === '') {
+    if (version === '' && lists) {
       const listed = await list(cluster, account, path, selector, signal)
       if (listed.status === 403) return 'forbidden'
       if ('reason' in listed) {
-        note(`its API does not answer: ${listed.reason}`)
+        note(listed.reason)
         await clock.sleep(Math.min(RETRY_MS * 2 ** failures++, RETRY_MS_MAX), signal)
         continue
       }
-      failures = 0
       version = listed.version
       showList(group, listed.items, board)
     }
-    const query = { ...selector, resourceVersion: version }
-    for await (const event of cluster.watch(account, { path, query, signal })) {
-      if (event.type === 'ERROR') {
-        if (event.object.code === 403) return 'forbidden'
-        version = ''
-        break
-      }
-      const { metadata } = event.object
-      if (isJsonObject(metadata) && typeof metadata.resourceVersion === 'string') version = metadata.resourceVersion
-      if (event.type !== 'BOOKMARK') show(group, event.object, event.type === 'DELETED', board)
-    }
+    const followed = await watchOn(cluster, account, { path, selector, version }, group, board, signal)
+    version = followed.version
+    if (followed.end === 'forbidden') return 'forbidden'
+    lists ||= followed.end === 'not streamed'
+    if (followed.end === 'not streamed') continue
+    if (followed.end === 'over') failures = 0
+    else note(followed.end.reason)
     // A watch that ends at once must not become a busy loop.
-    await clock.sleep(RETRY_MS, signal)
+    await clock.sleep(Math.min(RETRY_MS * 2 ** (followed.end === 'over' ? 0 : failures++), RETRY_MS_MAX), signal)
   }
   return 'ended'
+}
+
+type WatchEnd = 'over' | 'forbidden' | 'not streamed' | { readonly reason: string }
+
+/** One watch to its end; from '' it tells first what exists. `version`: where to go on; '': from the beginning. */
+async function watchOn(
+  cluster: Cluster,
+  account: PlanContext['account'],
+  from: { readonly path: string; readonly selector: Query; readonly version: string },
+  group: WatchGroup,
+  board: HealthBoard,
+  signal: AbortSignal,
+): Promise<{ readonly end: WatchEnd; readonly version: string }> {
+  const { path, selector } = from
+  let { version } = from
+  let found = version === '' ? new Set<string>() : undefined
+  const query = { ...selector, ...(version === '' ? INITIAL_EVENTS : { resourceVersion: version }) }
+  for await (const event of cluster.watch(account, { path, query, signal })) {
+    const { type, object } = event
+    if (type === 'ERROR') {
+      const code = typeof object.code === 'number' ? object.code : 0
+      if (code === 403) return { end: 'forbidden', version: '' }
+      if (found === undefined || code === 410) return { end: 'over', version: '' }
+      if (isNotStreamed(code)) return { end: 'not streamed', version: '' }
+      return { end: { reason: answerReason({ status: code, body: object }) }, version: '' }
+    }
+    const isEnd = isEndOfList(event)
+    // What exists comes in no order of versions.
+    if (found === undefined || isEnd) version = versionOf(object) || version
+    const key = type === 'BOOKMARK' ? undefined : show(group, object, type === 'DELETED', board)
+    if (key !== undefined) found?.add(key)
+    if (!isEnd || found === undefined) continue
+    for (const member of group.members) if (!found.has(member.key)) board.missing(member.key)
+    found = undefined
+  }
+  return { end: 'over', version }
+}
+
+function versionOf({ metadata }: JsonObject): string {
+  return isJsonObject(metadata) && typeof metadata.resourceVersion === 'string' ? metadata.resourceVersion : ''
 }
 
 type Listed =

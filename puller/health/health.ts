@@ -1,7 +1,7 @@
 import type { KubeObject } from '../../contract/artifact/objects.ts'
 import { groupOf } from '../../contract/artifact/objects.ts'
 import { endOf } from '../plan/runs.ts'
-import { conditionOf, isObserved, said } from './conditions.ts'
+import { conditionOf, isObserved, said, spec, word } from './conditions.ts'
 import { failed, HEALTHY, type HealthRule, type ObjectHealth, waiting } from './object-health.ts'
 
 export type { ObjectHealth } from './object-health.ts'
@@ -41,6 +41,17 @@ const RULES: Readonly<Record<string, HealthRule>> = {
 /** True for built-in kinds that are well as soon as they exist: they are neither listed nor watched, so the account need not be allowed to. */
 export function isStatic({ group, kind }: { readonly group: string; readonly kind: string }): boolean {
   return isBuiltIn(group) && RULES[`${group}/${kind}`] === undefined
+}
+
+/** True where what is wanted of it says that it is well, and no controller has a say: a Service without a load balancer. */
+export function isWellByItself(object: KubeObject): boolean {
+  const { apiVersion, kind } = object
+  return (
+    groupOf(apiVersion) === '' &&
+    kind === 'Service' &&
+    word(spec(object).type) !== 'LoadBalancer' &&
+    healthOf(object).state === 'healthy'
+  )
 }
 
 /** Groups of Kubernetes itself have no dot, or end in .k8s.io and are not those of add-ons that CRDs bring. */

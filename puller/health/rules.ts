@@ -3,7 +3,7 @@ import { compileObjectExpression, type ObjectExpression, subjectOf } from '../..
 import type { DesiredObject } from '../plan/desired.ts'
 import type { PlanContext } from '../plan/plan-context.ts'
 import { isObserved } from './conditions.ts'
-import { healthOf, isStatic } from './health.ts'
+import { healthOf, isStatic, isWellByItself } from './health.ts'
 import { runOnce } from './health-rules.ts'
 import { failed, HEALTHY, type HealthRule, type ObjectHealth, waiting } from './object-health.ts'
 
@@ -11,6 +11,8 @@ import { failed, HEALTHY, type HealthRule, type ObjectHealth, waiting } from './
 export type HealthRules = {
   /** False for what is well as soon as it exists: it is neither listed nor watched. */
   isWatched(desired: Pick<DesiredObject, 'resource' | 'runsOnce'>): boolean
+  /** True where the answer to our own write says for good that it is well. */
+  isSettled(desired: Pick<DesiredObject, 'runsOnce'>, written: KubeObject): boolean
   judge(desired: Pick<DesiredObject, 'runsOnce'>, object: KubeObject): ObjectHealth
 }
 
@@ -19,6 +21,10 @@ export function rulesOf({ health = [] }: Pick<PlanContext, 'health'>): HealthRul
   const own = new Map(health.map((one) => [one.kind, ruleFrom(one)]))
   return {
     isWatched: ({ resource }) => resource !== undefined && (own.has(nameOf(resource)) || !isStatic(resource)),
+    isSettled: ({ runsOnce }, written) =>
+      !runsOnce &&
+      !own.has(nameOf({ group: groupOf(written.apiVersion), kind: written.kind })) &&
+      isWellByItself(written),
     judge: ({ runsOnce }, object) => {
       if (runsOnce) return runOnce(object)
       const { apiVersion, kind } = object

@@ -30,6 +30,8 @@ export type ApiAnswer = { readonly status: number; readonly body: unknown }
 
 /** One line of the audit log; only what tests ask about is typed. */
 export type AuditEvent = {
+  /** Of the request: a watch is told of when it begins and when it ends. */
+  readonly auditID?: string
   readonly verb: string
   readonly requestURI: string
   readonly user: { readonly username: string }

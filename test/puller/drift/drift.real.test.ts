@@ -274,6 +274,27 @@ test('putting one of several objects back, and a release that changes one, cost 
   assert.ok(release.length <= 12, release.join('\n'))
 })
 
+test('a first release lists nothing, waits by one watch for each kind, and for a Service not at all', async () => {
+  const spec = { selector: { app: 'web' }, ports: [{ port: 80 }] }
+  const mark = await world.plane.auditMark()
+  const { namespace } = await delivered([
+    idle('web'),
+    { apiVersion: 'v1', kind: 'Service', metadata: { name: 'web' }, spec },
+  ])
+  const seen = (await world.plane.auditSince(mark)).filter(
+    ({ impersonatedUser, verb }) =>
+      impersonatedUser?.username === `system:serviceaccount:${namespace}:waybill` && ['list', 'watch'].includes(verb),
+  )
+  const whole = (one: (typeof seen)[number]) =>
+    one.requestURI.includes('labelSelector=applyset.kubernetes.io%2Fpart-of%3D')
+  assert.deepEqual(
+    seen.filter(({ verb }) => verb === 'list').map(({ requestURI }) => requestURI),
+    [],
+  )
+  const waits = new Map(seen.filter(whole).map(({ auditID, objectRef }) => [auditID, objectRef?.resource]))
+  assert.deepEqual([...waits.values()], ['deployments'])
+})
+
 test('a kind that is shared is watched once for the whole cluster, as the puller, and drift of it is put back', async () => {
   const shared = [parseSharedKind('ConfigMap')]
   const input = printYaml(installObjects({ crdsOnly: true, shared }))

@@ -58,3 +58,33 @@ test('an expression that does not compile is a fault of the Delivery, named with
     message: /spec\.health\.0\.failed: /,
   })
 })
+
+const service = (type: string): KubeObject => ({
+  apiVersion: 'v1',
+  kind: 'Service',
+  metadata: { name: 'api' },
+  spec: { type, clusterIP: '10.0.0.1' },
+})
+const kept = { runsOnce: false }
+
+test('a Service is well as soon as it is written, unless it waits for a load balancer or has an expression', () => {
+  assert.equal(rules.isSettled(kept, service('ClusterIP')), true)
+  const balanced: KubeObject = {
+    ...service('LoadBalancer'),
+    status: { loadBalancer: { ingress: [{ ip: '10.0.0.9' }] } },
+  }
+  assert.equal(rules.isSettled(kept, balanced), false)
+  const own = rulesOf({ health: [{ kind: 'Service', current: "spec.type == 'ClusterIP'" }] })
+  assert.equal(own.isSettled(kept, service('ClusterIP')), false)
+})
+
+test('what a controller has a say in is never well by the answer to our write', () => {
+  const pod: KubeObject = {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: 'api' },
+    status: { phase: 'Running', conditions: [{ type: 'Ready', status: 'True' }] },
+  }
+  assert.equal(rules.judge(kept, pod).state, 'healthy')
+  assert.equal(rules.isSettled(kept, pod), false)
+})
