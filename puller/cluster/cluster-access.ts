@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import type { RequestOptions } from 'node:https'
+import { createSecureContext } from 'node:tls'
 import type { KubeConfig } from '@kubernetes/client-node'
 import { Agent, type buildConnector, type Dispatcher, ProxyAgent } from 'undici'
 import { WaybillError } from '../../contract/errors.ts'
@@ -110,11 +111,32 @@ async function readToken(path: string): Promise<string> {
   }
 }
 
-function openPool(proxy: string | undefined, tls: buildConnector.BuildOptions): Dispatcher {
+type TlsOptions = Pick<
+  RequestOptions,
+  'ca' | 'cert' | 'key' | 'pfx' | 'passphrase' | 'rejectUnauthorized' | 'servername'
+>
+
+function openPool(proxy: string | undefined, tls: TlsOptions): Dispatcher {
   // HTTP/1.1: undici's HTTP/2 leaves streams of aborted watches behind, which later take the process down.
-  const connect = { ...tls, allowH2: false, timeout: CONNECT_MS, keepAlive: true, keepAliveInitialDelay: 30_000 }
+  const connect = {
+    ...tls,
+    ...contextOf(tls),
+    allowH2: false,
+    timeout: CONNECT_MS,
+    keepAlive: true,
+    keepAliveInitialDelay: 30_000,
+  }
   if (proxy === undefined || proxy === '') return new Agent({ connect, allowH2: false, keepAliveTimeout: 30_000 })
   if (!/^https?:/.test(proxy))
     throw new WaybillError('CLUSTER_CONFIG', 'the kubeconfig names a proxy that is neither http nor https')
   return new ProxyAgent({ uri: proxy, requestTls: connect, allowH2: false })
+}
+
+/** Made once, not again for the connection of each watch. What cannot be read is told by whoever connects. */
+function contextOf(tls: TlsOptions): buildConnector.BuildOptions {
+  try {
+    return { secureContext: createSecureContext(tls) }
+  } catch {
+    return {}
+  }
 }
