@@ -10,11 +10,14 @@ type Dependency = NonNullable<Delivery['spec']['dependsOn']>[number]
 
 const NAMES_LISTED_MAX = 8
 
-/** What is waited for, for people; undefined: nothing. `all`: every Delivery of the cluster, as the API server has it. */
+/** What is waited for, for people. `forever`: those that depend on each other in a ring; only an edit ends that. */
+export type DependencyWait = { readonly message: string; readonly forever?: true }
+
+/** Undefined: nothing is waited for. `all`: every Delivery of the cluster, as the API server has it. */
 export function dependencyWait(
   { namespace, name, spec }: Pick<Delivery, 'namespace' | 'name' | 'spec'>,
   all: readonly JsonObject[],
-): string | undefined {
+): DependencyWait | undefined {
   const byId = new Map(all.map((object) => [idOf(object), object]))
   const missing = (spec.dependsOn ?? []).flatMap((dependency) => {
     const id = `${dependency.namespace ?? namespace}/${dependency.name}`
@@ -24,10 +27,10 @@ export function dependencyWait(
   if (missing.length === 0) return undefined
   const own = `${namespace}/${name}`
   const cycle = cycleOf(own, byId)
-  if (cycle === undefined) return `waits for Delivery ${missing.join(', and for ')}`
+  if (cycle === undefined) return { message: `waits for Delivery ${missing.join(', and for ')}` }
   const middle = cycle.length - NAMES_LISTED_MAX
   const listed = middle > 0 ? [...cycle.slice(0, 4), `${middle} more`, ...cycle.slice(-4)] : cycle
-  return `it depends on itself, and waits for ever: ${listed.join(' → ')}`
+  return { message: `it depends on itself, and waits for ever: ${listed.join(' → ')}`, forever: true }
 }
 
 /** What is not as it has to be: health of the digest that it asks for, under the generation that it has. */
@@ -37,7 +40,7 @@ function faultOf(object: JsonObject | undefined, { version }: Dependency): strin
   if (deletedAt !== undefined) return 'which is being deleted'
   const ready = status.conditions?.find(({ type }) => type === 'Ready')
   if (status.observedGeneration !== generation || ready?.observedGeneration !== generation)
-    return 'which was edited and not looked at yet'
+    return 'which is new or was edited, and was not looked at yet'
   if (ready.status !== 'True') return `which is not ready: ${ready.reason}`
   const wanted = wantedDigest(object) ?? status.resolved?.digest
   const { applied } = status

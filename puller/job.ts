@@ -41,6 +41,8 @@ export type Waiting = {
   readonly kind: 'waiting'
   readonly reason: 'AwaitingApproval' | 'OutsideWindow' | 'Observed' | 'DependencyNotReady'
   readonly message: string
+  /** Only an edit of a Delivery ends it. */
+  readonly forever?: true
   /** The plan that it is about, where one was made. */
   readonly shown?: ShownPlan
   /** When it may be over by itself, in milliseconds since 1970. */

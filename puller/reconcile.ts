@@ -2,7 +2,7 @@ import { WaybillError } from '../contract/errors.ts'
 import { type Asked, ask, fromOutside, type Observed, watchForNewer } from './ask.ts'
 import { carryOut } from './carry-out.ts'
 import { checkAccount, meetAccount } from './cluster/access.ts'
-import { isMove, windowWait } from './control/control.ts'
+import { isMove, isOther, windowWait } from './control/control.ts'
 import { gateOf, windowGate } from './control/gate.ts'
 import { dependencyWait } from './dependencies.ts'
 import { intentToContinue, isSettled, triggerOf } from './facts.ts'
@@ -106,7 +106,7 @@ async function whileWaiting(
 ): Promise<Pick<Ending, 'waiting' | 'result' | 'kept' | 'differs'>> {
   const { ledger, delivery } = observed
   const { differs } = waiting
-  if (differs !== undefined && !isMove(ledger.summary, delivery, resolved)) return { waiting, kept: false, differs }
+  if (differs !== undefined && !isOther(ledger.summary, delivery, resolved)) return { waiting, kept: false, differs }
   return { waiting, ...(await keep(observed, undefined)) }
 }
 
@@ -121,8 +121,8 @@ function dependencyGate(
   const { generation } = delivery
   const begun = intentToContinue(ledger.summary, { digest: resolved.digest, generation })
   if (begun !== undefined || isSettled(ledger.summary, verified, generation)) return undefined
-  const message = dependencyWait(delivery, site.deliveries?.() ?? [])
-  return message === undefined ? undefined : { kind: 'waiting', reason: 'DependencyNotReady', message }
+  const wait = dependencyWait(delivery, site.deliveries?.() ?? [])
+  return wait && { kind: 'waiting', reason: 'DependencyNotReady', ...wait }
 }
 
 /** That there is no such tag is an answer too, where an earlier one is remembered for this spec: it stands until the next time. */

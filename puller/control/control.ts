@@ -125,7 +125,11 @@ export function holding(records: readonly RecordSpec[]): RecordSpec | undefined 
  * holds is let through, as is every edit that leaves both as they are.
  */
 export function isMove(summary: Summary, delivery: Delivery, resolved: Pick<Resolved, 'via' | 'digest'>): boolean {
-  if (resolved.via === 'hold') return false
+  return resolved.via !== 'hold' && isOther(summary, delivery, resolved)
+}
+
+/** Another release, or another environment of one, than what was last written here. */
+export function isOther(summary: Summary, delivery: Delivery, resolved: Pick<Resolved, 'digest'>): boolean {
   if (resolved.digest !== summary.current) return true
   const chosen = summary.records.findLast(({ kind, digest }) => digest === resolved.digest && WRITTEN.has(kind))
   return chosen?.environment !== undefined && chosen.environment !== environmentOf(delivery.spec)

@@ -70,9 +70,18 @@ function digestOfPlan({ ledger }: Observed, fetched: Fetched, plan: Plan): Diges
   return planDigest({ digest: verified.digest, environment, treeDigest, records, applied }, plan)
 }
 
-function askFor({ delivery }: Observed, { digest, plan }: NonNullable<Waiting['shown']>, stale: Digest | undefined) {
+function askFor(
+  { delivery, ledger }: Observed,
+  { digest, plan }: NonNullable<Waiting['shown']>,
+  stale: Digest | undefined,
+) {
   const { namespace, name } = delivery
-  const again = stale === undefined ? '' : `; the plan that was approved, ${shortDigest(stale)}, is no longer true`
+  // What was approved and done is no plan that went stale.
+  const isUsedUp = ledger.summary.records.some(
+    ({ kind, digest: of, trigger }) => kind === 'Approved' && of === digest && trigger.reason === reasonOf(stale),
+  )
+  const again =
+    stale === undefined || isUsedUp ? '' : `; the plan that was approved, ${shortDigest(stale)}, is no longer true`
   const command = `waybill approve ${name} ${digest} -n ${namespace}`
   return `${shortDigest(digest)} waits for approval of plan ${shortDigest(plan)}${again}: \`waybill plan ${name} -n ${namespace}\`, then \`${command}\``
 }
@@ -83,6 +92,10 @@ function counted({ changes, failures }: Plan): string {
   return failures.length === 0 ? what : `${what}, and ${failures.length} that no API answers for,`
 }
 
+function reasonOf(plan: Digest | undefined): string {
+  return `plan ${plan}`
+}
+
 /** Once: a puller that stopped just after it goes on under the same record. */
 async function recordApproval(
   { delivery, ledger, site }: Observed,
@@ -90,7 +103,7 @@ async function recordApproval(
   { changes }: Plan,
   { plan, by }: { readonly plan: Digest; readonly by: string | undefined },
 ): Promise<void> {
-  const reason = `plan ${plan}`
+  const reason = reasonOf(plan)
   const newest = ledger.summary.records.at(-1)
   if (newest?.kind === 'Approved' && newest.trigger.reason === reason) return
   const at = timestamp(site.clock)

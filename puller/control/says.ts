@@ -12,8 +12,8 @@ type Waited = Ending & { readonly waiting: NonNullable<Ending['waiting']> }
 export function waitingSays(
   { waiting, result, kept }: Waited,
   summary: LedgerSummary,
-): Pick<Finding, 'ready' | 'reconciling'> {
-  const { reason, message } = waiting
+): Pick<Finding, 'ready' | 'reconciling' | 'stalled'> {
+  const { reason, message, forever } = waiting
   if (result?.kind === 'failed' || result?.kind === 'refused') {
     const told = `${result.said.message}; ${message}`
     return {
@@ -26,6 +26,8 @@ export function waitingSays(
       ? `; ${shortDigest(summary.current)} runs on`
       : ''
   const ready = { status: 'Unknown', reason, message: `${message}${runs}` } as const
+  if (forever)
+    return { ready, stalled: { reason, message: 'Take one of them out of the dependsOn of the one before.' } }
   return reason === 'Observed' ? { ready } : { ready, reconciling: { reason, message: ready.message } }
 }
 

@@ -68,21 +68,26 @@ const ROWS: readonly (readonly [what: string, JsonObject, RegExp])[] = [
 ]
 for (const [what, other, expected] of ROWS)
   test(`a Delivery waits for one that ${what}`, () => {
-    assert.match(wait(web(), other) ?? '', expected)
+    assert.match(wait(web(), other)?.message ?? '', expected)
   })
 
 test('a dependency can be asked for by version, of what it runs', () => {
   const own = web({ version: '>=1.4 <2' })
   assert.equal(wait(own, delivery('shop/db', { version: '1.5.0' })), undefined)
-  assert.match(wait(own, delivery('shop/db', { version: '1.3.9' })) ?? '', /runs 1\.3\.9, and >=1\.4 <2 is needed/)
-  assert.match(wait(own, delivery('shop/db')) ?? '', /runs no version/)
+  assert.match(
+    wait(own, delivery('shop/db', { version: '1.3.9' }))?.message ?? '',
+    /runs 1\.3\.9, and >=1\.4 <2 is needed/,
+  )
+  assert.match(wait(own, delivery('shop/db'))?.message ?? '', /runs no version/)
 })
 
 test('Deliveries that wait for each other are told so, with the way', () => {
   const a = delivery('shop/a', { dependsOn: [{ name: 'b' }], ready: 'Unknown' })
   const b = delivery('shop/b', { dependsOn: [{ name: 'c', namespace: 'data' }], ready: 'Unknown' })
   const c = delivery('data/c', { dependsOn: [{ name: 'a', namespace: 'shop' }], ready: 'Unknown' })
-  assert.match(wait(a, b, c) ?? '', /depends on itself.*shop\/a → shop\/b → data\/c → shop\/a/)
+  assert.equal(wait(a, delivery('shop/b', { ready: 'False' }))?.forever, undefined)
+  assert.equal(wait(a, b, c)?.forever, true)
+  assert.match(wait(a, b, c)?.message ?? '', /depends on itself.*shop\/a → shop\/b → data\/c → shop\/a/)
 })
 
 test('a change that counts for dependants is told from one that does not', () => {

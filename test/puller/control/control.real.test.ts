@@ -115,13 +115,15 @@ test('an approval is used up: after going back, the same step forward is asked f
   assert.match(await looked(tenant), /^Held/, 'a person who holds needs no approval')
   assert.equal(await hello(tenant), 'one')
   await tenant.deliver({ sync: 'approve' })
-  assert.match(await looked(tenant), /^AwaitingApproval/)
+  const asked = await looked(tenant)
+  assert.match(asked, /^AwaitingApproval/)
+  assert.doesNotMatch(asked, /no longer true/, 'that plan was carried out')
   assert.equal(await hello(tenant), 'one')
 })
 
 test('with sync: observe, plan and drift are told, and nothing is written', async () => {
   const tenant = await world.tenant()
-  promote(tenant, 1, [greeting('one')])
+  const first = promote(tenant, 1, [greeting('one')])
   await tenant.deliver({ sync: 'observe' })
   let mark = await world.plane.auditMark()
   assert.match(await looked(tenant), /^Observed: 1 change to sha256:/)
@@ -144,6 +146,11 @@ test('with sync: observe, plan and drift are told, and nothing is written', asyn
   assert.equal(await status(tenant, 'plan', 'digest'), second)
   assert.equal(await status(tenant, 'drift', 'objects'), 1)
   assert.equal((await tenant.condition('Drifted'))?.status, 'True')
+  await tenant.deliver({ sync: 'automatic', hold: { digest: second } })
+  await looked(tenant)
+  await tenant.deliver({ sync: 'observe', hold: { digest: first } })
+  assert.match(await looked(tenant), /^Observed: 1 change to sha256:/)
+  assert.equal(await status(tenant, 'drift'), undefined, 'what runs is as it was applied')
 })
 
 test('a newer release that would have to wait takes no place of one that is on its way', async () => {

@@ -227,6 +227,13 @@ test('an approval goes on record once, also where the puller stopped right after
     written.map(({ kind }) => kind),
     ['Approved'],
   )
+  written.push(facts('RolledBack', { digest: B }))
+  const again = await looks(approved)
+  assert.match(
+    again.message,
+    /^sha256:[0-9a-f]{12} waits for approval of plan sha256:[0-9a-f]{12}: `waybill plan/,
+    'it was done, and did not go stale',
+  )
 })
 
 test('a status shows the first changes of a large plan, how many there are, and never who holds the fields', () => {
@@ -255,6 +262,12 @@ describe('while a release waits', () => {
     const said = { code: 'HEALTH_FAILED', message: 'api crashes' } as const
     const ill = waitingSays({ waiting, kept: true, result: { kind: 'failed', said } }, runs)
     assert.deepEqual([ill.ready.status, ill.ready.reason], ['False', 'HEALTH_FAILED'])
+  })
+
+  test('what only an edit ends is stalled, and not under way', () => {
+    const forever = { ...waiting, reason: 'DependencyNotReady', forever: true } as const
+    const { stalled, reconciling } = waitingSays({ waiting: forever, kept: false }, after())
+    assert.deepEqual([stalled?.reason, reconciling], ['DependencyNotReady', undefined])
   })
 
   test('its plan stays in the status while nobody could ask, and goes when nothing waits', () => {
