@@ -45,6 +45,13 @@ const CLUSTER_MADE: readonly ObjectPattern[] = [
   { kind: 'Event.events.k8s.io' },
   { kind: 'Lease.coordination.k8s.io' },
 ]
+
+/** True for kinds of which nothing is ever reported, so that nobody need look. */
+export function isLeftOut({ group, kind }: Pick<ObjectId, 'group' | 'kind'>): boolean {
+  const pattern = group === '' ? kind : `${kind}.${group}`
+  return group === GROUP || CLUSTER_MADE.some((one) => one.kind === pattern && one.name === undefined)
+}
+
 /** On the tokens that the cluster makes for a service account. */
 const TOKEN_OF = 'kubernetes.io/service-account.name'
 

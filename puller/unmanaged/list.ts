@@ -8,7 +8,7 @@ import { collectionPath, objectUrl } from '../cluster/resources.ts'
 import { ANNOTATION, LABELS } from '../kinds.ts'
 import { managedEntries } from '../plan/managed-fields.ts'
 import type { Account } from '../plan/plan-context.ts'
-import type { Seen } from './find.ts'
+import { isLeftOut, type Seen } from './find.ts'
 
 const AT_ONCE = 8
 const PAGE = '500'
@@ -40,7 +40,7 @@ export async function listNamespaces(
   }
 }
 
-/** Each namespaced kind once, in the version that the server prefers. */
+/** Each namespaced kind of which anything may be reported, once, in the version that the server prefers. */
 async function namespacedResources(cluster: Cluster): Promise<readonly Resource[]> {
   const found = new Map<string, Resource>()
   for (const path of ['/api', '/apis']) {
@@ -49,7 +49,7 @@ async function namespacedResources(cluster: Cluster): Promise<readonly Resource[
       throw new WaybillError('CLUSTER_FAILED', `asking which kinds there are: ${answerReason({ status, body })}`)
     for (const resource of body.items.filter(isJsonObject).flatMap(resourcesOf)) {
       const key = `${resource.group}/${resource.kind}`
-      if (!found.has(key)) found.set(key, resource)
+      if (!found.has(key) && !isLeftOut(resource)) found.set(key, resource)
     }
   }
   return [...found.values()]

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { objectKey } from '../../../contract/artifact/objects.ts'
-import { findUnmanaged, inStages, neededBy, type Seen } from '../../../puller/unmanaged/find.ts'
+import { findUnmanaged, inStages, isLeftOut, neededBy, type Seen } from '../../../puller/unmanaged/find.ts'
 
 const seen = (kind: string, name: string, more: Partial<Seen> = {}): Seen => {
   const [short = '', ...group] = kind.split('.')
@@ -94,4 +94,11 @@ test('workloads are deleted before what they use', () => {
     order.map((stage) => stage.map(({ id }) => id.name)),
     [['d', 's'], ['c']],
   )
+})
+
+test('kinds of which nothing is reported are not even looked at; those of which something is, are', () => {
+  assert.equal(isLeftOut({ group: '', kind: 'Event' }), true)
+  assert.equal(isLeftOut({ group: 'waybill.dev', kind: 'DeliveryRecord' }), true)
+  assert.equal(isLeftOut({ group: '', kind: 'ConfigMap' }), false)
+  assert.equal(isLeftOut({ group: 'example.com', kind: 'Event' }), false)
 })
