@@ -244,7 +244,9 @@ export const ERRORS = {
   ),
   DELIVERY_INVALID: refused('Correct the Delivery; `kubectl explain delivery.spec` has every field.'),
   ACCOUNT_MISSING: refused('Create the service account; `waybill tenant NAMESPACE` prints it with its Roles.'),
-  ACCOUNT_FORBIDDEN: refused('Give the puller the right to act as it: `waybill tenant NAMESPACE` prints the Role.'),
+  ACCOUNT_FORBIDDEN: refused(
+    'Check spec.serviceAccountName, or give the puller the right to act as it: `waybill tenant NAMESPACE` prints the Role.',
+  ),
   SECRET_INVALID: refused(
     'The pull or CA secret must exist, be readable by the service account and hold what its type says.',
   ),
@@ -284,8 +286,15 @@ export const ERRORS = {
 
   // ---- apply and wait
   APPLY_FAILED: failed('later', 'Some objects were not applied; each says why. It is tried again.'),
-  HEALTH_TIMEOUT: { exit: 4, retry: 'later', hint: 'Look at the objects named; they did not become ready in time.' },
-  HEALTH_FAILED: failed('later', 'Look at the objects named; they report that they failed.'),
+  HEALTH_TIMEOUT: {
+    exit: 4,
+    retry: 'later',
+    hint: 'Look at the objects named; they did not become ready in time. A newer release takes the place of this one; `waybill rollback` goes back.',
+  },
+  HEALTH_FAILED: failed(
+    'later',
+    'Look at the objects named; they report that they failed. A newer release takes the place of this one; `waybill rollback` goes back.',
+  ),
   DRIFT_CONTESTED: failed(
     'later',
     'Two managers fight over it: leave the field to the other one (spec.ignore), or have it stop. It is tried again, less and less often.',
@@ -304,8 +313,8 @@ export const ERRORS = {
   ),
   RECORD_KEY: failed('on-change', 'The puller’s key Secret or its public half is missing or damaged.'),
   ROLLBACK_TARGET: usage('Choose a digest that `waybill history` shows as applied.'),
-  HOLD_MISSING: usage('The Delivery is not on hold.'),
-  SUSPEND_MISSING: usage('The Delivery is not suspended.'),
+  HOLD_MISSING: usage('There is no hold to lift: `waybill get` shows what keeps the Delivery where it is.'),
+  SUSPEND_MISSING: usage('There is no suspension to end: `waybill get` shows what keeps the Delivery where it is.'),
   APPROVAL_MISSING: usage('Nothing is to be approved: `waybill get` shows what the Delivery waits for.'),
   PLAN_STALE: refused(
     'What would be done is no longer what you looked at. Look again with `waybill plan`, then approve that.',

@@ -1,5 +1,5 @@
 import { tmpdir } from 'node:os'
-import type { JsonObject } from '../../contract/canonical-json.ts'
+import { isJsonObject, type JsonObject } from '../../contract/canonical-json.ts'
 import { WaybillError } from '../../contract/errors.ts'
 import { systemClock } from '../../puller/clock.ts'
 import type { Cluster } from '../../puller/cluster/cluster-port.ts'
@@ -35,7 +35,8 @@ export const verb: Verb = {
     const object = await readDelivery(cluster, namespace, name)
     const { status } = parseHeader(object)
     const about = { namespace, name }
-    if (status.plan !== undefined && !flags.on('now')) return waitingOutcome(about, status.plan)
+    const isObserved = isJsonObject(object.spec) && object.spec.sync === 'observe'
+    if (status.plan !== undefined && !flags.on('now')) return shownOutcome(about, status.plan, { isObserved })
     return previewOutcome(about, await previewHere(cluster, object, flags, context))
   },
 }
@@ -54,13 +55,19 @@ async function previewHere(cluster: Cluster, object: JsonObject, flags: Flags, c
 
 type About = { readonly namespace: string; readonly name: string }
 
-/** As the puller made it, and as it can be approved. */
-function waitingOutcome({ namespace, name }: About, shown: WaitingPlan): Outcome {
+/** As the puller made it, and as it can be approved, where it is not only to be looked at. */
+function shownOutcome(
+  { namespace, name }: About,
+  shown: WaitingPlan,
+  { isObserved }: { readonly isObserved: boolean },
+): Outcome {
   const { digest, plan, at, changes } = shown
   const text = [
     ...changeLines(changes),
     `${counted(changes.total, 'change')} to ${digest}, as the puller found at ${at}.`,
-    `To have exactly this done: waybill approve ${name} ${digest} -n ${namespace} --plan ${plan}`,
+    isObserved
+      ? 'Its sync is observe: nothing is written.'
+      : `To have exactly this done: waybill approve ${name} ${digest} -n ${namespace} --plan ${plan}`,
   ]
   return { data: { namespace, name, madeBy: 'puller', ...shown }, text: text.join('\n') }
 }

@@ -69,6 +69,8 @@ export type DeliveryRow = {
   /** What people or times keep back: `suspended`, `held`, `approval`, `window`, `observe`; nothing: it goes by itself. */
   readonly control: readonly string[]
   readonly appliedAt?: string | undefined
+  /** How many objects differ and are left so; absent: none. */
+  readonly drifted?: number | undefined
 }
 
 /** Rows from Delivery objects as the API server lists them, by namespace and name. */
@@ -79,9 +81,10 @@ export function deliveryRows(items: readonly Json[]): DeliveryRow[] {
       const at = (...path: readonly string[]) => textAt(item, path)
       const conditions = valueAt(item, ['status', 'conditions'])
       const range = at('spec', 'source', 'version')
-      const ready = (Array.isArray(conditions) ? conditions : [])
-        .filter(isJsonObject)
-        .find((condition) => condition.type === 'Ready')
+      const said = (type: string) =>
+        (Array.isArray(conditions) ? conditions : []).filter(isJsonObject).find((condition) => condition.type === type)
+      const ready = said('Ready')
+      const drifted = valueAt(item, ['status', 'drift', 'objects'])
       return {
         namespace: at('metadata', 'namespace') ?? '',
         name: at('metadata', 'name') ?? '',
@@ -99,6 +102,7 @@ export function deliveryRows(items: readonly Json[]): DeliveryRow[] {
         sync: at('spec', 'sync') ?? 'automatic',
         control: controlled(item, textAt(ready, ['reason'])),
         appliedAt: at('status', 'applied', 'at'),
+        ...(said('Drifted')?.status === 'True' && typeof drifted === 'number' ? { drifted } : {}),
       }
     })
     .sort((a, b) => (`${a.namespace}/${a.name}` < `${b.namespace}/${b.name}` ? -1 : 1))

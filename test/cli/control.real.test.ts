@@ -115,6 +115,11 @@ test('plan says what would change now, with the rights of who asks, and writes n
   ]
   assert.equal(pullers.madeBy, 'puller')
   assert.equal(mine.plan, pullers.plan, 'it is the same plan, whoever makes it')
+  await tenant.deliver({ sync: 'observe' })
+  await tenant.run()
+  const observed = await told(tenant, 'plan', 'app')
+  assert.match(observed, /^Its sync is observe: nothing is written\.$/m)
+  assert.doesNotMatch(observed, /waybill approve/)
 })
 
 test('what would be refused is told by plan with every object, and exits 3', async () => {

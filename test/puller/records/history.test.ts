@@ -99,3 +99,15 @@ test('a Delivery that was never looked at is neither ready nor not', () => {
   const [row] = deliveryRows([item])
   assert.deepEqual([row?.source, row?.ready, row?.applied], [A, 'Unknown', undefined])
 })
+
+test('drift that was left is counted in the list; what was put back is not', () => {
+  const metadata = { namespace: 'shop', name: 'api' }
+  const spec = { source: { digest: A } }
+  const rows = ['True', 'False'].flatMap((status) =>
+    deliveryRows([{ metadata, spec, status: { conditions: [{ type: 'Drifted', status }], drift: { objects: 3 } } }]),
+  )
+  assert.deepEqual(
+    rows.map(({ drifted }) => drifted),
+    [3, undefined],
+  )
+})
