@@ -29,7 +29,7 @@ export const systemClock: Clock = {
 }
 
 /** `2026-11-21T10:00:00Z`: UTC, whole seconds, as Kubernetes writes times. */
-export function timestamp(clock: Clock): string {
+export function timestamp(clock: Pick<Clock, 'nowMs'>): string {
   return `${new Date(clock.nowMs()).toISOString().slice(0, 19)}Z`
 }
 

@@ -73,7 +73,10 @@ async function lookOnce(
   memory.recall(read, site.policies())
   const header = memory.status === undefined ? read : { ...read, status: memory.status }
   const report = reporter(site, header, memory, telling)
-  if (header.deletedAt !== undefined) return removeDelivery(site, object, turn, report)
+  if (header.deletedAt !== undefined) {
+    const patience = memory.removal(header.deletedAt, site.clock)
+    return removeDelivery(site, object, turn, report, patience)
+  }
   let ledger: Ledger | undefined
   try {
     ledger =

@@ -14,6 +14,7 @@ import type { Inventory } from './plan/inventory.ts'
 import type { Account } from './plan/plan-context.ts'
 import type { Ending } from './reconcile.ts'
 import type { Ledger } from './records/ledger.ts'
+import { beginRemoval, type Patience } from './remove/patience.ts'
 import type { Fetched } from './source/fetch.ts'
 import type { Resolved } from './source/resolve.ts'
 import type { PullAccess } from './source/secrets.ts'
@@ -177,7 +178,15 @@ export class Memory implements Recall {
     const isOther = this.#uid !== '' && this.#uid !== uid
     if (isOther || (books !== undefined && (books.generation !== generation || books.policies !== policies)))
       this.forget()
+    if (isOther) this.#removal = undefined
     this.#uid = uid
+  }
+
+  #removal: (() => Patience) | undefined
+  /** How long the removal of this Delivery is still waited for; counted from the first call. */
+  removal(deletedAt: string, clock: Clock): Patience {
+    this.#removal ??= beginRemoval(deletedAt, clock, { isRunning: this.tracker !== undefined })
+    return this.#removal()
   }
 
   open(

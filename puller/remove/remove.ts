@@ -19,39 +19,42 @@ import { holdBack } from './finalizer.ts'
 import { forgetInventory } from './forget-inventory.ts'
 import { lookAtMembers, removeMembers } from './members.ts'
 import { isNamespaceEnding } from './namespace-ending.ts'
+import type { Patience } from './patience.ts'
 import { planRemoval, type Removal } from './plan-removal.ts'
 
 type Report = (finding: Finding) => Promise<Finding['ready']>
 type Here = Pick<Site, 'cluster' | 'clock' | 'keys' | 'heads' | 'log' | 'outside'>
 type Look = { readonly next: NextRun; readonly said?: Finding['ready'] }
 
-/** How long what cannot be deleted is waited for. */
-export const REMOVAL_MS = 600_000
 const AGAIN_MS = 5_000
 const GROUP_MS = 60_000
 
 /**
  * One look at a Delivery that is being deleted and that our finalizer holds back. With `deletion: delete` what it delivered is deleted as its
- * account, group by group; what cannot be is waited for until REMOVAL_MS after the Delivery was deleted, and then left where it is, by name
- * in the record. In a namespace that is itself ending it is let go at once. Never throws for what can happen in the world.
+ * account, group by group; what cannot be is waited for while there is patience, and then left where it is, by name in the record. In a namespace that is itself ending it is let go at once. Never throws for what can happen in the world.
  */
-export async function removeDelivery(site: Here, object: JsonObject, turn: Turn, report: Report): Promise<Look> {
+export async function removeDelivery(
+  site: Here,
+  object: JsonObject,
+  turn: Turn,
+  report: Report,
+  { isOver: isOverdue, until }: Patience,
+): Promise<Look> {
   const header = parseHeader(object)
   if (!header.finalizers?.includes(FINALIZER)) return { next: { kind: 'never' } }
-  const isOverdue = site.clock.nowMs() - Date.parse(header.deletedAt ?? '') >= REMOVAL_MS
   const where = { delivery: `${header.namespace}/${header.name}` }
   try {
     if (await isNamespaceEnding(site.cluster, header.namespace)) site.log.info(where, 'let go: its namespace is ending')
     else {
       const left = await removed(site, header, wishOf(object), turn, isOverdue)
       if (turn.signal.aborted) return { next: { kind: 'after', ms: 0 } }
-      if (left !== undefined && !isOverdue) return waiting(site, header, left, report)
+      if (left !== undefined && !isOverdue) return waiting(header, left, report, until)
     }
   } catch (error) {
     if (turn.signal.aborted) return { next: { kind: 'after', ms: 0 } }
     const said = sayError(error)
     site.log.warn({ ...where, code: said.code, ...(said.code === 'INTERNAL' ? { err: error } : {}) }, said.message)
-    if (!isOverdue || hasCode(error, 'CLUSTER_UNREACHABLE', 'CLUSTER_AUTH')) return waiting(site, header, said, report)
+    if (!isOverdue || hasCode(error, 'CLUSTER_UNREACHABLE', 'CLUSTER_AUTH')) return waiting(header, said, report, until)
   }
   return letGo(site, header)
 }
@@ -67,11 +70,8 @@ async function letGo(site: Here, header: DeliveryHeader): Promise<Look> {
   }
 }
 
-async function waiting(site: Here, header: DeliveryHeader, said: Said, report: Report): Promise<Look> {
-  const until = Date.parse(header.deletedAt ?? '') + REMOVAL_MS
-  const message = boundedMessage(
-    `${said.message}; what cannot be deleted until ${timestamp({ ...site.clock, nowMs: () => until })} is left where it is`,
-  )
+async function waiting(header: DeliveryHeader, said: Said, report: Report, until: string): Promise<Look> {
+  const message = boundedMessage(`${said.message}; what cannot be deleted until ${until} is left where it is`)
   const { generation } = header
   try {
     const ready = { status: 'False', reason: said.code, message } as const

@@ -10,6 +10,7 @@ import { openLedger } from '../../../puller/records/ledger.ts'
 import { recordsPath } from '../../../puller/records/record.ts'
 import { forgetDeparted } from '../../../puller/remove/departed.ts'
 import { removeDelivery } from '../../../puller/remove/remove.ts'
+import type { Finding } from '../../../puller/status.ts'
 import { FakeCluster } from '../../fakes/cluster.ts'
 import { A, clockAt, DELIVERY, facts, newKeys } from '../records/records-fixture.ts'
 
@@ -81,10 +82,12 @@ test('a Delivery that had unmanaged objects removed last is not let go before it
     askedAtMs: 0,
     outside: <T>(work: () => Promise<T>) => work(),
   }
-  const looked = await removeDelivery(site, object, turn, async ({ ready }) => {
+  const report = async ({ ready }: { ready: Finding['ready'] }) => {
     said.push(ready.reason)
     return ready
-  })
+  }
+  const patience = { isOver: false, until: '2026-11-21T10:10:00Z' }
+  const looked = await removeDelivery(site, object, turn, report, patience)
   assert.deepEqual([said, looked.next.kind], [['ACCOUNT_MISSING'], 'after'])
   assert.equal(inventories().length, 1)
 })

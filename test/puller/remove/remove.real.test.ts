@@ -6,7 +6,7 @@ import { readInventory, writeInventory } from '../../../puller/plan/inventory.ts
 import { HeadKeeper } from '../../../puller/records/head-keeper.ts'
 import { loadPullerKeys } from '../../../puller/records/keys.ts'
 import { forgetDeparted } from '../../../puller/remove/departed.ts'
-import { REMOVAL_MS } from '../../../puller/remove/remove.ts'
+import { REMOVAL_MS } from '../../../puller/remove/patience.ts'
 import { field } from '../../real/control-plane.ts'
 import { PULLER_NAMESPACE } from '../installed.ts'
 import { configMap } from '../release-fixture.ts'

@@ -1,0 +1,40 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Memory } from '../../../puller/memory.ts'
+import { beginRemoval, REMOVAL_MS } from '../../../puller/remove/patience.ts'
+import { FakeClock } from '../fake-clock.ts'
+
+const deletedAt = '1970-01-01T00:00:00Z'
+
+test('a clock on the wall that is set forward does not end the wait for a deletion, and the end that was said stays', async () => {
+  const clock = new FakeClock()
+  const patience = beginRemoval(deletedAt, clock, { isRunning: true })
+  const { until } = patience()
+  clock.setWallBy(86_400_000)
+  assert.deepEqual(patience(), { isOver: false, until })
+  await clock.runUntil(REMOVAL_MS - 1)
+  assert.equal(patience().isOver, false)
+  await clock.runUntil(REMOVAL_MS)
+  assert.equal(patience().isOver, true)
+})
+
+test('a puller that runs once takes the clock on the wall, from when the Delivery was deleted', () => {
+  const clock = new FakeClock()
+  const patience = beginRemoval(deletedAt, clock, { isRunning: false })
+  assert.deepEqual(patience(), { isOver: false, until: '1970-01-01T00:10:00Z' })
+  clock.setWallBy(REMOVAL_MS)
+  assert.equal(patience().isOver, true)
+})
+
+test('one wait is counted for one Delivery, however often everything is read again, and another of its name has its own', () => {
+  const clock = new FakeClock()
+  const memory = new Memory(undefined)
+  const policies = { policies: [], invalid: [] }
+  memory.recall({ uid: 'a', generation: 1 }, policies)
+  assert.equal(memory.removal(deletedAt, clock).isOver, false)
+  memory.forget()
+  clock.setWallBy(REMOVAL_MS)
+  assert.equal(memory.removal(deletedAt, clock).isOver, true)
+  memory.recall({ uid: 'b', generation: 1 }, policies)
+  assert.equal(memory.removal('1970-01-01T00:10:00Z', clock).isOver, false)
+})
