@@ -258,7 +258,9 @@ export const ERRORS = {
     'Bring every object of that kind to a version that both definitions have, take the old one out of status.storedVersions, then go on; or deliver a definition that still has it.',
   ),
   OBJECT_FORBIDDEN: refused('The service account may not do this; give it the right, or take the object out.'),
-  OBJECT_OWNED: refused('It exists and is not ours. Delete it, or set spec.adopt.'),
+  OBJECT_OWNED: refused(
+    'It exists and is not ours. Delete it, or set spec.adopt; what another Delivery has, that one has to let go of first.',
+  ),
   OBJECT_IMMUTABLE: refused(
     'The change touches a field that cannot change. Give the object a new name, or have it replaced: name its kind in spec.force.kinds.',
   ),

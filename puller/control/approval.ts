@@ -76,9 +76,10 @@ const LISTED_CHARS_MAX = 16 * 1024
 
 export function shownPlan(digest: Digest, plan: Digest, { changes }: Pick<Plan, 'changes'>): ShownPlan {
   const { total, digest: whole, listed } = changeList(changes)
-  const bounded = listed.slice(0, LISTED_MAX).map(({ action, object, fields }) => ({
+  const bounded = listed.slice(0, LISTED_MAX).map(({ action, object, fields, manager }) => ({
     action,
     object,
+    ...(action === 'adopt' && manager !== undefined ? { manager } : {}),
     ...(fields === undefined ? {} : { fields: fields.slice(0, FIELDS_MAX) }),
   }))
   let chars = 0

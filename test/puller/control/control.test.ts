@@ -236,7 +236,7 @@ test('an approval goes on record once, also where the puller stopped right after
   )
 })
 
-test('a status shows the first changes of a large plan, how many there are, and never who holds the fields', () => {
+test('a status shows the first changes of a large plan, how many there are, and not who holds fields', () => {
   const many: Change[] = Array.from({ length: 300 }, (_, i) => ({
     action: 'configure',
     object: `ConfigMap shop/${i}`,
@@ -249,6 +249,11 @@ test('a status shows the first changes of a large plan, how many there are, and 
   const long = many.map((change) => ({ ...change, fields: change.fields?.map((field) => field.padEnd(500, '.')) }))
   assert.ok(JSON.stringify(shownPlan(A, B, { changes: long })).length < 20 * 1024)
   assert.equal(changes.listed[0]?.manager, undefined)
+})
+
+test('a status says from whom an object would be taken over', () => {
+  const adopt = { action: 'adopt', object: 'ConfigMap shop/a', manager: 'kubectl-create' } as const
+  assert.equal(shownPlan(A, B, { changes: [adopt] }).changes.listed[0]?.manager, 'kubectl-create')
 })
 
 describe('while a release waits', () => {
