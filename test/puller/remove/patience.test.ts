@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { Hub } from '../../../puller/drift/hub.ts'
+import { Tracker } from '../../../puller/drift/tracker.ts'
 import { Memory } from '../../../puller/memory.ts'
 import { beginRemoval, REMOVAL_MS } from '../../../puller/remove/patience.ts'
+import { FakeWatches, SET } from '../drift/fake-watches.ts'
 import { FakeClock } from '../fake-clock.ts'
 
 const deletedAt = '1970-01-01T00:00:00Z'
@@ -26,15 +29,17 @@ test('a puller that runs once takes the clock on the wall, from when the Deliver
   assert.equal(patience().isOver, true)
 })
 
-test('one wait is counted for one Delivery, however often everything is read again, and another of its name has its own', () => {
+test('one wait is counted for one Delivery, however often everything is read again, and another of its name has its own', async () => {
   const clock = new FakeClock()
-  const memory = new Memory(undefined)
+  const hub = new Hub(new FakeWatches(), { clock, onFault: (fault) => assert.fail(String(fault)) })
+  const memory = new Memory(new Tracker(hub, SET, clock, { drifted: () => {}, stirred: () => {} }))
   const policies = { policies: [], invalid: [] }
   memory.recall({ uid: 'a', generation: 1 }, policies)
   assert.equal(memory.removal(deletedAt, clock).isOver, false)
+  await clock.runUntil(REMOVAL_MS)
   memory.forget()
-  clock.setWallBy(REMOVAL_MS)
+  memory.recall({ uid: 'a', generation: 2 }, policies)
   assert.equal(memory.removal(deletedAt, clock).isOver, true)
   memory.recall({ uid: 'b', generation: 1 }, policies)
-  assert.equal(memory.removal('1970-01-01T00:10:00Z', clock).isOver, false)
+  assert.equal(memory.removal(deletedAt, clock).isOver, false)
 })
