@@ -1,6 +1,6 @@
 import { canonicalJson } from '../../contract/canonical-json.ts'
 import { shortDigest } from '../../contract/digest.ts'
-import { timestamp } from '../clock.ts'
+import { durationMs, timestamp } from '../clock.ts'
 import { factsAbout } from '../facts.ts'
 import type { Job } from '../job.ts'
 import type { Change, RecordSpec } from '../kinds.ts'
@@ -54,11 +54,30 @@ function howEnded(records: readonly RecordSpec[], detected: RecordSpec | undefin
   return `${release.version ?? shortDigest(release.digest)} was applied`
 }
 
+/** So many records tell of drift that is left, in an hour: what comes and goes more often is told of later, as it is then. */
+const TOLD_MAX = 60
+const TOLD_WITHIN_MS = durationMs('1h')
+
+/** `driftNews`, or nothing for now: whoever may change an object has it drift as often as he likes, and the records do not grow with that. Pure. */
+export function newsToTell(
+  records: readonly RecordSpec[],
+  now: readonly Change[],
+  nowMs: number,
+): ReturnType<typeof driftNews> | undefined {
+  const told = records.filter(({ kind, startedAt, finishedAt }) => {
+    const atMs = Date.parse(finishedAt ?? startedAt)
+    return (kind === 'DriftDetected' || kind === 'DriftResolved') && atMs <= nowMs && atMs > nowMs - TOLD_WITHIN_MS
+  })
+  return told.length >= TOLD_MAX ? undefined : driftNews(records, now)
+}
+
 /** Records what drift began and what ended since it was last said; `now`: what is left as it is found. */
 export async function recordLeftDrift(job: Job, now: readonly Change[]): Promise<void> {
   const { ledger, delivery, fetched, site } = job
+  const news = newsToTell(ledger.summary.records, now, site.clock.nowMs())
+  if (news === undefined) return
   const about = factsAbout(delivery, { verified: fetched.verified, fetched })
-  const { began, ended, how, since } = driftNews(ledger.summary.records, now)
+  const { began, ended, how, since } = news
   const at = timestamp(site.clock)
   const trigger = { type: 'drift', generation: delivery.generation } as const
   if (ended.length > 0)

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { driftNews } from '../../../puller/drift/left-drift.ts'
+import { driftNews, newsToTell } from '../../../puller/drift/left-drift.ts'
 import { type Change, type RecordFacts, type RecordSpec, recordSpecSchema } from '../../../puller/kinds.ts'
 import { changeList } from '../../../puller/records/record.ts'
 import { A, B, chainOf, facts, newKeys } from '../records/records-fixture.ts'
@@ -40,4 +40,23 @@ test('it ends once for each object, and how it ended is what happened in between
   const over = records(applied, detected, told('DriftResolved', api, web))
   assert.deepEqual(driftNews(over, []).ended, [])
   assert.deepEqual(driftNews(over, [api]).began, [api])
+})
+
+test('drift that comes and goes all the time is told of sixty times an hour, and then as it is', () => {
+  const begunMs = Date.parse('2026-11-21T10:00:00Z')
+  const all: RecordFacts[] = [applied]
+  let nowMs = begunMs
+  for (; nowMs < begunMs + 3_600_000; nowMs += 10_000) {
+    const present = (nowMs / 10_000) % 2 === 0 ? [api] : []
+    const news = newsToTell(records(...all), present, nowMs)
+    const at = { startedAt: new Date(nowMs).toISOString(), finishedAt: new Date(nowMs).toISOString() }
+    for (const kind of ['DriftDetected', 'DriftResolved'] as const) {
+      const changes = kind === 'DriftDetected' ? news?.began : news?.ended
+      if (changes !== undefined && changes.length > 0) all.push({ ...told(kind, ...changes), ...at })
+    }
+  }
+  assert.equal(all.length, 61)
+  const open = all.at(-1)?.kind === 'DriftDetected'
+  const later = newsToTell(records(...all), open ? [] : [api], nowMs + 3_600_000)
+  assert.deepEqual(open ? later?.ended : later?.began, [api])
 })
