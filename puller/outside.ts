@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import { conditionEvent, type EventFacts, type EventSubject, recordEvents } from './events/events.ts'
+import { conditionEvent, type EventFacts, type EventSubject, recordEvents, waitingEvent } from './events/events.ts'
 import { createEventPoster } from './events/poster.ts'
 import type { Delivery, DeliveryStatus } from './kinds.ts'
 import { createSender, type SenderOptions } from './notify/http.ts'
@@ -75,6 +75,8 @@ export function createOutside(
       observe?.({ kind: 'delivery', id, status: next })
       const facts = conditionEvent(subject, before, next)
       if (facts !== undefined) events.post(subject, inSeries(subject, facts))
+      const waits = waitingEvent(subject, before, next)
+      if (waits !== undefined) events.post(subject, waits)
     },
     looked: (subject, summary) => {
       const { events: after, counted } = toldOf(subject, summary)

@@ -78,6 +78,22 @@ export function conditionEvent(
   return undefined
 }
 
+const WAITS: ReadonlySet<string> = new Set(['AwaitingApproval', 'OutsideWindow', 'DependencyNotReady'])
+
+/** That a release waits, which no record tells either: once for each plan, and for each reason. */
+export function waitingEvent(
+  subject: EventSubject,
+  before: DeliveryStatus,
+  next: DeliveryStatus,
+): EventFacts | undefined {
+  const [was, is] = [conditionOf(before, 'Ready'), conditionOf(next, 'Ready')]
+  if (is === undefined || !WAITS.has(is.reason)) return undefined
+  if (was?.reason === is.reason && before.plan?.plan === next.plan?.plan) return undefined
+  const at = next.plan?.at ?? is.lastTransitionTime
+  const name = eventName(subject, 'Ready', `${is.reason} ${next.plan?.plan ?? at}`)
+  return { name, count: 1, firstAt: at, lastAt: at, type: 'Normal', reason: is.reason, message: bounded(is.message) }
+}
+
 function bounded(message: string): string {
   return boundedMessage(message, MESSAGE_CHARS_MAX)
 }

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { conditionEvent, recordEvents } from '../../../puller/events/events.ts'
+import { conditionEvent, recordEvents, waitingEvent } from '../../../puller/events/events.ts'
 import { createEventPoster } from '../../../puller/events/poster.ts'
 import { type DeliveryStatus, type RecordFacts, recordSpecSchema } from '../../../puller/kinds.ts'
 import type { Observation } from '../../../puller/metrics/observation.ts'
 import { FakeCluster } from '../../fakes/cluster.ts'
 import { FakeClock } from '../fake-clock.ts'
-import { A, chainOf, DELIVERY, facts, newKeys } from '../records/records-fixture.ts'
+import { A, B, chainOf, DELIVERY, facts, newKeys } from '../records/records-fixture.ts'
 
 const keys = newKeys()
 const chain = (...all: RecordFacts[]) => chainOf(keys, all).map(({ spec }) => recordSpecSchema.parse(spec))
@@ -91,6 +91,24 @@ test('what no record tells is an Event when it begins and when it is over, and o
     undefined,
     'refusals are on record',
   )
+})
+
+test('a release that waits is an Event, once for each plan and each reason', () => {
+  const plan = (of: typeof A) => ({
+    digest: A,
+    plan: of,
+    at: '2026-11-21T10:00:00Z',
+    changes: { total: 0, digest: A, listed: [] },
+  })
+  const waits = (of: typeof A) => ({ ...status('Ready', 'Unknown', 'AwaitingApproval'), plan: plan(of) })
+  const first = waitingEvent(DELIVERY, status('Ready', 'True', 'Applied'), waits(A))
+  assert.deepEqual([first?.type, first?.reason], ['Normal', 'AwaitingApproval'])
+  assert.equal(waitingEvent(DELIVERY, waits(A), waits(A)), undefined)
+  assert.equal(waitingEvent(DELIVERY, {}, waits(A))?.name, first?.name, 'a restart tells the same')
+  assert.notEqual(waitingEvent(DELIVERY, waits(A), waits(B))?.name, first?.name)
+  const outside = { ...status('Ready', 'Unknown', 'OutsideWindow'), plan: plan(A) }
+  assert.equal(waitingEvent(DELIVERY, waits(A), outside)?.reason, 'OutsideWindow')
+  assert.equal(waitingEvent(DELIVERY, waits(A), status('Ready', 'Unknown', 'Progressing')), undefined)
 })
 
 function posting() {
