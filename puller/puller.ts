@@ -7,6 +7,7 @@ import type { ConnectedCluster } from './cluster/cluster-requests.ts'
 import { fairShare } from './cluster/fair-share.ts'
 import { connectMounted, type ServiceAccountMount } from './cluster/mounted.ts'
 import { listAll } from './cluster/watch.ts'
+import { firstLook } from './first-look.ts'
 import { type Front, openFront } from './http/front.ts'
 import type { ListenAddress } from './http/http.ts'
 import type { SharedKind } from './install/shared-kinds.ts'
@@ -138,7 +139,12 @@ export async function runPuller(options: PullerOptions): Promise<PullerSummary> 
   }
   try {
     // Says at once that the kinds are missing or may not be read, where the watches would only try again.
-    for (const path of [DELIVERIES_PATH, TRUST_POLICIES_PATH]) await listAll(cluster, path, signal)
+    await firstLook(
+      async () => {
+        for (const path of [DELIVERIES_PATH, TRUST_POLICIES_PATH]) await listAll(cluster, path, signal)
+      },
+      { clock, signal, log, patience: !once && (leaderElection ?? options.serviceAccount) !== undefined },
+    )
     if (leaderElection === undefined) {
       front?.observe({ kind: 'leadership', leads: true })
       return await work(cluster, signal)
