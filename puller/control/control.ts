@@ -131,7 +131,9 @@ export function isMove(summary: Summary, delivery: Delivery, resolved: Pick<Reso
 /** Another release, or another environment of one, than what was last written here. */
 export function isOther(summary: Summary, delivery: Delivery, resolved: Pick<Resolved, 'digest'>): boolean {
   if (resolved.digest !== summary.current) return true
-  const chosen = summary.records.findLast(({ kind, digest }) => digest === resolved.digest && WRITTEN.has(kind))
+  const { records, applied } = summary
+  // Behind a Checkpoint, what was applied last is all that is still known.
+  const chosen = records.findLast(({ kind, digest }) => digest === resolved.digest && WRITTEN.has(kind)) ?? applied
   return chosen?.environment !== undefined && chosen.environment !== environmentOf(delivery.spec)
 }
 

@@ -154,6 +154,9 @@ describe('a new release', () => {
     assert.equal(move(A, { environment: 'staging' }), true)
     assert.equal(move(A, { prune: { enabled: false } }), false)
     assert.equal(isMove(after(), delivery(), { via: 'channel', digest: A }), true, 'the first')
+    const dropped = { ...after(...runs), records: [] }
+    const toStaging = delivery({ environment: 'staging' })
+    assert.equal(isMove(dropped, toStaging, { via: 'channel', digest: A }), true, 'its records are behind a Checkpoint')
   })
 
   test('waits outside its windows for the next that opens', () => {
