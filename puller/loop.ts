@@ -12,6 +12,7 @@ import { sayError } from './message.ts'
 import { DELIVERIES_PATH, type PolicySet, parsePolicies, TRUST_POLICIES_PATH } from './observe.ts'
 import { applySetId } from './plan/desired.ts'
 import { createQueue, type NextRun, type Queue, type Turn } from './queue.ts'
+import { FirstRecords, type Unrecorded } from './records/first-records.ts'
 import { forgetDeparted } from './remove/departed.ts'
 import type { Site } from './site.ts'
 
@@ -68,7 +69,7 @@ export async function runLoop(options: LoopOptions): Promise<readonly Standing[]
     policyVersions = versions
     policies = parsePolicies(objects)
   }
-  const full: Site = { ...site, policies: () => policies, deliveries: () => deliveries.objects() }
+  let full: Site = { ...site, policies: () => policies, deliveries: () => deliveries.objects() }
   const settled = (id: string) => {
     open.delete(id)
     if (once !== undefined && started && open.size === 0) ending.abort()
@@ -203,6 +204,7 @@ export async function runLoop(options: LoopOptions): Promise<readonly Standing[]
   )
   await Promise.race([Promise.all([deliveriesListed.promise, policiesListed.promise]), aborted(stop)])
   readPolicies()
+  full = { ...full, firstRecords: new FirstRecords(site.cluster, unrecorded(deliveries.objects())) }
   started = true
   for (const id of keys.keys()) begin(id)
   const told = createAlarms(site.clock, stop, (id) => {
@@ -287,6 +289,14 @@ function wishOf(object: JsonObject): string {
     annotations[ANNOTATION.confirm],
     annotations[ANNOTATION.approve],
   ])
+}
+
+/** A hint: whether they were recorded is for their heads to say. */
+function unrecorded(deliveries: readonly JsonObject[]): readonly Unrecorded[] {
+  return deliveries.flatMap((object) => {
+    const isRecorded = isJsonObject(object.status) && object.status.lastRecord !== undefined
+    return isRecorded ? [] : [{ namespace: keyOf(object).namespace, uid: uidOf(object) }]
+  })
 }
 
 function uidOf({ metadata }: JsonObject): string {

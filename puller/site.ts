@@ -5,6 +5,7 @@ import type { Cluster } from './cluster/cluster-port.ts'
 import type { Observer } from './metrics/observation.ts'
 import type { PolicySet } from './observe.ts'
 import type { Outside } from './outside.ts'
+import type { FirstRecords } from './records/first-records.ts'
 import type { HeadKeeper } from './records/head-keeper.ts'
 import type { PullerKeys } from './records/keys.ts'
 import type { ArtifactCache } from './source/disk.ts'
@@ -24,6 +25,8 @@ export type Site = {
   readonly policies: () => PolicySet
   /** Every Delivery of the cluster, as the watch has it now; absent where nothing is followed. */
   readonly deliveries?: () => readonly JsonObject[]
+  /** Records of Deliveries that were there at the start and have none that anybody knows of. */
+  readonly firstRecords?: FirstRecords
   /** The puller's own namespace. */
   readonly namespace: string
   readonly waitTimeoutMs: number

@@ -8,6 +8,7 @@ import { type Observer, timed } from '../metrics/observation.ts'
 import { type AuditFault, auditChain } from './audit.ts'
 import { recordHash, recordName, signRecord } from './chain.ts'
 import { acceptance, readCheckpoint } from './checkpoint.ts'
+import type { FirstRecords } from './first-records.ts'
 import type { HeadKeeper } from './head-keeper.ts'
 import type { KeptHead } from './heads.ts'
 import type { PullerKeys } from './keys.ts'
@@ -40,6 +41,8 @@ export type LedgerOptions = {
   /** The Delivery was made while this puller led: nothing was ever recorded of it. */
   readonly isNew?: boolean
   readonly heads: HeadKeeper
+  /** What was listed for several Deliveries together; believed only where there is no head yet. */
+  readonly firstRecords?: Pick<FirstRecords, 'take'>
   readonly clock: Clock
   readonly observe?: Observer | undefined
 }
@@ -60,9 +63,10 @@ export async function openLedger(
   options: LedgerOptions,
 ): Promise<Ledger> {
   // The head first: it can then only be behind the records, not ahead of them because one was written in between.
-  const { isNew = false, heads } = options
+  const { isNew = false, heads, firstRecords } = options
   const judge = async (kept: KeptHead) => {
-    const named = isNew ? [] : await listRecords(cluster, delivery)
+    const first = isNew ? [] : kept.head === null && !kept.unreadable ? await firstRecords?.take(delivery) : undefined
+    const named = first ?? (await listRecords(cluster, delivery))
     const report = auditChain(named, kept.unreadable ? {} : { configMap: kept.head }, keys.publicPem, delivery)
     return { kept, report, broken: brokenSentence(report.faults, kept) }
   }

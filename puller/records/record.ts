@@ -32,26 +32,51 @@ export async function listRecords(
   cluster: Cluster,
   delivery: { readonly namespace: string; readonly uid: string },
 ): Promise<NamedRecord[]> {
-  const records: NamedRecord[] = []
-  let next = ''
-  do {
-    const answer = await cluster.request('puller', {
-      method: 'GET',
-      path: recordsPath(delivery.namespace),
-      query: {
-        labelSelector: `${LABELS.deliveryUid}=${delivery.uid}`,
-        limit: String(RECORDS_PER_PAGE),
-        ...(next === '' ? {} : { continue: next }),
-      },
-    })
+  const items = await listItems(cluster, recordsPath(delivery.namespace), `${LABELS.deliveryUid}=${delivery.uid}`)
+  return byName(items.map(namedRecord))
+}
+
+/**
+ * Those of several Deliveries, in one list of the whole cluster; a record in another namespace than its Delivery's is none of its.
+ * @throws WaybillError as listRecords
+ */
+export async function listRecordsOf(
+  cluster: Cluster,
+  deliveries: readonly { readonly namespace: string; readonly uid: string }[],
+): Promise<ReadonlyMap<string, readonly NamedRecord[]>> {
+  const uids = deliveries.map(({ uid }) => uid)
+  const items = await listItems(cluster, recordsPath(), `${LABELS.deliveryUid} in (${uids.join(',')})`)
+  const found = items.map((item) => ({ uid: labelledUid(item), record: namedRecord(item) }))
+  return new Map(
+    deliveries.map(({ uid, namespace }) => {
+      const own = found.filter((one) => one.uid === uid && one.record.namespace === namespace)
+      return [uid, byName(own.map(({ record }) => record))]
+    }),
+  )
+}
+
+async function listItems(cluster: Cluster, path: string, labelSelector: string): Promise<JsonObject[]> {
+  const items: JsonObject[] = []
+  for (let next = ''; ; ) {
+    const query = { labelSelector, limit: String(RECORDS_PER_PAGE), ...(next === '' ? {} : { continue: next }) }
+    const answer = await cluster.request('puller', { method: 'GET', path, query })
     if (answer.status === 404)
       throw new WaybillError('CLUSTER_NOT_INSTALLED', 'the cluster does not know DeliveryRecords')
-    if (answer.status !== 200) throw answerError(`the records in ${delivery.namespace}`, answer)
-    for (const item of Array.isArray(answer.body.items) ? answer.body.items : []) records.push(namedRecord(item))
+    if (answer.status !== 200) throw answerError('the list of records', answer)
+    items.push(...(Array.isArray(answer.body.items) ? answer.body.items.filter(isJsonObject) : []))
     const { metadata } = answer.body
     next = isJsonObject(metadata) && typeof metadata.continue === 'string' ? metadata.continue : ''
-  } while (next !== '')
+    if (next === '') return items
+  }
+}
+
+function byName(records: NamedRecord[]): NamedRecord[] {
   return records.sort((a, b) => (a.name < b.name ? -1 : 1))
+}
+
+function labelledUid({ metadata }: JsonObject): string {
+  const labels = isJsonObject(metadata) ? metadata.labels : undefined
+  return isJsonObject(labels) ? String(labels[LABELS.deliveryUid] ?? '') : ''
 }
 
 /** One item of a list of DeliveryRecords. */
@@ -61,8 +86,10 @@ export function namedRecord(item: unknown): NamedRecord {
   return { name: String(metadata.name ?? ''), namespace: String(metadata.namespace ?? ''), spec: object.spec }
 }
 
-export function recordsPath(namespace: string): string {
-  return `/apis/${API_VERSION}/namespaces/${encodeURIComponent(namespace)}/deliveryrecords`
+/** Without a namespace: of the whole cluster. */
+export function recordsPath(namespace?: string): string {
+  const scope = namespace === undefined ? '' : `/namespaces/${encodeURIComponent(namespace)}`
+  return `/apis/${API_VERSION}${scope}/deliveryrecords`
 }
 
 /** The object that is written for a spec. */
