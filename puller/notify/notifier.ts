@@ -39,6 +39,8 @@ const RETRY_MS = 1_000
 const RETRY_MS_MAX = 900_000
 /** Sent at a time, over all Deliveries. */
 const SENDING_MAX = 16
+/** Sent at a time from one namespace: receivers that answer slowly keep nobody else's waiting. */
+const SENDING_PER_NAMESPACE_MAX = 4
 /** Of one notification, in memory; what is more waits on record. */
 const WAITING_MAX = 500
 
@@ -47,6 +49,12 @@ export function createNotifier(parts: NotifierParts): Notifier {
   const known = new Map<string, Known>()
   const over = new AbortController()
   const sending = createGate(SENDING_MAX)
+  const ofNamespaces = new Map<string, ReturnType<typeof createGate>>()
+  const send = <T>(namespace: string, work: () => Promise<T>): Promise<T> => {
+    const own = ofNamespaces.get(namespace) ?? createGate(SENDING_PER_NAMESPACE_MAX)
+    ofNamespaces.set(namespace, own)
+    return own(() => sending(work))
+  }
   /** First attempts that are under way. */
   const underway = new Set<Promise<void>>()
 
@@ -66,7 +74,9 @@ export function createNotifier(parts: NotifierParts): Notifier {
     const receiver = await readReceiver(cluster, account, notification)
     for (let next = outlet.waiting[0]; next !== undefined && !over.signal.aborted; next = outlet.waiting[0]) {
       const { headers, body } = requestOf(notification.type, next, { key: receiver.key, nowMs: clock.nowMs() })
-      const { status, retryAfterMs = 0 } = await sending(() => sender.send(receiver.url, headers, body, over.signal))
+      const { status, retryAfterMs = 0 } = await send(delivery.namespace, () =>
+        sender.send(receiver.url, headers, body, over.signal),
+      )
       if (status < 200 || status > 299)
         throw new WaybillError('NOTIFICATION_FAILED', `the receiver answered ${status}`, {
           retryAfterSeconds: Math.ceil(retryAfterMs / 1000),

@@ -180,3 +180,38 @@ test('as an account that was deleted nothing is read and nothing sent, until it 
   assert.deepEqual(sequencesOf(ids), [1])
   await notifier.end()
 })
+
+test('receivers of one namespace that never answer keep no other namespace waiting', async () => {
+  const cluster = new FakeCluster()
+  const sent: string[] = []
+  const stuck = Promise.withResolvers<Sent>()
+  const sender = {
+    send: async (url: URL) => {
+      sent.push(url.hostname)
+      return url.hostname === 'slow.example.com' ? stuck.promise : { status: 200 }
+    },
+    close: async () => {},
+  }
+  const log = { warn: () => undefined, info: () => undefined }
+  const notifier = createNotifier({ cluster, clock: new FakeClock(), sender, log })
+  const names = Array.from({ length: 16 }, (_, i) => `n${i}`)
+  for (const [namespace, host] of [
+    ['slow', 'slow.example.com'],
+    ['shop', 'fast.example.com'],
+  ] as const) {
+    cluster.objects.set(`/api/v1/namespaces/${namespace}/serviceaccounts/waybill`, {})
+    cluster.objects.set(`${deliveryPath(namespace, DELIVERY.name)}/status`, { metadata: { uid: DELIVERY.uid } })
+    cluster.objects.set(`/api/v1/namespaces/${namespace}/secrets/team`, {
+      metadata: { uid: 's', resourceVersion: '1' },
+      data: { url: base64(`https://${host}/`), key: base64('0123456789abcdef0123456789abcdef') },
+    })
+    const delivery = { ...deliveryWith(namespace === 'slow' ? names : ['team'], []), namespace }
+    await notifier.begin(delivery, 0)
+    notifier.offer(delivery, applied(1))
+    for (let i = 0; i < 50; i++) await new Promise((resolve) => setImmediate(resolve))
+  }
+  assert.equal(sent.filter((host) => host === 'slow.example.com').length, 4)
+  assert.ok(sent.includes('fast.example.com'))
+  stuck.resolve({ status: 200 })
+  await notifier.end()
+})
