@@ -66,8 +66,10 @@ async function lookOnce(
     object = watched === undefined ? await readDelivery(site, key, turn) : unlessDeleted(watched)
   } catch (error) {
     if (turn.signal.aborted) return { next: { kind: 'after', ms: 0 } }
-    return unreadable(site, key, error)
+    return unreadable(site, key, error, memory)
   }
+  if (memory.unreadable !== undefined) site.log.info(where(key), 'the API server answers again')
+  memory.unreadable = undefined
   if (object === undefined) return { next: { kind: 'never' } }
   const read = parseHeader(object)
   memory.recall(read, site.policies())
@@ -147,11 +149,16 @@ function unlessDeleted(object: JsonObject): JsonObject | undefined {
   return deletedAt !== undefined && !finalizers?.includes(FINALIZER) ? undefined : object
 }
 
-/** The API server cannot be asked: there is nothing to write a status to, and every reason to try again soon. */
-function unreadable(site: Site, { namespace, name }: DeliveryKey, error: unknown): Look {
+function where({ namespace, name }: DeliveryKey): { readonly delivery: string } {
+  return { delivery: `${namespace}/${name}` }
+}
+
+/** The API server cannot be asked, which is said once: there is nothing to write a status to, and every reason to try again soon. */
+function unreadable(site: Site, key: DeliveryKey, error: unknown, memory: Memory): Look {
   if (!(error instanceof WaybillError)) throw error
   const { code, message } = sayError(error)
-  site.log.warn({ delivery: `${namespace}/${name}`, code }, message)
+  if (memory.unreadable !== code) site.log.warn({ ...where(key), code }, message)
+  memory.unreadable = code
   return { next: nextAfterError(error), said: { status: 'False', reason: code, message } }
 }
 

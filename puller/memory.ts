@@ -1,5 +1,6 @@
 import type { KubeObject } from '../contract/artifact/objects.ts'
 import type { JsonObject } from '../contract/canonical-json.ts'
+import type { ErrorCode } from '../contract/errors.ts'
 import { type Clock, durationMs, withJitter } from './clock.ts'
 import type { Blindness } from './drift/metadata-watch.ts'
 import type { Tracker } from './drift/tracker.ts'
@@ -71,6 +72,8 @@ export class Memory implements Recall {
   books: Books | undefined
   /** The newest status that we wrote; undefined where nobody knows whether it was. */
   status: DeliveryStatus | undefined
+  /** The API server could not be asked for the Delivery when it was last tried: the code of that, which was said. */
+  unreadable: ErrorCode | undefined
   /** What a person confirmed when unmanaged objects were last looked at; undefined: they are to be. */
   unmanaged: string | undefined
   #uid = ''
