@@ -191,7 +191,7 @@ describe('a Delivery', () => {
 
   test('is shown by kubectl with what a person wants to know', async () => {
     const table = await plane.runKubectl(['get', 'wd', '-A'])
-    assert.match(table, /NAMESPACE +NAME +CHANNEL +VERSION +DIGEST +READY +REASON +AGE/)
+    assert.match(table, /NAMESPACE +NAME +RUNS +SINCE +READY +REASON +DRIFTED +AGE/)
     assert.match(
       await plane.runKubectl(['get', 'crd', '-l', 'applyset.kubernetes.io/is-parent-type=true', '-o', 'name']),
       /deliveries/,
@@ -283,7 +283,8 @@ describe('the puller’s own account', () => {
       ['create', 'deliveryrecords.waybill.dev', '-A'],
       ['delete', 'deliveryrecords.waybill.dev', '-A'],
       ['update', 'deliveryinventories.waybill.dev', '-A'],
-      ['create', 'events.events.k8s.io', '-A'],
+      ['create', 'events', '-A'],
+      ['patch', 'deliveries.waybill.dev', '-A'],
       ['create', 'leases.coordination.k8s.io', '-n', PULLER_NAMESPACE],
       ['get', 'secrets/waybill-puller-key', '-n', PULLER_NAMESPACE],
       ['patch', 'configmaps/waybill-records', '-n', PULLER_NAMESPACE],
@@ -307,6 +308,8 @@ describe('the puller’s own account', () => {
       ['impersonate', 'users'],
       ['impersonate', 'groups'],
       ['create', 'leases.coordination.k8s.io', '-n', tenant],
+      ['delete', 'leases.coordination.k8s.io', '-n', PULLER_NAMESPACE],
+      ['delete', 'deliveries.waybill.dev', '-A'],
       ['create', 'clusterrolebindings.rbac.authorization.k8s.io'],
     ])
       assert.equal(await can(...no), false, no.join(' '))
