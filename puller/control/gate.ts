@@ -43,7 +43,12 @@ export function gateOf(observed: Observed, resolved: Resolved, fetched: Fetched)
     const shown = shownPlan(digest, digestOfPlan(observed, fetched, plan), plan)
     const approval = approvalOf(delivery, digest, parseDigest(shown.plan))
     if (approval.kind === 'needed' && !plan.isNoop)
-      return { kind: 'waiting', reason: 'AwaitingApproval', message: askFor(observed, shown, approval.stale), shown }
+      return {
+        kind: 'waiting',
+        reason: 'AwaitingApproval',
+        message: askFor(observed, fetched, shown, approval.stale),
+        shown,
+      }
     const wait = windowWait(delivery, observed.site.clock.nowMs())
     if (wait !== undefined) return { ...outsideWindow(digest, wait, { approved: !plan.isNoop }), shown }
     // What changes nothing needs nobody.
@@ -72,6 +77,7 @@ function digestOfPlan({ ledger }: Observed, fetched: Fetched, plan: Plan): Diges
 
 function askFor(
   { delivery, ledger }: Observed,
+  { verified }: Fetched,
   { digest, plan }: NonNullable<Waiting['shown']>,
   stale: Digest | undefined,
 ) {
@@ -83,7 +89,9 @@ function askFor(
   const again =
     stale === undefined || isUsedUp ? '' : `; the plan that was approved, ${shortDigest(stale)}, is no longer true`
   const command = `waybill approve ${name} ${digest} -n ${namespace}`
-  return `${shortDigest(digest)} waits for approval of plan ${shortDigest(plan)}${again}: \`waybill plan ${name} -n ${namespace}\`, then \`${command}\``
+  const version = verified.release?.version ?? verified.trusted.releases.at(-1)
+  const what = version === undefined ? shortDigest(digest) : `${version}, ${shortDigest(digest)}`
+  return `${what} waits for approval of plan ${shortDigest(plan)}${again}: \`waybill plan ${name} -n ${namespace}\`, then \`${command}\``
 }
 
 /** `3 changes`, or what else keeps the cluster from being as it is to be. */

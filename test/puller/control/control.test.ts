@@ -210,7 +210,7 @@ describe('the digest of a plan', () => {
 test('an approval goes on record once, also where the puller stopped right after it', async () => {
   const written: RecordFacts[] = []
   const [digest, environment] = [A, 'production']
-  const trusted = { signers: [], policies: [], releases: [] }
+  const trusted = { signers: [], policies: [], releases: ['1.4.2'] }
   const source = { repository: { registry: 'r', path: 'p', repository: 'r/p' }, canonical: 'r/p' }
   const verified = { ...source, digest, trusted }
   const fetched = { verified, environment, treeDigest: B, config: { source: { revision: 'sha1:0' } } }
@@ -234,7 +234,7 @@ test('an approval goes on record once, also where the puller stopped right after
   const again = await looks(approved)
   assert.match(
     again.message,
-    /^sha256:[0-9a-f]{12} waits for approval of plan sha256:[0-9a-f]{12}: `waybill plan/,
+    /^1\.4\.2, sha256:[0-9a-f]{12} waits for approval of plan sha256:[0-9a-f]{12}: `waybill plan/,
     'it was done, and did not go stale',
   )
 })
