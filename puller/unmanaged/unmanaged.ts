@@ -1,4 +1,5 @@
 import { objectName } from '../../contract/artifact/objects.ts'
+import { isJsonObject, type Json, type JsonObject } from '../../contract/canonical-json.ts'
 import { deleteExactly } from '../apply/delete-object.ts'
 import { timestamp } from '../clock.ts'
 import { inParallel } from '../cluster/in-parallel.ts'
@@ -54,10 +55,16 @@ async function find({ site, delivery, account, signal }: Parts): Promise<Found> 
   const others = await otherDeliveries(site.cluster, delivery)
   const own = await readInventory(site.cluster, delivery)
   const inventories = new Map([...[...others.keys()].map((key) => [key, {}] as const), ...own.entries])
-  const here = (site.deliveries?.() ?? []).concat([
+  const here: readonly JsonObject[] = (site.deliveries?.() ?? []).concat([
     { metadata: { namespace: delivery.namespace }, spec: JSON.parse(JSON.stringify(delivery.spec)) },
   ])
-  return { ...findUnmanaged(seen, { inventories, needed: neededBy(here), ignore }), unseen }
+  // Of thousands of Deliveries, those of these namespaces alone: each pattern is held against each object.
+  const needed = neededBy(here.filter(({ metadata }) => namespaces.includes(namespaceOf(metadata))))
+  return { ...findUnmanaged(seen, { inventories, needed, ignore }), unseen }
+}
+
+function namespaceOf(metadata: Json | undefined): string {
+  return isJsonObject(metadata) ? String(metadata.namespace ?? '') : ''
 }
 
 function says({ objects, digest, unseen }: Found): Pick<Finding, 'unmanaged'> {

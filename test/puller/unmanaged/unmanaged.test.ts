@@ -14,6 +14,7 @@ import { A, clockAt, DELIVERY, facts, newKeys } from '../records/records-fixture
 
 const keys = newKeys()
 const clock = clockAt('2026-11-21T10:00:00Z')
+const accounts = '/api/v1/namespaces/shop/serviceaccounts'
 const maps = '/api/v1/namespaces/shop/configmaps'
 
 /** A cluster that knows ConfigMaps, and holds deletes to their preconditions. */
@@ -28,6 +29,11 @@ class Here extends FakeCluster {
     if (path === '/apis' || path === inventoriesPath()) return { status: 200, body: { items: [] } }
     if (path === '/api') return { status: 200, body: { items: [CORE] } }
     const here = [...this.objects].filter(([at]) => at.startsWith(`${maps}/`))
+    if (path === accounts)
+      return {
+        status: 200,
+        body: { items: ['neighbour', 'stranger'].map((name) => ({ metadata: { name, uid: name } })) },
+      }
     if (path === maps) return { status: 200, body: { items: here.map(([, object]) => object) } }
     if (method !== 'DELETE') return super.request(as, request)
     this.beforeDelete()
@@ -45,13 +51,14 @@ const CORE = {
     {
       version: 'v1',
       resources: [
-        {
-          resource: 'configmaps',
-          responseKind: { kind: 'ConfigMap' },
-          scope: 'Namespaced',
-          verbs: ['list', 'delete'],
-        },
-      ],
+        ['configmaps', 'ConfigMap'],
+        ['serviceaccounts', 'ServiceAccount'],
+      ].map(([resource = '', kind = '']) => ({
+        resource,
+        responseKind: { kind },
+        scope: 'Namespaced',
+        verbs: ['list', 'delete'],
+      })),
     },
   ],
 }
@@ -60,17 +67,27 @@ async function world() {
   const cluster = new Here()
   const heads = new HeadKeeper(cluster, { namespace: 'waybill-system', publicPem: keys.publicPem, clock })
   const ledger = await openLedger(cluster, keys, DELIVERY, { heads, clock })
-  const look = async (confirmed = '') => {
+  const look = async (confirmed = '', { withAccounts = false } = {}) => {
     const delivery = parseDelivery({
       metadata: { ...DELIVERY, resourceVersion: '1', annotations: { [ANNOTATION.confirm]: confirmed } },
       spec: {
         source: { repository: 'registry.example.com/acme/shop', channel: 'production' },
-        unmanaged: { namespaces: ['shop'], policy: 'delete' },
+        unmanaged: { namespaces: ['shop'], policy: 'delete', ignore: withAccounts ? [] : [{ kind: 'ServiceAccount' }] },
       },
     })
     const account = { namespace: 'shop', serviceAccount: 'waybill' }
     const { signal } = new AbortController()
-    const { unmanaged } = await lookAtUnmanaged({ site: { cluster, clock }, delivery, account, ledger, signal })
+    const deliveries = () => [
+      { metadata: { namespace: 'shop' }, spec: { serviceAccountName: 'neighbour', source: {} } },
+      { metadata: { namespace: 'else' }, spec: { serviceAccountName: 'stranger', source: {} } },
+    ]
+    const { unmanaged } = await lookAtUnmanaged({
+      site: { cluster, clock, deliveries },
+      delivery,
+      account,
+      ledger,
+      signal,
+    })
     return { listed: unmanaged?.listed, digest: unmanaged?.digest ?? '' }
   }
   const left = () =>
@@ -140,4 +157,9 @@ test('the volume claim of a StatefulSet, which has no owner, is its own; one tha
   assert.equal(isOwned([held('kube-controller-manager', declared), bound]), true)
   assert.equal(isOwned([held('kubectl-create', declared), bound]), false)
   assert.equal(isOwned([held('kube-controller-manager', declared)], { group: '', kind: 'ConfigMap' }), false)
+})
+
+test('what Deliveries need is left out in their own namespaces, and there alone', async () => {
+  const { look } = await world()
+  assert.deepEqual((await look('', { withAccounts: true })).listed, ['ServiceAccount shop/stranger'])
 })
