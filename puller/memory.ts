@@ -78,6 +78,7 @@ export class Memory implements Recall {
   unmanaged: string | undefined
   #uid = ''
   #isAsked = false
+  #isSourceAsked = false
   /** When the source is to be asked again, in monotonic milliseconds. */
   #askAtMs = 0
   /** When everything is to be compared again; 0: now. */
@@ -164,6 +165,7 @@ export class Memory implements Recall {
     this.tracker?.begin()
     const isAsked = this.#isAsked
     this.#isAsked = false
+    this.#isSourceAsked = false
     if (isAsked || this.isCompareDue(nowMs)) this.forget()
     return !isAsked && this.#uid !== '' && this.#compareAtMs === 0
   }
@@ -244,7 +246,8 @@ export class Memory implements Recall {
   /** When to look again: as said, at the next comparison, or when what is left alone is tried again; a look for drift does not put off the next question to the source. */
   plan(look: Look, nowMs: number): Look {
     const { next } = look
-    if (next.kind === 'backoff' || next.kind === 'never') {
+    // Who asked for the source while this look was on its way is answered by the next.
+    if (next.kind === 'backoff' || next.kind === 'never' || this.#isSourceAsked) {
       this.#askAtMs = 0
       return look
     }
@@ -296,6 +299,7 @@ export class Memory implements Recall {
   /** The next look asks the source, whenever that was last done. */
   askSource(): void {
     this.#askAtMs = 0
+    this.#isSourceAsked = true
   }
 
   /** The books are read again. What was compared stays compared. */
