@@ -6,6 +6,7 @@ import { existsSync, readFileSync, writeSync } from 'node:fs'
 import { constants } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { setFlagsFromString } from 'node:v8'
 
 const here = dirname(fileURLToPath(import.meta.url))
 const { version, engines } = JSON.parse(readFileSync(join(here, '..', 'package.json'), 'utf8'))
@@ -14,6 +15,9 @@ const [major, minor] = engines.node.match(/\d+/g).map(Number)
 if (process.argv[2] === '--version' && process.argv.length === 3 && said(`${version}\n`)) {
   // Scripts ask often, and reading everything else would take several times as long.
 } else if (isNewEnough(process.versions.node)) {
+  // A process that runs for months: V8 would let its heap grow far beyond what is in use, to collect less often.
+  if (process.argv[2] === 'puller')
+    for (const flag of ['--semi-space-growth-factor=1', '--heap-growing-percent=20']) setFlagsFromString(flag)
   // A checkout has its sources; a package has what was compiled from them.
   const { main } = await import(existsSync(join(here, 'main.ts')) ? './main.ts' : '../dist/cli/main.js')
   await main(version)
