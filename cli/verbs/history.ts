@@ -25,7 +25,7 @@ export const verb: Verb = {
       shorten(row.digest),
       row.by === undefined ? row.trigger : `${row.trigger} by ${row.by}`,
       row.changes === undefined ? '-' : String(row.changes),
-      row.error ?? row.reason ?? '',
+      row.error ?? row.drift ?? row.reason ?? '',
     ])
     const head = ['#', 'WHEN', 'WHAT', 'VERSION', 'DIGEST', 'TRIGGER', 'CHANGES', 'WHY']
     return { data: { records: rows }, text: rows.length === 0 ? 'No records yet.' : table(head, lines) }

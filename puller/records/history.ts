@@ -1,5 +1,7 @@
 import { isJsonObject, type Json, type JsonObject } from '../../contract/canonical-json.ts'
+import { changesSaid } from '../events/say.ts'
 import { recordSpecSchema } from '../kinds.ts'
+import type { RecordKind } from '../record-kinds.ts'
 import { sequenceOfName } from './chain.ts'
 import type { NamedRecord } from './record.ts'
 
@@ -16,6 +18,8 @@ export type HistoryRow = {
   readonly reason?: string | undefined
   /** How many objects changed. */
   readonly changes?: number | undefined
+  /** Of drift: the first objects, with fields and who took them. */
+  readonly drift?: string | undefined
   readonly error?: string | undefined
   readonly startedAt: string
   readonly finishedAt?: string | undefined
@@ -26,6 +30,8 @@ export type HistoryRow = {
 export function historyRows(records: readonly NamedRecord[]): HistoryRow[] {
   return records.map(historyRow).sort((a, b) => b.sequence - a.sequence)
 }
+
+const DRIFT: ReadonlySet<RecordKind> = new Set(['DriftCorrected', 'DriftDetected'])
 
 function historyRow({ name, spec }: NamedRecord): HistoryRow {
   const parsed = recordSpecSchema.safeParse(spec)
@@ -42,6 +48,7 @@ function historyRow({ name, spec }: NamedRecord): HistoryRow {
     by: trigger.by,
     reason: trigger.reason,
     changes: changes?.total,
+    ...(DRIFT.has(kind) && changes !== undefined ? { drift: changesSaid(changes.listed, changes.total) } : {}),
     error: error === undefined ? undefined : `${error.code}: ${error.message}`,
     startedAt,
     finishedAt,

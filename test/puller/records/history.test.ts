@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { digestOf } from '../../../contract/digest.ts'
 import { hasCode } from '../../../contract/errors.ts'
+import type { Change } from '../../../puller/kinds.ts'
 import { deliveryRows, historyRows } from '../../../puller/records/history.ts'
 import { chooseTarget } from '../../../puller/records/hold.ts'
 import { A, B, C, chainOf, facts, newKeys } from './records-fixture.ts'
@@ -22,6 +23,26 @@ describe('the history', () => {
     assert.deepEqual([newest?.sequence, newest?.kind, newest?.by], [2, 'Refused', 'kubectl'])
     assert.equal(newest?.error, 'SIGNATURE_MISSING: none')
     assert.deepEqual([oldest?.version, oldest?.changes, oldest?.trigger], ['1.0.0', 9, 'source'])
+  })
+
+  test('of drift says what it was, and who took it', () => {
+    const listed = [
+      {
+        action: 'configure',
+        object: 'ConfigMap shop/a',
+        fields: ['data.k'],
+        manager: 'kubectl',
+        user: 'jane',
+      } as const,
+    ]
+    const changes = { total: 1, digest: B, listed }
+    const rows = historyRows(
+      chainOf(keys, [facts('DriftCorrected', { digest: A, changes }), facts('Applied', { digest: A, changes })]),
+    )
+    assert.deepEqual(
+      rows.map(({ drift }) => drift),
+      [undefined, 'configure ConfigMap shop/a (data.k; jane with kubectl)'],
+    )
   })
 
   test('lists what cannot be read, and does not hide it', () => {
