@@ -26,14 +26,14 @@ describe('the history', () => {
   })
 
   test('of drift says what it was, and who took it', () => {
-    const listed = [
+    const listed: Change[] = [
       {
         action: 'configure',
         object: 'ConfigMap shop/a',
         fields: ['data.k'],
         manager: 'kubectl',
         user: 'jane',
-      } as const,
+      },
     ]
     const changes = { total: 1, digest: B, listed }
     const rows = historyRows(
