@@ -60,7 +60,7 @@ test('the commands of README take a first artifact from a commit to a cluster an
       GIT_CONFIG_VALUE_1: 'ada@example.com',
     })
     assert.match(output, /^Hello$/m)
-    assert.match(output, /^shop +shop +production +True +1\.0\.0 .* yes /m)
+    assert.match(output, /^shop +shop +production +True +1\.0\.0 .* held /m)
     assert.match(output, /RolledBack/)
     assert.match(output, /shop\/shop: \d+ records, whole and in order/)
     const greeting = await plane.runKubectl(['get', 'configmap', 'settings', '-n', 'shop', '-o', 'jsonpath={.data}'])
