@@ -74,7 +74,7 @@ export async function converge(
   if (!isRetry && !isQuick) await job.progress('Applying', `${plan.changes.length} changes for ${context.digest}`)
   await labelParent(site.cluster, job.delivery)
   if (turn.signal.aborted) return { kind: 'interrupted' }
-  const held = heldBack(job, job.ledger.summary, intent, plan)
+  const held = job.memory?.isRetry === true ? undefined : heldBack(job, job.ledger.summary, intent, plan)
   const wait = beginWait(job, context, plan, { quiet: isRetry || held !== undefined })
   try {
     const applying = {
@@ -131,7 +131,12 @@ function withheld(result: Result): Result {
   const { code, message } = result.said
   return {
     kind: 'failed',
-    said: { code, message: boundedMessage(`${message}; what comes after it waits for a newer release or an edit`) },
+    said: {
+      code,
+      message: boundedMessage(
+        `${message}; what comes after it waits for a newer release, an edit or another try (waybill.dev/reconcile)`,
+      ),
+    },
   }
 }
 

@@ -130,6 +130,7 @@ export async function runLoop(options: LoopOptions): Promise<readonly Standing[]
   }
   const asked = (id: string, request: string) => {
     const memory = memories.get(id)
+    memory?.askRetry()
     if (request.startsWith(COMPARE)) memory?.askAnew()
     else memory?.askSource()
     queue.interrupt(id)

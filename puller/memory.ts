@@ -78,6 +78,9 @@ export class Memory implements Recall {
   unmanaged: string | undefined
   #uid = ''
   #isAsked = false
+  #isRetryAsked = false
+  /** A person asked for another try: what `onFailure: hold` keeps back goes out in this look. */
+  isRetry = false
   #isSourceAsked = false
   /** When the source is to be asked again, in monotonic milliseconds. */
   #askAtMs = 0
@@ -166,6 +169,8 @@ export class Memory implements Recall {
     const isAsked = this.#isAsked
     this.#isAsked = false
     this.#isSourceAsked = false
+    this.isRetry ||= this.#isRetryAsked
+    this.#isRetryAsked = false
     if (isAsked || this.isCompareDue(nowMs)) this.forget()
     return !isAsked && this.#uid !== '' && this.#compareAtMs === 0
   }
@@ -234,6 +239,7 @@ export class Memory implements Recall {
   /** What an ending leaves for the next look. After what failed the books are read again. */
   keep({ result, refusal, resolved, retryAfterMs }: Ending): void {
     const { books } = this
+    this.isRetry = false
     if (books === undefined) return
     const isOutage = refusal !== undefined && /^REGISTRY_|^DIGEST_MISMATCH$/.test(refusal.code)
     const isWell = result === undefined || result.kind === 'healthy' || result.kind === 'waiting'
@@ -287,6 +293,11 @@ export class Memory implements Recall {
   /** A person, or who is trusted, asks for a look: it reads and compares everything, unless one is on its way. */
   askAnew(): void {
     this.#isAsked = true
+  }
+
+  /** A person asks for another try, in the first look that comes to an end from now on. */
+  askRetry(): void {
+    this.#isRetryAsked = true
   }
 
   /** True once, for a Delivery that was made while this puller led: there is nothing to read of it. */

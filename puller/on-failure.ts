@@ -23,7 +23,7 @@ export type HeldBack = { readonly lastGroup: number; readonly error: NonNullable
 
 /**
  * Undefined: everything may be written. Otherwise the group that did not become healthy is the last that is kept in shape; what comes after it
- * waits for a newer release or an edit of the Delivery. Pure.
+ * waits for a newer release, an edit of the Delivery, or a person who asks for another try. Pure.
  */
 export function heldBack(
   { role, delivery }: Pick<Job, 'role' | 'delivery'>,

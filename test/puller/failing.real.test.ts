@@ -108,6 +108,23 @@ test('with hold, drift of what failed is put back and nothing more of it goes ou
   assert.equal(await tenant.kinds(), 'Intent Failed')
 })
 
+test('with hold, a person who asks for another try has what was kept back go out once what failed is healthy', async () => {
+  const tenant = await world.tenant()
+  const late = app('store', {}, undefined, { minReadySeconds: 4 })
+  publish(tenant, 1, [late, app('web', { wave: '1' })])
+  await tenant.deliver({ timeout: '1s' })
+  start([tenant])
+  await becomes(tenant, 'HEALTH_TIMEOUT')
+  await world.plane.eventually('it is available after all', async () => {
+    return field((await tenant.get(apps(tenant, 'store'))).body, 'status', 'availableReplicas') === 1
+  })
+  assert.equal((await tenant.get(apps(tenant, 'web'))).status, 404)
+  await tenant.annotate({ 'waybill.dev/reconcile': 'again' })
+  await becomes(tenant, 'Applied')
+  assert.equal((await tenant.get(apps(tenant, 'web'))).status, 200)
+  assert.equal(await tenant.kinds(), 'Intent Failed Applied')
+})
+
 test('with continue, a release goes on as soon as what failed is healthy after all', async () => {
   const tenant = await world.tenant()
   const late = app('store', {}, undefined, { minReadySeconds: 4 })
