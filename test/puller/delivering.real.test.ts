@@ -422,7 +422,6 @@ test('every request about what is not the puller’s own was made as the Deliver
     'delete configmaps dry',
     'delete configmaps',
     'get configmaps',
-    'list deployments',
     'watch deployments',
     'create selfsubjectreviews',
   ])
