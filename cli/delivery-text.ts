@@ -78,7 +78,8 @@ export function deliveryText(object: JsonObject, now: Date): string {
     ],
     ['Unmanaged', row && unmanagedLine(status, row)],
     ...(status.notified ?? []).map(
-      ({ name, error }) => ['Not told', error && `notification ${name}: ${error}`] as const,
+      ({ name, sequence, error }) =>
+        ['Not told', error && `notification ${name}, since record ${sequence}: ${error}`] as const,
     ),
     ['Record', status.lastRecord && `${status.lastRecord.sequence} ${status.lastRecord.hash}`],
   ]

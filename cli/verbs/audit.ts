@@ -1,20 +1,21 @@
 import { parseDigest } from '../../contract/digest.ts'
 import { WaybillError } from '../../contract/errors.ts'
-import { parseHeader } from '../../puller/observe.ts'
 import { type AuditReport, auditChain } from '../../puller/records/audit.ts'
 import { readHead } from '../../puller/records/heads.ts'
 import { readPublicPem } from '../../puller/records/keys.ts'
 import { listRecords } from '../../puller/records/record.ts'
-import { openCluster, readDelivery } from '../cluster.ts'
+import { openCluster } from '../cluster.ts'
 import { readText } from '../disk.ts'
 import { clusterFlags, examples, type Flags, kubeName, namespaceFlag } from '../flags.ts'
 import { counted } from '../output.ts'
+import { recordsOf } from '../records-of.ts'
 import type { Outcome, Verb } from '../verb.ts'
 
 export const verb: Verb = {
   define: (command) => {
     command
-      .argument('<name>', 'the Delivery')
+      .argument('<name>', 'the Delivery, or one that is gone')
+      .option('--uid <uid>', 'of a Delivery that is gone, by its uid (default: the newest of that name)')
       .option('--key <pem>', 'the public half of the puller’s key, kept elsewhere (default: the one in the cluster)')
       .option('--head <sequence:digest>', 'a head that you kept, as an earlier audit printed it: 12:sha256:…')
       .option('--puller-namespace <name>', 'the puller’s own namespace', kubeName, 'waybill-system')
@@ -28,23 +29,27 @@ export const verb: Verb = {
     await using opened = await openCluster(flags, context)
     const { cluster, namespace } = opened
     const pullerNamespace = flags.need('pullerNamespace')
-    const delivery = parseHeader(await readDelivery(cluster, namespace, name))
+    const { delivery, status } = await recordsOf(cluster, { namespace, name, uid: flags.text('uid') })
     const pem = ownPem ?? (await readPublicPem(cluster, pullerNamespace))
     if (pem === undefined)
       throw new WaybillError('RECORD_KEY', `namespace ${pullerNamespace} holds no public key of a puller`)
     const kept = await readHead(cluster, pullerNamespace, delivery.uid)
-    const status = delivery.status.lastRecord
+    const last = status?.lastRecord
+    // The puller lets go of the heads of Deliveries that are gone.
+    const isLetGo = status === undefined && kept.head === null && !kept.unreadable
     const report = auditChain(
       await listRecords(cluster, delivery),
       {
-        configMap: kept.head,
-        ...(status === undefined ? {} : { status: { sequence: status.sequence, hash: parseDigest(status.hash) } }),
+        ...(isLetGo ? {} : { configMap: kept.head }),
+        ...(last === undefined ? {} : { status: { sequence: last.sequence, hash: parseDigest(last.hash) } }),
         ...(given === undefined ? {} : { given }),
       },
       pem,
       delivery,
     )
-    return outcomeOf(`${namespace}/${name}`, report, ownPem === undefined)
+    const what =
+      status === undefined ? `${namespace}/${name}, which is gone (uid ${delivery.uid})` : `${namespace}/${name}`
+    return outcomeOf(what, report, { keyFromCluster: ownPem === undefined, isLetGo })
   },
 }
 
@@ -56,13 +61,20 @@ function givenHead(flags: Flags) {
   return { sequence: Number(match[1]), hash: parseDigest(match[2] ?? '') }
 }
 
-function outcomeOf(what: string, report: AuditReport, keyFromCluster: boolean): Outcome {
+function outcomeOf(
+  what: string,
+  report: AuditReport,
+  { keyFromCluster, isLetGo }: { readonly keyFromCluster: boolean; readonly isLetGo: boolean },
+): Outcome {
   const { ok, records, faults, head } = report
   const lines = [
     ...faults.map(
       ({ kind, sequence, message }) => `${kind}${sequence === undefined ? '' : ` #${sequence}`}: ${message}`,
     ),
     ...(head === undefined ? [] : [`head: ${head.sequence}:${head.hash}`]),
+    ...(isLetGo
+      ? ['No head is kept of it any more: only one that you kept (--head) tells whether its end is missing.']
+      : []),
     ...(keyFromCluster ? ['The key came from the cluster itself; keep it elsewhere and give it with --key.'] : []),
   ]
   const verdict = ok

@@ -35,7 +35,7 @@ test('what nobody delivers and what nobody could be told is said too', () => {
   ]
   const told = text({ unmanaged, notified })
   assert.match(told, /^Unmanaged: 3 objects in no Delivery/m)
-  assert.match(told, /^Not told: +notification portal: NOTIFICATION_FAILED: answers 503$/m)
+  assert.match(told, /^Not told: +notification portal, since record \d+: NOTIFICATION_FAILED: answers 503$/m)
   assert.doesNotMatch(told, /team/)
   assert.doesNotMatch(text({}), /Unmanaged|Not told/)
 })

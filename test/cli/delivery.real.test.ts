@@ -313,6 +313,19 @@ test('a rollback to what never ran here, a Delivery that is not there, and a per
   }
 })
 
+test('what a Delivery that is gone did can still be read and audited, by its name or its uid', async () => {
+  const path = '/apis/waybill.dev/v1alpha1/namespaces/shop/deliveries/shop'
+  const uid = String(field((await plane.api('GET', path)).body, 'metadata', 'uid'))
+  const before = (await document(inCluster('history', 'shop'))).records
+  await plane.api('DELETE', path)
+  assert.deepEqual((await document(inCluster('history', 'shop'))).records, before)
+  assert.deepEqual((await document(inCluster('history', 'shop', '--uid', uid))).records, before)
+  const ran = await audit()
+  assert.equal(ran.status, 0, ran.stdout)
+  assert.match(ran.stdout, new RegExp(`which is gone \\(uid ${uid}\\): `))
+  assertFails(await audit('--uid', 'another'), 1, 'CLUSTER_NOT_FOUND')
+})
+
 test('a cluster without Waybill’s kinds says how to install them', async () => {
   const bare = await startControlPlane({ controllers: false, scheduler: false, kwok: false })
   try {
