@@ -11,7 +11,7 @@ import type { PlanContext } from './plan/plan-context.ts'
 /** Everything that is waited for while one release goes out: between its groups and in the end. */
 export type ReleaseWait = Waiter & {
   readonly signal: AbortSignal
-  /** Why it ended early, where it did: the Delivery was edited, or a newer release is there. */
+  /** Why it ended early, where it did: the Delivery was edited, something drifted, or a newer release is there. */
   readonly ended: () => 'interrupted' | 'superseded' | undefined
   /** To be called when nothing is waited for any more. */
   readonly close: () => Promise<void>
@@ -32,6 +32,7 @@ export function beginWait(job: Job, context: PlanContext, plan: Plan, { quiet = 
   const stop = new AbortController()
   const signal = AbortSignal.any([turn.signal, stop.signal])
   let newer: string | undefined
+  let hasDrifted = false
   // Not waited for in the end: a registry that stalls must not keep back that a release is healthy.
   void job.newer(stop.signal).then((digest) => {
     newer = digest
@@ -47,9 +48,14 @@ export function beginWait(job: Job, context: PlanContext, plan: Plan, { quiet = 
   let well = new Set<string>()
   const timed = async <T>(work: (timeoutMs: number) => Promise<T>): Promise<T> => {
     const sinceMs = clock.monotonicMs()
+    const over = job.memory?.tracker?.whileWaiting(() => {
+      hasDrifted = true
+      stop.abort()
+    })
     try {
       return await turn.outside(() => work(Math.max(0, leftMs)))
     } finally {
+      over?.()
       const tookMs = Math.max(0, clock.monotonicMs() - sinceMs)
       leftMs -= tookMs
       site.observe?.({ kind: 'stage', stage: 'wait', seconds: tookMs / 1000 })
@@ -58,7 +64,8 @@ export function beginWait(job: Job, context: PlanContext, plan: Plan, { quiet = 
   }
   return {
     signal,
-    ended: () => (turn.signal.aborted ? 'interrupted' : newer === undefined ? undefined : 'superseded'),
+    ended: () =>
+      turn.signal.aborted ? 'interrupted' : newer !== undefined ? 'superseded' : hasDrifted ? 'interrupted' : undefined,
     close: async () => {
       stop.abort()
       await paced.settled()

@@ -44,6 +44,7 @@ export class Tracker implements Known, Watcher {
   #stirredNow = false
   /** Changed during the look, and to be judged after it. */
   #noticed = new Set<string>()
+  #endWait: (() => void) | undefined
 
   constructor(hub: Hub, applySet: string, clock: Clock, wake: Wake) {
     this.#hub = hub
@@ -147,8 +148,19 @@ export class Tracker implements Known, Watcher {
       this.#stirred = true
       this.#stirredNow = true
       if (this.#looking === 0) this.#wake.stirred()
-    } else if (this.#looking > 0) this.#noticed.add(key)
-    else this.#judgeAll([key])
+    } else if (this.#looking > 0) {
+      this.#noticed.add(key)
+      if (this.#endWait !== undefined && this.#isNews([key])) this.#endWait()
+    } else this.#judgeAll([key])
+  }
+
+  /** A look waits from now on, until what is returned is called: what drifts, or did since the look began, ends the wait, for health may never come by itself. */
+  whileWaiting(endWait: () => void): () => void {
+    this.#endWait = endWait
+    if (this.#isNews([...this.#noticed])) endWait()
+    return () => {
+      this.#endWait = undefined
+    }
   }
 
   /** Nothing to one that was as it is wanted; what differed may have ended. */
@@ -215,9 +227,13 @@ export class Tracker implements Known, Watcher {
   }
 
   #judgeAll(keys: readonly string[]): void {
+    if (this.#isNews(keys)) this.#wake.drifted()
+  }
+
+  #isNews(keys: readonly string[]): boolean {
     const nowMs = this.#clock.monotonicMs()
-    const isNews = (key: string) => this.judge(key) === 'drifted' || this.#hasMoved(key)
-    if (keys.some((key) => isNews(key) && !this.#contest.isContested(key, nowMs))) this.#wake.drifted()
+    const hasChanged = (key: string) => this.judge(key) === 'drifted' || this.#hasMoved(key)
+    return keys.some((key) => hasChanged(key) && !this.#contest.isContested(key, nowMs))
   }
 
   #known(): readonly string[] {

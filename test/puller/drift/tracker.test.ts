@@ -173,6 +173,24 @@ test('what drifts during a look wakes after it', async () => {
   assert.deepEqual(woken, ['drifted'])
 })
 
+test('what drifts while a look waits for health ends the wait, also where it was seen before the wait began', async () => {
+  const { cluster, tracker } = world(showsA)
+  looked(tracker, [[a, configMap('a', 5)]])
+  await settle()
+  tracker.begin()
+  let ended = 0
+  const over = tracker.whileWaiting(() => (ended += 1))
+  await settle()
+  assert.equal(ended, 0)
+  cluster.open.get(PATH)?.push(deleted(configMap('a', 9)))
+  await settle()
+  assert.equal(ended, 1)
+  over()
+  tracker.whileWaiting(() => (ended += 1))()
+  assert.equal(ended, 2)
+  tracker.end({ account, desired: [a] })
+})
+
 test('other bytes than those that were applied are unknown, whatever the watch shows', async () => {
   const { tracker } = world(showsA)
   looked(tracker, [[a, configMap('a', 5)]])
