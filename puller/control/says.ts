@@ -1,8 +1,8 @@
 import { shortDigest } from '../../contract/digest.ts'
-import type { NextRun } from '../queue.ts'
-import type { Ending } from '../reconcile.ts'
+import type { NextRun } from '../loop/queue.ts'
+import type { Ending } from '../reconcile/reconcile.ts'
 import type { LedgerSummary } from '../records/ledger.ts'
-import type { Finding } from '../status.ts'
+import type { Finding } from '../say/status.ts'
 
 /** Everything here is pure: what the status says of a Delivery that waits for a person or a time, and when that is looked at again. */
 

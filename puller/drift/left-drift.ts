@@ -1,10 +1,10 @@
 import { canonicalJson } from '../../contract/canonical-json.ts'
 import { shortDigest } from '../../contract/digest.ts'
 import { durationMs, timestamp } from '../clock.ts'
-import { factsAbout } from '../facts.ts'
-import type { Job } from '../job.ts'
 import type { Change, RecordSpec } from '../kinds.ts'
 import type { Plan } from '../plan/plan.ts'
+import { factsAbout } from '../reconcile/facts.ts'
+import type { Job } from '../reconcile/job.ts'
 import { isApplied } from '../records/ledger-summary.ts'
 import { changeList } from '../records/record.ts'
 

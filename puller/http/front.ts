@@ -1,7 +1,7 @@
 import type { Logger } from 'pino'
 import { WaybillError } from '../../contract/errors.ts'
 import type { Clock } from '../clock.ts'
-import type { RunningLoop } from '../loop.ts'
+import type { RunningLoop } from '../loop/loop.ts'
 import { sayError } from '../message.ts'
 import { createMetrics } from '../metrics/metrics.ts'
 import type { Observation, Observer } from '../metrics/observation.ts'

@@ -1,6 +1,6 @@
 import { type Digest, parseDigest } from '../../contract/digest.ts'
-import { basisOf, currentTarget } from '../keep.ts'
 import type { Delivery } from '../kinds.ts'
+import { basisOf, currentTarget } from '../reconcile/keep.ts'
 import type { LedgerSummary } from '../records/ledger.ts'
 import { isApplied } from '../records/ledger-summary.ts'
 import { environmentOf, sourceOf, verifyTarget } from '../source/resolve.ts'

@@ -1,10 +1,10 @@
 import { isJsonObject, type JsonObject } from '../../contract/canonical-json.ts'
 import { WaybillError } from '../../contract/errors.ts'
 import { follow } from '../cluster/watch.ts'
-import { tidyUntil } from '../loop.ts'
+import { tidyUntil } from '../loop/loop.ts'
+import { createQueue, type NextRun, type Turn } from '../loop/queue.ts'
 import { type Said, sayError } from '../message.ts'
 import { DELIVERIES_PATH, type PolicySet, parsePolicies, TRUST_POLICIES_PATH } from '../observe.ts'
-import { createQueue, type NextRun, type Turn } from '../queue.ts'
 import { type StandbySite, warm } from './warm.ts'
 
 /** Deliveries that are warmed at a time: a standby is in no hurry, and the leader has to have the line. */

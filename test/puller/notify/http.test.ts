@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import { hasCode } from '../../../contract/errors.ts'
 import { createSender } from '../../../puller/notify/http.ts'
-import { startReceiver } from '../outside/receiver.ts'
+import { startReceiver } from '../say/receiver.ts'
 
 const ends: (() => Promise<void>)[] = []
 after(async () => {

@@ -10,7 +10,7 @@ import { openLedger } from '../../../puller/records/ledger.ts'
 import { recordsPath } from '../../../puller/records/record.ts'
 import { forgetDeparted } from '../../../puller/remove/departed.ts'
 import { removeDelivery } from '../../../puller/remove/remove.ts'
-import type { Finding } from '../../../puller/status.ts'
+import type { Finding } from '../../../puller/say/status.ts'
 import { FakeCluster } from '../../fakes/cluster.ts'
 import { A, clockAt, DELIVERY, facts, newKeys } from '../records/records-fixture.ts'
 

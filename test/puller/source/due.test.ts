@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { digestOf } from '../../../contract/digest.ts'
 import type { Delivery } from '../../../puller/kinds.ts'
 import { parseDelivery } from '../../../puller/observe.ts'
-import { nextRunOf } from '../../../puller/report.ts'
+import { nextRunOf } from '../../../puller/say/report.ts'
 import { askedNow, dueSinceMs, scheduleOf } from '../../../puller/source/due.ts'
 
 const digest = digestOf('a release')

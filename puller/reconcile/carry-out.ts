@@ -1,0 +1,178 @@
+import { isDigest } from '../../contract/digest.ts'
+import type { ErrorCode } from '../../contract/errors.ts'
+import { timestamp } from '../clock.ts'
+import { recordLeftDrift } from '../drift/left-drift.ts'
+import { waitHealthy } from '../health/wait.ts'
+import { ANNOTATION, type RecordSpec } from '../kinds.ts'
+import { boundedMessage } from '../message.ts'
+import { timed } from '../metrics/observation.ts'
+import { gather } from '../plan/gather.ts'
+import { type Inventory, readInventory } from '../plan/inventory.ts'
+import { type Plan, planChanges } from '../plan/plan.ts'
+import type { PlanContext } from '../plan/plan-context.ts'
+import { withoutUndoing } from '../plan/report-only.ts'
+import type { LedgerSummary } from '../records/ledger.ts'
+import { ofHealth } from './await-health.ts'
+import { converge, writeIntent } from './converge.ts'
+import { factsAbout, goesOn, intentToContinue, isSettled, outcomeKind, ranBefore } from './facts.ts'
+import type { Job, Result } from './job.ts'
+import { beginWait } from './release-wait.ts'
+
+/**
+ * Plan → Apply → Wait → Record. Nothing is written to users' objects before the Intent is, and the Intent not before the
+ * plan is free of refusals.
+ * @throws WaybillError CLUSTER_*, INVENTORY_INVALID
+ */
+export async function carryOut(job: Job): Promise<Result> {
+  const { site, turn, fetched } = job
+  const context = planContext(job)
+  const inventory = await inventoryOf(job, context)
+  job.memory?.wrote(inventory)
+  const gathered = await timed(site, 'plan', () =>
+    gather(context, fetched.objects, inventory, site.cluster, { signal: turn.signal, recall: job.memory }),
+  )
+  if (turn.signal.aborted) return { kind: 'interrupted' }
+  const plan = planChanges(context, gathered, inventory)
+  if (plan.refusals.length > 0) return refused(plan)
+  const gate = job.gate === undefined ? 'go' : await job.gate(plan)
+  if (gate === 'look') return steady(job, context, plan)
+  if (gate !== 'go') return gate
+  const { summary } = job.ledger
+  const { digest } = fetched.verified
+  const intent = intentToContinue(summary, { digest, generation: wantedGeneration(job) })
+  const settled = job.role === 'current' || isSettled(summary, fetched.verified, job.delivery.generation)
+  const leaves = intent === undefined && leavesDrift(job, settled)
+  const rest = leaves ? withoutUndoing(plan, inventory) : plan
+  const result = await carryOutRest(job, context, { plan: rest, inventory, intent, settled })
+  if (result.kind !== 'healthy') return result
+  const left = leaves ? plan.drifted : []
+  await recordLeftDrift(job, left)
+  return { ...result, left }
+}
+
+/** As remembered or read. Nothing is in it before the first Intent is on record. */
+async function inventoryOf({ memory, ledger, site }: Job, { delivery }: PlanContext): Promise<Inventory> {
+  if (ledger.summary.head === undefined) return { entries: new Map(), shards: [] }
+  return memory?.books?.inventory ?? readInventory(site.cluster, delivery)
+}
+
+/** With `drift: report`, whatever differs while nothing new is declared is left as it is. */
+function leavesDrift(job: Job, settled: boolean): boolean {
+  return job.delivery.spec.drift === 'report' && (settled || isUnchanged(job))
+}
+
+type Rest = {
+  readonly plan: Plan
+  readonly inventory: Inventory
+  readonly intent: RecordSpec | undefined
+  readonly settled: boolean
+}
+
+async function carryOutRest(
+  job: Job,
+  context: PlanContext,
+  { plan, inventory, intent, settled }: Rest,
+): Promise<Result> {
+  if (intent === undefined && settled && plan.isNoop && plan.failures.length === 0) return steady(job, context, plan)
+  if (intent === undefined && plan.isNoop && isUnchanged(job)) return unchanged(job, context, plan)
+  const opened = intent ?? (await writeIntent(job, plan, settled))
+  return converge(job, context, plan, inventory, opened)
+}
+
+/** A spec that was edited gets an Intent of its own; what only runs on goes on under the one that it has. */
+function wantedGeneration(job: Job): number | undefined {
+  return job.role === 'asked' ? job.delivery.generation : undefined
+}
+
+/** What planning needs to know of a Delivery and what was fetched for it. */
+export function planContext({
+  delivery,
+  account,
+  fetched,
+  site,
+  ledger,
+}: Pick<Job, 'delivery' | 'account' | 'fetched' | 'site'> & {
+  readonly ledger: { readonly summary: Pick<LedgerSummary, 'records' | 'applied'> }
+}): PlanContext {
+  const confirmed = delivery.annotations[ANNOTATION.confirm]
+  return {
+    delivery: { name: delivery.name, namespace: delivery.namespace, uid: delivery.uid },
+    account,
+    digest: fetched.verified.digest,
+    adopt: delivery.spec.adopt,
+    prune: delivery.spec.prune,
+    ...(delivery.spec.ignore === undefined ? {} : { ignore: delivery.spec.ignore }),
+    confirmed: confirmed !== undefined && isDigest(confirmed) ? confirmed : undefined,
+    environment: fetched.environment,
+    generation: delivery.generation,
+    ranBefore: ranBefore(ledger.summary, fetched),
+    ...(delivery.spec.health === undefined ? {} : { health: delivery.spec.health }),
+    ...(delivery.spec.force === undefined ? {} : { force: delivery.spec.force.kinds }),
+    claimKey: site.keys.claimKey,
+  }
+}
+
+const GUARDS: readonly ErrorCode[] = ['ENVIRONMENT_EMPTY', 'PRUNE_PROTECTED', 'PRUNE_LIMIT']
+
+function refused(plan: Plan): Result {
+  const codes = [...new Set(plan.refusals.map(({ code }) => code))]
+  const [only] = codes
+  // Guards that one confirmation lifts are told as the gravest of them.
+  const guard = codes.every((code) => GUARDS.includes(code)) ? GUARDS.find((code) => codes.includes(code)) : undefined
+  const code: ErrorCode = guard ?? (codes.length === 1 && only !== undefined ? only : 'PLAN_REFUSED')
+  const listed = plan.refusals
+    .slice(0, 5)
+    .map(({ object, message }) => (object === '' ? message : `${object}: ${message}`))
+  const more = plan.refusals.length > 5 ? `; and ${plan.refusals.length - 5} more` : ''
+  return {
+    kind: 'refused',
+    said: { code, message: boundedMessage(`${listed.join('; ')}${more}`) },
+    objects: plan.refusals,
+  }
+}
+
+/** Nothing to do and nothing new to say: only health is looked at, unless nothing changed that it may rest on. */
+async function steady(job: Job, context: PlanContext, plan: Plan): Promise<Result> {
+  const { treeDigest } = job.fetched
+  if (job.memory?.isWell(treeDigest) === true) return { kind: 'healthy', corrected: undefined }
+  const health = await waitHealthy(context, plan.desired, job.site.cluster, {
+    timeoutMs: STEADY_MS,
+    signal: job.turn.signal,
+    clock: job.site.clock,
+  })
+  if (health.healthy) job.memory?.wasWell(treeDigest)
+  return job.turn.signal.aborted ? { kind: 'interrupted' } : ofHealth(health, undefined)
+}
+
+const STEADY_MS = 1_000
+
+/** The tree is the one that was applied last, and this is not a step back: a release that changes nothing here. */
+function isUnchanged({ ledger, fetched, role }: Job): boolean {
+  const { applied } = ledger.summary
+  return (
+    role === 'asked' &&
+    ledger.summary.openIntent === undefined &&
+    applied !== undefined &&
+    applied.treeDigest === fetched.treeDigest &&
+    applied.environment === fetched.environment &&
+    (goesOn(ledger.summary, fetched.verified.digest) ||
+      outcomeKind(ledger.summary, fetched.verified.digest, undefined) === 'Applied')
+  )
+}
+
+async function unchanged(job: Job, context: PlanContext, plan: Plan): Promise<Result> {
+  const startedAt = timestamp(job.site.clock)
+  const wait = beginWait(job, context, plan)
+  const health = await wait.healthy(plan.desired).finally(wait.close)
+  if (!health.healthy && wait.ended() !== undefined) return { kind: 'interrupted' }
+  const result = ofHealth(health, undefined)
+  if (result.kind === 'healthy')
+    await job.ledger.append({
+      ...factsAbout(job.delivery, { verified: job.fetched.verified, fetched: job.fetched }),
+      kind: 'Unchanged',
+      trigger: job.trigger,
+      startedAt,
+      finishedAt: timestamp(job.site.clock),
+    })
+  return result
+}

@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { pino } from 'pino'
+import { WaybillError } from '../../../contract/errors.ts'
+import type { ClusterAnswer, ClusterRequest, Identity } from '../../../puller/cluster/cluster-port.ts'
+import { look } from '../../../puller/loop/look.ts'
+import { Memory } from '../../../puller/loop/memory.ts'
+import { HeadKeeper } from '../../../puller/records/head-keeper.ts'
+import type { Site } from '../../../puller/site.ts'
+import { openCache } from '../../../puller/source/disk.ts'
+import { createRegistries } from '../../../puller/source/registries.ts'
+import { FakeCluster } from '../../fakes/cluster.ts'
+import { FakeClock } from '../fake-clock.ts'
+import { newKeys } from '../records/records-fixture.ts'
+
+/** Is away for as long as a test says. */
+class Away extends FakeCluster {
+  isAway = true
+  override async request(as: Identity, request: ClusterRequest): Promise<ClusterAnswer> {
+    if (this.isAway) throw new WaybillError('CLUSTER_UNREACHABLE', 'away')
+    return super.request(as, request)
+  }
+}
+
+test('an API server that is away is said once when that begins and once when it ends, however often it is tried', async () => {
+  const cluster = new Away()
+  const clock = new FakeClock()
+  const keys = newKeys()
+  const lines: string[] = []
+  const said = { write: (line: string) => void lines.push(`${JSON.parse(line).code ?? JSON.parse(line).msg}`) }
+  const site: Site = {
+    cluster,
+    clock,
+    keys,
+    heads: new HeadKeeper(cluster, { namespace: 'waybill-system', publicPem: keys.publicPem, clock }),
+    cache: openCache(join(tmpdir(), 'waybill-look-unused')),
+    cacheBytesMax: 0,
+    registries: createRegistries({}, clock),
+    policies: () => ({ policies: [], invalid: [] }),
+    namespace: 'waybill-system',
+    waitTimeoutMs: 0,
+    log: pino({ level: 'info' }, said),
+  }
+  const memory = new Memory(undefined)
+  const signal = new AbortController().signal
+  const once = (attempt: number) =>
+    look(site, { namespace: 'shop', name: 'app' }, { signal, attempt, askedAtMs: 0, outside: (work) => work() }, memory)
+  for (const attempt of [1, 2, 3]) assert.equal((await once(attempt)).said?.reason, 'CLUSTER_UNREACHABLE')
+  assert.deepEqual(lines, ['CLUSTER_UNREACHABLE'])
+  cluster.isAway = false
+  for (const attempt of [4, 5]) assert.equal((await once(attempt)).next.kind, 'never')
+  assert.deepEqual(lines, ['CLUSTER_UNREACHABLE', 'the API server answers again'])
+  cluster.isAway = true
+  await once(6)
+  assert.equal(lines.length, 3)
+  await site.registries.close()
+})
