@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict'
-import { after, afterEach, before, test } from 'node:test'
-import { pino } from 'pino'
+import { after, before, test } from 'node:test'
 import type { KubeObject } from '../../contract/artifact/objects.ts'
-import { type PullerOptions, runPuller } from '../../puller/puller.ts'
 import { field } from '../real/control-plane.ts'
 import { app, job } from './apps.ts'
+import { pullersOf } from './pullers.ts'
 import { configMap } from './release-fixture.ts'
 import { startWorld, type Tenant, type World } from './world.ts'
 
@@ -16,27 +15,7 @@ after(() => world?.stop())
 
 const channel = 'production'
 const all = { enabled: true, maxPercent: 100 }
-const running: { end: AbortController; over: Promise<unknown> }[] = []
-afterEach(async () => {
-  for (const { end, over } of running.splice(0)) {
-    end.abort()
-    await over
-  }
-})
-
-function start(tenants: readonly Tenant[], options: Partial<PullerOptions> = {}): void {
-  const end = new AbortController()
-  const over = runPuller({
-    kubeconfig: world.kubeconfig,
-    cacheDir: tenants[0]?.cacheDir ?? '',
-    plainHttp: true,
-    onlyNamespaces: tenants.map(({ namespace }) => namespace),
-    log: pino({ level: process.env.WAYBILL_TEST_LOG ?? 'silent' }),
-    signal: end.signal,
-    ...options,
-  })
-  running.push({ end, over })
-}
+const start = pullersOf(() => world)
 
 const apps = (tenant: Tenant, name: string) => `/apis/apps/v1/namespaces/${tenant.namespace}/deployments/${name}`
 const settings = (tenant: Tenant) => `/api/v1/namespaces/${tenant.namespace}/configmaps/settings`
@@ -220,13 +199,11 @@ test('a puller that is stopped in the middle of a migration goes on with it, and
   const pods = `/api/v1/namespaces/${tenant.namespace}/pods`
   publish(tenant, 1, [job('migrate', { run: 'once-per-release', wave: '-1' }, { pod: 'pending' }), app('web')])
   await tenant.deliver()
-  start([tenant])
+  const puller = start([tenant])
   await world.plane.eventually('it runs', async () => field((await tenant.get(path)).body, 'status', 'active') === 1)
   const first = field((await tenant.get(path)).body, 'metadata', 'uid')
-  for (const { end, over } of running.splice(0)) {
-    end.abort()
-    await over
-  }
+  puller.end.abort()
+  await puller.over
   assert.equal(await tenant.kinds(), 'Intent')
   const pod = field((await tenant.get(pods)).body, 'items', 0, 'metadata', 'name')
   await world.plane.api('PATCH', `${pods}/${pod}`, {

@@ -1,14 +1,13 @@
 import assert from 'node:assert/strict'
-import { after, afterEach, before, test } from 'node:test'
+import { after, before, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
-import { pino } from 'pino'
 import type { KubeObject } from '../../../contract/artifact/objects.ts'
 import { installObjects } from '../../../puller/install/install.ts'
 import { printYaml } from '../../../puller/install/print.ts'
 import { parseSharedKind } from '../../../puller/install/shared-kinds.ts'
-import { type PullerOptions, runPuller } from '../../../puller/puller.ts'
 import { field } from '../../real/control-plane.ts'
 import { PULLER_NAMESPACE } from '../installed.ts'
+import { pullersOf } from '../pullers.ts'
 import { configMap } from '../release-fixture.ts'
 import { startWorld, type Tenant, type World } from '../world.ts'
 
@@ -18,27 +17,7 @@ before(async () => {
 })
 after(() => world?.stop())
 
-const running: { end: AbortController; over: Promise<unknown> }[] = []
-afterEach(async () => {
-  for (const { end, over } of running.splice(0)) {
-    end.abort()
-    await over
-  }
-})
-
-function start(tenants: readonly Tenant[], options: Partial<PullerOptions> = {}): void {
-  const end = new AbortController()
-  const over = runPuller({
-    kubeconfig: world.kubeconfig,
-    cacheDir: tenants[0]?.cacheDir ?? '',
-    plainHttp: true,
-    onlyNamespaces: tenants.map(({ namespace }) => namespace),
-    log: pino({ level: process.env.WAYBILL_TEST_LOG ?? 'silent' }),
-    signal: end.signal,
-    ...options,
-  })
-  running.push({ end, over })
-}
+const start = pullersOf(() => world)
 
 const idle = (name: string): KubeObject => ({
   apiVersion: 'apps/v1',

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
-import { after, afterEach, before, test } from 'node:test'
+import { after, before, test } from 'node:test'
 import { pino } from 'pino'
-import { type PullerOptions, runPuller } from '../../../puller/puller.ts'
+import { runPuller } from '../../../puller/puller.ts'
 import { startFakeRegistry } from '../../fakes/registry.ts'
 import { writeKubeconfig } from '../../real/cluster.ts'
 import { field } from '../../real/control-plane.ts'
+import { pullersOf } from '../pullers.ts'
 import { bundlesFor, configMap, deployment, newSigningKey, policySpec, release } from '../release-fixture.ts'
 import { startWorld, type Tenant, type World, writesToUsersObjects } from '../world.ts'
 
@@ -17,29 +18,7 @@ after(() => world?.stop())
 
 const channel = 'production'
 const greeting = (hello: string) => configMap('greeting', { hello })
-const running: { end: AbortController; over: Promise<unknown> }[] = []
-afterEach(async () => {
-  for (const { end, over } of running.splice(0)) {
-    end.abort()
-    await over
-  }
-})
-
-/** A puller that runs until the test is over. */
-function start(tenants: readonly Tenant[], options: Partial<PullerOptions> = {}): AbortController {
-  const end = new AbortController()
-  const over = runPuller({
-    kubeconfig: world.kubeconfig,
-    cacheDir: tenants[0]?.cacheDir ?? '',
-    plainHttp: true,
-    onlyNamespaces: tenants.map(({ namespace }) => namespace),
-    log: pino({ level: process.env.WAYBILL_TEST_LOG ?? 'silent' }),
-    signal: end.signal,
-    ...options,
-  })
-  running.push({ end, over })
-  return end
-}
+const start = pullersOf(() => world)
 
 const at = (tenant: Tenant) => `/api/v1/namespaces/${tenant.namespace}/configmaps/greeting`
 const hello = async (tenant: Tenant) => field((await tenant.get(at(tenant))).body, 'data', 'hello')
@@ -183,7 +162,7 @@ test('neither an edit nor the end waits for a registry that stalls, and nothing 
   for (const method of ['HEAD', 'GET']) dead.when(method, /./).stall()
   await tenant.deliver({ source: { repository: `${dead.host}/acme/shop`, channel } })
   const patient = { registryIdleMs: 600_000 }
-  start([tenant], patient)
+  const puller = start([tenant], patient)
   await world.plane.eventually('it is asked', async () => dead.requests.length > 0)
   await tenant.deliver()
   await until(tenant, 'world')
@@ -197,11 +176,10 @@ test('neither an edit nor the end waits for a registry that stalls, and nothing 
   tenant.publish(first, { promotion: { channel, sequence: 3 } })
   await tenant.annotate({ 'waybill.dev/reconcile': 'again' })
   await world.plane.eventually('its bundles are asked for', async () => world.registry.requests.length >= before + 2)
-  const one = running.at(-1)
-  one?.end.abort()
+  puller.end.abort()
   await world.plane.eventually(
     'the puller ends',
-    async () => (await Promise.race([one?.over, 'not yet'])) !== 'not yet',
+    async () => (await Promise.race([puller.over, 'not yet'])) !== 'not yet',
   )
   assert.equal(await tenant.kinds(), 'Intent Applied Intent Applied')
 })
@@ -399,11 +377,11 @@ test('a puller that is told to end does so in good time, in the middle of a wait
   const tenant = await world.tenant()
   tenant.publish(tenant.release('1', [deployment('api')]), { promotion: { channel, sequence: 1 } })
   await tenant.deliver()
-  const end = start([tenant], { waitTimeoutMs: 60_000 })
+  const { end, over } = start([tenant], { waitTimeoutMs: 60_000 })
   await kindsBecome(tenant, 'Intent')
   end.abort()
   const begun = Date.now()
-  await running.at(-1)?.over
+  await over
   assert.ok(Date.now() - begun < 5_000)
   assert.equal(await tenant.kinds(), 'Intent')
 })
