@@ -2,14 +2,14 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { after, afterEach, before, describe, test } from 'node:test'
+import { after, before, describe, test } from 'node:test'
 import { pino } from 'pino'
 import type { KubeObject } from '../../contract/artifact/objects.ts'
 import { digestHex, digestOf } from '../../contract/digest.ts'
-import { type PullerOptions, runPuller } from '../../puller/puller.ts'
 import { runCommand, waybillHere } from '../cli/command.ts'
 import { field } from '../real/control-plane.ts'
 import { PULLER_NAMESPACE } from './installed.ts'
+import { pullersOf } from './pullers.ts'
 import { configMap } from './release-fixture.ts'
 import { startWorld, type Tenant, type World, writesToUsersObjects } from './world.ts'
 
@@ -32,27 +32,7 @@ const untilReason = (tenant: Tenant, reason: string) =>
   world.plane.eventually(`Ready says ${reason}`, async () => (await tenant.condition('Ready'))?.reason === reason)
 const command = (args: readonly string[]) => waybillHere([...args, '--kubeconfig', world.plane.kubeconfig])
 
-const running: { end: AbortController; over: Promise<unknown> }[] = []
-afterEach(async () => {
-  for (const { end, over } of running.splice(0)) {
-    end.abort()
-    await over
-  }
-})
-
-function start(tenant: Tenant, options: Partial<PullerOptions> = {}): void {
-  const end = new AbortController()
-  const over = runPuller({
-    kubeconfig: world.kubeconfig,
-    cacheDir: tenant.cacheDir,
-    plainHttp: true,
-    onlyNamespaces: [tenant.namespace],
-    log: pino({ level: process.env.WAYBILL_TEST_LOG ?? 'silent' }),
-    signal: end.signal,
-    ...options,
-  })
-  running.push({ end, over })
-}
+const start = pullersOf(() => world)
 
 async function editByHand(tenant: Tenant, data: Record<string, string>): Promise<void> {
   const contentType = 'application/merge-patch+json'
@@ -104,7 +84,7 @@ test('a puller with a mounted service account delivers, and goes on with the tok
   assert.match(nowhere.stderr, /^error CLUSTER_CONFIG: KUBERNETES_SERVICE_HOST/m)
 
   const serviceAccount = { directory, host: KUBERNETES_SERVICE_HOST, port: KUBERNETES_SERVICE_PORT }
-  start(tenant, { serviceAccount })
+  start([tenant], { serviceAccount })
   await untilReason(tenant, 'Applied')
   writeFileSync(join(directory, 'token'), await boundToken('second-token'))
   await world.plane.api('DELETE', `/api/v1/namespaces/${PULLER_NAMESPACE}/secrets/first-token`)
@@ -297,7 +277,7 @@ describe('in the middle of a reconcile', () => {
     const tenant = await world.tenant()
     tenant.publish(tenant.release('1', [greeting('world'), ...many]), first)
     await tenant.deliver()
-    start(tenant)
+    start([tenant])
     await begun(tenant)
     await world.plane.restartApiserver()
     await untilReason(tenant, 'Applied')
@@ -312,7 +292,7 @@ describe('in the middle of a reconcile', () => {
     tenant.publish(tenant.release('1', [greeting('world'), ...many]), first)
     await tenant.deliver()
     const lines: string[] = []
-    start(tenant, { log: pino({ level: 'warn' }, { write: (line: string) => void lines.push(line) }) })
+    start([tenant], { log: pino({ level: 'warn' }, { write: (line: string) => void lines.push(line) }) })
     await begun(tenant)
     const path = `/apis/waybill.dev/v1alpha1/namespaces/${tenant.namespace}/deliveries/app`
     assert.equal((await world.plane.api('DELETE', path)).status, 200)

@@ -2,15 +2,14 @@ import assert from 'node:assert/strict'
 import { createServer } from 'node:net'
 import { after, afterEach, before, describe, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
-import { pino } from 'pino'
 import type { KubeObject } from '../../contract/artifact/objects.ts'
 import { type Clock, systemClock } from '../../puller/clock.ts'
-import { type PullerOptions, runPuller } from '../../puller/puller.ts'
 import { waybillHere } from '../cli/command.ts'
 import { field } from '../real/control-plane.ts'
 import { PULLER_NAMESPACE } from './installed.ts'
 import { startKillProxy } from './kill-proxy.ts'
 import { leaseOf } from './leader/replicas.ts'
+import { pullersOf } from './pullers.ts'
 import { configMap } from './release-fixture.ts'
 import { startWorld, type Tenant, type World, writesToUsersObjects } from './world.ts'
 
@@ -30,28 +29,10 @@ const until = (what: string, check: () => Promise<boolean>) => world.plane.event
 const untilHello = (tenant: Tenant, wanted: string) =>
   until(`hello ${wanted}`, async () => (await hello(tenant)) === wanted)
 
-const running: { end: AbortController; over: Promise<unknown> }[] = []
-afterEach(async () => {
-  for (const { end, over } of running.splice(0)) {
-    end.abort()
-    await over
-  }
+const start = pullersOf(() => world)
+afterEach(() => {
   world.registry.behave()
 })
-
-function start(tenants: readonly Tenant[], options: Partial<PullerOptions> = {}): void {
-  const end = new AbortController()
-  const over = runPuller({
-    kubeconfig: world.kubeconfig,
-    cacheDir: tenants[0]?.cacheDir ?? '',
-    plainHttp: true,
-    onlyNamespaces: tenants.map(({ namespace }) => namespace),
-    log: pino({ level: process.env.WAYBILL_TEST_LOG ?? 'silent' }),
-    signal: end.signal,
-    ...options,
-  })
-  running.push({ end, over })
-}
 
 async function byHand(tenant: Tenant): Promise<void> {
   const body = { data: { hello: 'nobody' } }

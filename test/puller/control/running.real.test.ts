@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
-import { after, afterEach, before, test } from 'node:test'
-import { pino } from 'pino'
-import { runPuller } from '../../../puller/puller.ts'
+import { after, before, test } from 'node:test'
 import { field } from '../../real/control-plane.ts'
+import { pullersOf } from '../pullers.ts'
 import { configMap } from '../release-fixture.ts'
 import { startWorld, type Tenant, type World } from '../world.ts'
 
@@ -13,26 +12,7 @@ before(async () => {
 })
 after(() => world?.stop())
 
-const running: { end: AbortController; over: Promise<unknown> }[] = []
-afterEach(async () => {
-  for (const { end, over } of running.splice(0)) {
-    end.abort()
-    await over
-  }
-})
-
-function start(tenant: Tenant): void {
-  const end = new AbortController()
-  const over = runPuller({
-    kubeconfig: world.kubeconfig,
-    cacheDir: tenant.cacheDir,
-    plainHttp: true,
-    onlyNamespaces: [tenant.namespace],
-    log: pino({ level: process.env.WAYBILL_TEST_LOG ?? 'silent' }),
-    signal: end.signal,
-  })
-  running.push({ end, over })
-}
+const start = pullersOf(() => world)
 
 const path = (tenant: Tenant) => `/api/v1/namespaces/${tenant.namespace}/configmaps/greeting`
 const hello = async (tenant: Tenant) => field((await tenant.get(path(tenant))).body, 'data', 'hello')
@@ -60,7 +40,7 @@ test('while a release waits for approval nobody asks the API server, and the app
   const tenant = await world.tenant()
   promote(tenant, 1, 'one')
   await tenant.deliver()
-  start(tenant)
+  start([tenant])
   await untilHello(tenant, 'one')
   await untilReason(tenant, 'Applied')
   const digest = promote(tenant, 2, 'two')
@@ -83,7 +63,7 @@ test('while nothing happens, what is only observed costs the API server nothing,
   const tenant = await world.tenant()
   promote(tenant, 1, 'one')
   await tenant.deliver()
-  start(tenant)
+  start([tenant])
   await untilHello(tenant, 'one')
   await untilReason(tenant, 'Applied')
   promote(tenant, 2, 'two')
@@ -108,7 +88,7 @@ test('a suspension and a hold end by themselves, each with one edit of the spec'
   const tenant = await world.tenant()
   const first = promote(tenant, 1, 'one')
   await tenant.deliver()
-  start(tenant)
+  start([tenant])
   await untilHello(tenant, 'one')
   promote(tenant, 2, 'two')
   const mark = await world.plane.auditMark()
@@ -131,7 +111,7 @@ test('a release that waits for a window goes out when it opens', async () => {
   const opens = new Date(Math.ceil((Date.now() + 2_000) / 60_000) * 60_000)
   const windows = [{ kind: 'allow', start: `${opens.getUTCMinutes()} ${opens.getUTCHours()} * * *`, duration: '10m' }]
   await tenant.deliver({ windows })
-  start(tenant)
+  start([tenant])
   await untilReason(tenant, 'OutsideWindow')
   await world.plane.eventually('it opens', async () => (await hello(tenant)) === 'one', 90_000)
   assert.ok(Date.now() >= opens.getTime())

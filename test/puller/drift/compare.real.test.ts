@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict'
-import { after, afterEach, before, test } from 'node:test'
-import { pino } from 'pino'
+import { after, before, test } from 'node:test'
 import { type Clock, systemClock } from '../../../puller/clock.ts'
 import { CORRECTIONS_MAX } from '../../../puller/drift/contest.ts'
-import { runPuller } from '../../../puller/puller.ts'
 import { field } from '../../real/control-plane.ts'
 import { PULLER_NAMESPACE } from '../installed.ts'
+import { pullersOf } from '../pullers.ts'
 import { configMap } from '../release-fixture.ts'
 import { startWorld, type Tenant, type World } from '../world.ts'
 
@@ -15,13 +14,7 @@ before(async () => {
 })
 after(() => world?.stop())
 
-const running: { end: AbortController; over: Promise<unknown> }[] = []
-afterEach(async () => {
-  for (const { end, over } of running.splice(0)) {
-    end.abort()
-    await over
-  }
-})
+const start = pullersOf(() => world)
 
 const release = (tenant: Tenant, sequence: number, other: string) =>
   tenant.publish(
@@ -34,17 +27,7 @@ async function delivered(spec: (tenant: Tenant) => object, clock: Clock = system
   const tenant = await world.tenant()
   release(tenant, 1, 'one')
   await tenant.deliver({ ...spec(tenant) })
-  const end = new AbortController()
-  const over = runPuller({
-    kubeconfig: world.kubeconfig,
-    cacheDir: tenant.cacheDir,
-    plainHttp: true,
-    onlyNamespaces: [tenant.namespace],
-    log: pino({ level: process.env.WAYBILL_TEST_LOG ?? 'silent' }),
-    signal: end.signal,
-    clock,
-  })
-  running.push({ end, over })
+  start([tenant], { clock })
   await world.plane.eventually('Applied', async () => (await tenant.condition('Ready'))?.reason === 'Applied')
   return tenant
 }
