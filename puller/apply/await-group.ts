@@ -10,7 +10,7 @@ import { deleteExactly } from './delete-object.ts'
 /** `release`: each group is waited for; `repair`: those that something was put back in. */
 export type Pace = 'release' | 'repair'
 
-const WELL: Health = { healthy: true, failed: [], waiting: [] }
+const WELL: Health = { healthy: true, failed: [], waiting: [], versions: new Map() }
 
 /**
  * Waits for a group where something comes after it, or where something in it runs once; how that ended goes into the inventory, and what is to

@@ -2,6 +2,7 @@ import { isJsonObject, type JsonObject } from '../../contract/canonical-json.ts'
 import { WaybillError } from '../../contract/errors.ts'
 import { type Clock, withJitter } from '../clock.ts'
 import type { Cluster } from './cluster-port.ts'
+import { resourceVersionOf } from './version.ts'
 
 /** What is told of a collection that is followed. Objects are those of the API server, whole. */
 export type Follower = {
@@ -39,7 +40,7 @@ export function follow(
   const take = (object: JsonObject): void => {
     const key = keyOf(object)
     const before = known.get(key)
-    if (before !== undefined && versionOf(before) === versionOf(object)) return
+    if (before !== undefined && resourceVersionOf(before) === resourceVersionOf(object)) return
     known.set(key, object)
     follower.onChange(object, before)
   }
@@ -61,7 +62,7 @@ export function follow(
     const query = { resourceVersion: at, allowWatchBookmarks: 'true' }
     for await (const { type, object } of cluster.watch('puller', { path, query, signal: options.signal })) {
       if (type === 'ERROR') return undefined
-      at = versionOf(object) || at
+      at = resourceVersionOf(object) || at
       if (type === 'DELETED') lose(keyOf(object))
       else if (type !== 'BOOKMARK') take(object)
     }
@@ -120,9 +121,4 @@ export async function listAll(
 function keyOf(object: JsonObject): string {
   const metadata = isJsonObject(object.metadata) ? object.metadata : {}
   return `${metadata.namespace ?? ''}/${metadata.name ?? ''}/${metadata.uid ?? ''}`
-}
-
-function versionOf(object: JsonObject): string {
-  const metadata = isJsonObject(object.metadata) ? object.metadata : {}
-  return typeof metadata.resourceVersion === 'string' ? metadata.resourceVersion : ''
 }

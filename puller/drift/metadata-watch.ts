@@ -3,8 +3,8 @@ import { WaybillError } from '../../contract/errors.ts'
 import { type Clock, withJitter } from '../clock.ts'
 import type { Cluster, Identity, WatchEvent } from '../cluster/cluster-port.ts'
 import { INITIAL_EVENTS, isEndOfList, isNotStreamed } from '../cluster/initial-events.ts'
+import { versionOf } from '../cluster/version.ts'
 import { LABELS } from '../kinds.ts'
-import { versionOf } from './print.ts'
 
 /** Why a watch shows nothing: the account may not, the server does not know the kind, or does not answer. */
 export type Blindness = 'forbidden' | 'missing' | 'unanswered'

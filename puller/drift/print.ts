@@ -49,12 +49,6 @@ export function isAlike(earlier: Print, later: Print): boolean {
   return generation === 0 ? later.version === version : later.generation === generation
 }
 
-/** The version that a list, a bookmark or an object carries; 0 where it has none. */
-export function versionOf({ metadata }: JsonObject): number {
-  const version = isJsonObject(metadata) ? Number(metadata.resourceVersion) : 0
-  return Number.isSafeInteger(version) ? version : 0
-}
-
 function markOf(kind: Kind, object: JsonObject): string {
   const own = managedEntries(object).filter(isOurs)
   const foreign = intruders(kind, object)

@@ -3,6 +3,7 @@ import type { KubeObject } from '../../contract/artifact/objects.ts'
 import type { JsonObject } from '../../contract/canonical-json.ts'
 import type { Clock } from '../clock.ts'
 import { objectUrl } from '../cluster/resources.ts'
+import { versionOf } from '../cluster/version.ts'
 import type { DesiredObject } from '../plan/desired.ts'
 import type { Account } from '../plan/plan-context.ts'
 import { Contest, type Contested } from './contest.ts'
@@ -11,7 +12,7 @@ import type { Hub, Place, Watcher } from './hub.ts'
 import { type Judgement, judge } from './judge.ts'
 import type { Known } from './known.ts'
 import type { Blindness } from './metadata-watch.ts'
-import { type Print, printOf, versionOf } from './print.ts'
+import { type Print, printOf } from './print.ts'
 
 export type Wake = {
   /** Something drifted. */
@@ -39,9 +40,11 @@ export class Tracker implements Known, Watcher {
   #groups = new Map<string, Group>()
   #looking = 0
   #turned = false
-  /** Changed since health was last looked at; since this look began. */
+  /** In which version health was last looked at, and good. */
+  readonly #well = new Map<string, number>()
+  /** Something changed since health was last looked at; what changed since this look began. */
   #stirred = false
-  #stirredNow = false
+  #stirredNow = new Set<string>()
   /** Changed during the look, and to be judged after it. */
   #noticed = new Set<string>()
   #endWait: (() => void) | undefined
@@ -121,12 +124,13 @@ export class Tracker implements Known, Watcher {
   /** A look begins. */
   begin(): void {
     this.#looking += 1
-    this.#stirredNow = false
+    this.#stirredNow = new Set()
   }
 
-  /** Health was looked at during the look: only what changed since its beginning may have changed it. */
-  calmed(): void {
-    this.#stirred = this.#stirredNow
+  /** Health was looked at during the look and is good, of these in these versions: only what changed since its beginning may have changed it. */
+  calmed(seen: ReadonlyMap<string, number>): void {
+    for (const [key, version] of seen) this.#well.set(key, version)
+    this.#stirred = [...this.#stirredNow].some((key) => !this.#isKnownWell(key))
   }
 
   /** A look is over: follows what it wanted as the account, and wakes where something drifted meanwhile. */
@@ -134,21 +138,21 @@ export class Tracker implements Known, Watcher {
     if (followed !== undefined) this.#follow(followed.account, followed.desired)
     this.#looking -= 1
     if (this.#looking > 0) return
-    const keys = this.#turned ? this.#known() : [...this.#noticed]
+    const hasTurned = this.#turned
+    const keys = hasTurned ? this.#known() : [...this.#noticed]
     this.#noticed = new Set()
     this.#turned = false
     this.#judgeAll(keys)
+    if (hasTurned) this.#stirLater()
     if (this.#stirred) this.#wake.stirred()
   }
 
   changed(key: string, isQuiet: boolean): void {
     // Anybody can put our label on an object of his own.
     if (!this.#wanted.has(key) && !this.#baselines.has(key) && !this.#differing.has(key)) return
-    if (isQuiet) {
-      this.#stirred = true
-      this.#stirredNow = true
-      if (this.#looking === 0) this.#wake.stirred()
-    } else if (this.#looking > 0) {
+    if (isQuiet ? !this.#isKnownWell(key) : this.#isLater(key)) this.#stir(key)
+    if (isQuiet) return
+    if (this.#looking > 0) {
       this.#noticed.add(key)
       if (this.#endWait !== undefined && this.#isNews([key])) this.#endWait()
     } else this.#judgeAll([key])
@@ -193,6 +197,7 @@ export class Tracker implements Known, Watcher {
     this.#differing.clear()
     this.#wanted.clear()
     this.#noticed.clear()
+    this.#well.clear()
   }
 
   /** The Delivery is gone. */
@@ -213,6 +218,7 @@ export class Tracker implements Known, Watcher {
       if (!keys.has(key)) {
         this.#baselines.delete(key)
         this.#differing.delete(key)
+        this.#well.delete(key)
       }
     const groups = this.#hub.follow(this, account, [...places.values()])
     const before = this.#groups
@@ -234,6 +240,29 @@ export class Tracker implements Known, Watcher {
     const nowMs = this.#clock.monotonicMs()
     const hasChanged = (key: string) => this.judge(key) === 'drifted' || this.#hasMoved(key)
     return keys.some((key) => hasChanged(key) && !this.#contest.isContested(key, nowMs))
+  }
+
+  #stir(key: string): void {
+    this.#stirred = true
+    this.#stirredNow.add(key)
+    if (this.#looking === 0) this.#wake.stirred()
+  }
+
+  /** What a watch that ran already has shown was not told to us. */
+  #stirLater(): void {
+    for (const key of this.#well.keys()) if (this.#isLater(key)) this.#stir(key)
+  }
+
+  /** It is in a later version than health was good of. */
+  #isLater(key: string): boolean {
+    const seen = this.#well.get(key)
+    const now = this.#groups.get(prefixOf(key))?.print(key)
+    return seen !== undefined && now !== undefined && now.version > seen
+  }
+
+  /** It is in a version that health was good of. */
+  #isKnownWell(key: string): boolean {
+    return this.#well.has(key) && !this.#isLater(key)
   }
 
   #known(): readonly string[] {

@@ -5,6 +5,7 @@ import { answerReason } from '../cluster/answer.ts'
 import type { Cluster, Resource } from '../cluster/cluster-port.ts'
 import { INITIAL_EVENTS, isEndOfList, isNotStreamed } from '../cluster/initial-events.ts'
 import { apiVersionOf, collectionPath } from '../cluster/resources.ts'
+import { resourceVersionOf } from '../cluster/version.ts'
 import { LABELS } from '../kinds.ts'
 import { applySetId, type DesiredObject } from '../plan/desired.ts'
 import type { PlanContext } from '../plan/plan-context.ts'
@@ -130,7 +131,7 @@ async function watchOn(
     }
     const isEnd = isEndOfList(event)
     // What exists comes in no order of versions.
-    if (found === undefined || isEnd) version = versionOf(object) || version
+    if (found === undefined || isEnd) version = resourceVersionOf(object) || version
     const key = type === 'BOOKMARK' ? undefined : show(group, object, type === 'DELETED', board)
     if (key !== undefined) found?.add(key)
     if (!isEnd || found === undefined) continue
@@ -138,10 +139,6 @@ async function watchOn(
     found = undefined
   }
   return { end: 'over', version }
-}
-
-function versionOf({ metadata }: JsonObject): string {
-  return isJsonObject(metadata) && typeof metadata.resourceVersion === 'string' ? metadata.resourceVersion : ''
 }
 
 type Listed =
@@ -165,7 +162,7 @@ async function list(
     items.push(...(Array.isArray(answer.body.items) ? answer.body.items.filter(isJsonObject) : []))
     const metadata = isJsonObject(answer.body.metadata) ? answer.body.metadata : {}
     token = typeof metadata.continue === 'string' ? metadata.continue : ''
-    if (token === '') return { status: 200, items, version: String(metadata.resourceVersion ?? '') }
+    if (token === '') return { status: 200, items, version: resourceVersionOf(answer.body) }
   }
 }
 

@@ -1,4 +1,5 @@
 import type { KubeObject } from '../../contract/artifact/objects.ts'
+import { versionOf } from '../cluster/version.ts'
 import type { DesiredObject } from '../plan/desired.ts'
 import { isRemovedWhenFinished } from '../plan/runs.ts'
 import { hasEnded, type ObjectHealth } from './health.ts'
@@ -13,12 +14,15 @@ export type Health = {
   readonly healthy: boolean
   readonly failed: readonly HealthNote[]
   readonly waiting: readonly HealthNote[]
+  /** metadata.resourceVersion of what was seen, by object key. */
+  readonly versions: ReadonlyMap<string, number>
 }
 
 /** How each of some objects stands, as the newest event said. */
 export class HealthBoard {
   readonly #objects = new Map<string, DesiredObject>()
   readonly #states = new Map<string, ObjectHealth>()
+  readonly #versions = new Map<string, number>()
   onChange: () => void = () => {}
 
   readonly #rules: HealthRules
@@ -40,7 +44,9 @@ export class HealthBoard {
 
   seen(key: string, object: KubeObject): void {
     const desired = this.#objects.get(key)
-    if (desired !== undefined) this.set(key, this.#rules.judge(desired, object))
+    if (desired === undefined) return
+    this.#versions.set(key, versionOf(object))
+    this.set(key, this.#rules.judge(desired, object))
   }
 
   /** As it was when it was deleted: what had ended by then is not missed. */
@@ -80,7 +86,7 @@ export class HealthBoard {
   health(): Health {
     const failed = this.#notes('failed')
     const waiting = this.#notes('waiting')
-    return { healthy: failed.length === 0 && waiting.length === 0, failed, waiting }
+    return { healthy: failed.length === 0 && waiting.length === 0, failed, waiting, versions: this.#versions }
   }
 
   #notes(state: 'failed' | 'waiting'): readonly HealthNote[] {

@@ -4,6 +4,7 @@ import type { ErrorCode } from '../../contract/errors.ts'
 import { type Clock, durationMs, withJitter } from '../clock.ts'
 import type { Blindness } from '../drift/metadata-watch.ts'
 import type { Tracker } from '../drift/tracker.ts'
+import type { Health } from '../health/wait.ts'
 import type { Delivery, DeliveryStatus } from '../kinds.ts'
 import type { Said } from '../message.ts'
 import type { PolicySet } from '../observe.ts'
@@ -231,9 +232,9 @@ export class Memory implements Recall {
   }
 
   /** Health was looked at, and is good. */
-  wasWell(tree: string): void {
+  wasWell(tree: string, { versions }: Pick<Health, 'versions'>): void {
     if (this.books !== undefined) this.books.healthy = tree
-    this.tracker?.calmed()
+    this.tracker?.calmed(versions)
   }
 
   /** What an ending leaves for the next look. After what failed the books are read again. */

@@ -140,7 +140,7 @@ async function steady(job: Job, context: PlanContext, plan: Plan): Promise<Resul
     signal: job.turn.signal,
     clock: job.site.clock,
   })
-  if (health.healthy) job.memory?.wasWell(treeDigest)
+  if (health.healthy) job.memory?.wasWell(treeDigest, health)
   return job.turn.signal.aborted ? { kind: 'interrupted' } : ofHealth(health, undefined)
 }
 

@@ -117,7 +117,7 @@ async function conclude(
   if (!health.healthy && wait.ended() !== undefined) return undefined
   const result = ofHealth(health, intent.trigger.type === 'drift' ? plan : undefined)
   if (result.kind === 'failed') return failed(job, intent, result.said, healthFaults(health))
-  job.memory?.wasWell(job.fetched.treeDigest)
+  job.memory?.wasWell(job.fetched.treeDigest, health)
   await job.ledger.append({
     ...aboutIntent(intent),
     kind: outcomeKind(job.ledger.summary, job.fetched.verified.digest, intent),

@@ -1,6 +1,7 @@
 import { WaybillError } from '../../contract/errors.ts'
 import type { Clock } from '../clock.ts'
 import type { Cluster } from '../cluster/cluster-port.ts'
+import { resourceVersionOf } from '../cluster/version.ts'
 import { placeHeads, type WantedHead } from './head-places.ts'
 import {
   changeHeads,
@@ -11,7 +12,6 @@ import {
   type KeptHeads,
   readHeads,
   readHeadsVersion,
-  versionOf,
 } from './heads.ts'
 import { RECORDS_CONFIG_MAP } from './keys.ts'
 import type { DeliveryRef, RecordHead } from './record-head.ts'
@@ -128,7 +128,7 @@ export class HeadKeeper {
       const sent = this.#send()
       const answer = await changeHeads(this.#cluster, this.#options, kept, change)
       if (answer.status === 200 || answer.status === 201) {
-        this.#keep({ version: versionOf(answer), data: after }, sent)
+        this.#keep({ version: resourceVersionOf(answer.body), data: after }, sent)
         return roomless
       }
       this.#kept = undefined

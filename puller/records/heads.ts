@@ -1,8 +1,9 @@
 import { z } from 'zod'
-import { isJsonObject, type Json, type JsonObject } from '../../contract/canonical-json.ts'
+import { isJsonObject, type JsonObject } from '../../contract/canonical-json.ts'
 import { isDigest } from '../../contract/digest.ts'
 import { answerError } from '../cluster/answer-error.ts'
 import type { Cluster, ClusterAnswer, ClusterRequest } from '../cluster/cluster-port.ts'
+import { resourceVersionOf } from '../cluster/version.ts'
 import type { AuditHead } from './audit.ts'
 import { SEQUENCE_MAX } from './chain.ts'
 import { PUBLIC_KEY_ENTRY, RECORDS_CONFIG_MAP } from './keys.ts'
@@ -38,14 +39,14 @@ export async function readHeads(cluster: Cluster, namespace: string): Promise<Ke
   if (answer.status !== 200) throw headsError(namespace, answer)
   const { data } = answer.body
   const texts = isJsonObject(data) ? Object.entries(data).map(([key, text]) => [key, String(text)] as const) : undefined
-  return { version: versionOf(answer), data: texts && new Map(texts) }
+  return { version: resourceVersionOf(answer.body), data: texts && new Map(texts) }
 }
 
 /** In which version they are; '' where there are none, or where that could not be told. Much less to send than all of them. */
 export async function readHeadsVersion(cluster: Cluster, namespace: string): Promise<string> {
   const answer = await cluster.request('puller', { method: 'GET', path: configMapPath(namespace), accept: METADATA })
   if (answer.status !== 200 && answer.status !== 404) throw headsError(namespace, answer)
-  return answer.status === 404 ? '' : versionOf(answer)
+  return answer.status === 404 ? '' : resourceVersionOf(answer.body)
 }
 
 export function headIn({ data }: KeptHeads, uid: string): KeptHead {
@@ -91,11 +92,6 @@ export function changeHeads(
 
 export function headsError(namespace: string, answer: ClusterAnswer) {
   return answerError(`ConfigMap ${namespace}/${RECORDS_CONFIG_MAP}`, answer)
-}
-
-export function versionOf({ body: { metadata } }: ClusterAnswer): string {
-  const version: Json | undefined = isJsonObject(metadata) ? metadata.resourceVersion : undefined
-  return typeof version === 'string' ? version : ''
 }
 
 const METADATA = 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json'

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { JsonObject } from '../../../contract/canonical-json.ts'
 import { parseDigest } from '../../../contract/digest.ts'
+import { apiVersionOf } from '../../../puller/cluster/resources.ts'
 import { Hub } from '../../../puller/drift/hub.ts'
 import { Tracker } from '../../../puller/drift/tracker.ts'
 import { type DesiredObject, prepare } from '../../../puller/plan/desired.ts'
@@ -35,8 +36,9 @@ const context = {
 }
 
 function desired(name: string, data = '1', of = resource): DesiredObject {
-  const object = { apiVersion: 'v1', kind: of.kind, metadata: { name, namespace: 'shop' }, data: { a: data } }
-  const [one] = prepare([object], context, new Map([[`v1 ${of.kind}`, of]]))
+  const apiVersion = apiVersionOf(of)
+  const object = { apiVersion, kind: of.kind, metadata: { name, namespace: 'shop' }, data: { a: data } }
+  const [one] = prepare([object], context, new Map([[`${apiVersion} ${of.kind}`, of]]))
   assert.ok(one)
   return one
 }
@@ -67,6 +69,70 @@ function looked(tracker: Tracker, objects: readonly (readonly [DesiredObject, Js
 const a = desired('a')
 const showsA: FakeWatches['begin'] = (call) =>
   call.query.sendInitialEvents === 'true' ? [added(configMap('a', 5)), endOfList(7)] : []
+
+const deployments = { group: 'apps', version: 'v1', kind: 'Deployment', plural: 'deployments', namespaced: true }
+const api = desired('api', '1', deployments)
+const apiAt = (version: number, generation = 1) => configMap('api', version, { generation })
+const showsApi = (version: number) => () => [added(apiAt(version)), endOfList(version)]
+
+/** One look that found the Deployment as it is wanted, and its health good in this version; `meanwhile` a watch shows something. */
+async function lookedAtHealth(tracker: Tracker, seen: number, meanwhile: () => void = () => {}): Promise<void> {
+  tracker.begin()
+  tracker.want([api])
+  tracker.compared(api, apiAt(5))
+  meanwhile()
+  await settle()
+  tracker.calmed(new Map([[api.key, seen]]))
+  tracker.end({ account, desired: [api] })
+  await settle()
+}
+
+test('what changed between the look at health and the beginning of the watch makes health be looked at again', async () => {
+  for (const { seen, wakes } of [
+    { seen: 6, wakes: true },
+    { seen: 8, wakes: false },
+    { seen: 9, wakes: false },
+  ]) {
+    const { tracker, woken } = world(showsApi(8))
+    await lookedAtHealth(tracker, seen)
+    assert.deepEqual([woken, tracker.isCalm()], [wakes ? ['stirred'] : [], !wakes], String(seen))
+    const shared = world(showsApi(8))
+    const other = new Tracker(shared.hub, 'applyset-other-v1', shared.clock, { drifted: () => {}, stirred: () => {} })
+    looked(other, [[desired('c', '1', deployments), configMap('c', 5)]])
+    await settle()
+    await lookedAtHealth(shared.tracker, seen)
+    assert.equal(shared.cluster.calls.length, 1)
+    assert.deepEqual([shared.woken.includes('stirred'), shared.tracker.isCalm()], [wakes, !wakes], `shared, ${seen}`)
+  }
+})
+
+test('a change that a watch shows late, after health was good of it, is no news; the next one is', async () => {
+  const { cluster, tracker, woken } = world(showsApi(6))
+  await lookedAtHealth(tracker, 8)
+  const [watch] = cluster.open.values()
+  watch?.push(modified(apiAt(8)))
+  await settle()
+  assert.deepEqual([woken, tracker.isCalm()], [[], true])
+  watch?.push(modified(apiAt(9)))
+  await settle()
+  assert.deepEqual([woken, tracker.isCalm()], [['stirred'], false])
+})
+
+test('what changed while health was looked at makes it be looked at again, unless it was seen', async () => {
+  for (const { seen, generation, woken: expected } of [
+    { seen: 6, generation: 1, woken: ['stirred'] },
+    { seen: 8, generation: 1, woken: [] },
+    { seen: 6, generation: 2, woken: ['drifted', 'stirred'] },
+    { seen: 8, generation: 2, woken: ['drifted'] },
+  ]) {
+    const { cluster, tracker, woken } = world(showsApi(6))
+    await lookedAtHealth(tracker, 6)
+    const [watch] = cluster.open.values()
+    await lookedAtHealth(tracker, seen, () => watch?.push(modified(apiAt(8, generation))))
+    assert.deepEqual(woken, expected, JSON.stringify({ seen, generation }))
+    assert.equal(tracker.isCalm(), seen === 8)
+  }
+})
 
 test('what is as it was found needs no question, and what somebody changes does, at once', async () => {
   const { cluster, tracker, woken } = world(showsA)
