@@ -58,7 +58,7 @@ export type AccessVerb = 'get' | 'list' | 'watch' | 'create' | 'patch' | 'delete
  * @throws WaybillError CLUSTER_FAILED
  */
 export async function mayDo(
-  cluster: Cluster,
+  cluster: Pick<Cluster, 'request'>,
   account: Account,
   verb: AccessVerb,
   resource: Pick<Resource, 'group' | 'plural'>,

@@ -14,6 +14,7 @@ import type { Inventory } from '../plan/inventory.ts'
 import type { Account } from '../plan/plan-context.ts'
 import type { Waiting } from '../reconcile/job.ts'
 import type { Ending } from '../reconcile/reconcile.ts'
+import { Sight } from '../reconcile/sight.ts'
 import type { Ledger } from '../records/ledger.ts'
 import { beginRemoval, type Patience } from '../remove/patience.ts'
 import type { Fetched } from '../source/fetch.ts'
@@ -90,6 +91,7 @@ export class Memory implements Recall {
   isNew = false
   /** Something went wrong, or is read again: what the account may do is not taken on trust. */
   isDoubtful = false
+  readonly sight = new Sight()
   /** Absent where nothing is watched: with `once`. */
   readonly tracker: Tracker | undefined
   #prepared: { objects: readonly KubeObject[]; resources: ResourceMap; desired: readonly DesiredObject[] } | undefined
@@ -327,6 +329,7 @@ export class Memory implements Recall {
     this.#prepared = undefined
     this.#left.clear()
     this.unmanaged = undefined
+    this.sight.forget()
     this.#compareAtMs = 0
     this.#askAtMs = 0
     this.tracker?.forget()

@@ -4,33 +4,56 @@ import type { Delivery } from '../kinds.ts'
 import { parseHeader } from '../observe.ts'
 import { highestVersion } from '../source/version-range.ts'
 
-/** Everything here is pure: whether the Deliveries that another one depends on are as it needs them, by their own status. */
+/** Whether the Deliveries that another one depends on are as it needs them, by their own status, as far as it may see them. */
 
 type Dependency = NonNullable<Delivery['spec']['dependsOn']>[number]
 
 const NAMES_LISTED_MAX = 8
+/** So many Deliveries are looked at for a ring; one that is longer is told as any other wait. */
+const RING_MAX = 256
 
 /** What is waited for, for people. `forever`: those that depend on each other in a ring; only an edit ends that. */
 export type DependencyWait = { readonly message: string; readonly forever?: true }
 
-/** Undefined: nothing is waited for. `all`: every Delivery of the cluster, as the API server has it. */
-export function dependencyWait(
-  { namespace, name, spec }: Pick<Delivery, 'namespace' | 'name' | 'spec'>,
+/** Whether the Delivery's service account may get that Delivery. */
+export type MaySee = (namespace: string, name: string) => Promise<boolean>
+
+type Waiting = Pick<Delivery, 'namespace' | 'name'> & {
+  readonly spec: Pick<Delivery['spec'], 'dependsOn' | 'serviceAccountName'>
+}
+
+/**
+ * Undefined: nothing is waited for. `all`: every Delivery of the cluster, as the API server has it. Of one that the account may not see nothing
+ * is told, its existence included, be it waited for or part of a ring. Errors: those of `maySee`.
+ */
+export async function dependencyWait(
+  { namespace, name, spec }: Waiting,
   all: readonly JsonObject[],
-): DependencyWait | undefined {
+  maySee: MaySee,
+): Promise<DependencyWait | undefined> {
   const byId = new Map(all.map((object) => [idOf(object), object]))
-  const missing = (spec.dependsOn ?? []).flatMap((dependency) => {
-    const id = `${dependency.namespace ?? namespace}/${dependency.name}`
-    const fault = faultOf(byId.get(id), dependency)
-    return fault === undefined ? [] : [`${id} ${fault}`]
-  })
+  const who = `${namespace}/${spec.serviceAccountName}`
+  const faults = await Promise.all(
+    (spec.dependsOn ?? []).map(async (dependency) => {
+      const at = dependency.namespace ?? namespace
+      const id = `${at}/${dependency.name}`
+      const fault = (await maySee(at, dependency.name)) ? faultOf(byId.get(id), dependency) : unseen(who, at)
+      return fault === undefined ? [] : [`${id} ${fault}`]
+    }),
+  )
+  const missing = faults.flat()
   if (missing.length === 0) return undefined
   const own = `${namespace}/${name}`
-  const cycle = cycleOf(own, byId)
+  const cycle = await cycleOf(own, byId, maySee)
   if (cycle === undefined) return { message: `waits for Delivery ${missing.join(', and for ')}` }
   const middle = cycle.length - NAMES_LISTED_MAX
   const listed = middle > 0 ? [...cycle.slice(0, 4), `${middle} more`, ...cycle.slice(-4)] : cycle
   return { message: `it depends on itself, and waits for ever: ${listed.join(' → ')}`, forever: true }
+}
+
+/** The same whether there is such a Delivery or not. */
+function unseen(account: string, namespace: string): string {
+  return `which is not its to see: the service account may not get deliveries in ${namespace}; a Role there with get on deliveries.waybill.dev, bound to ${account}, lets it`
 }
 
 /** What is not as it has to be: health of the digest that it asks for, under the generation that it has. */
@@ -60,8 +83,12 @@ function wantedDigest({ spec }: JsonObject) {
   return typeof named === 'string' ? named : undefined
 }
 
-/** A way from a Delivery back to itself, both ends included. */
-function cycleOf(own: string, byId: ReadonlyMap<string, JsonObject>): readonly string[] | undefined {
+/** A way from a Delivery back to itself, both ends included, by way of what may be seen. */
+async function cycleOf(
+  own: string,
+  byId: ReadonlyMap<string, JsonObject>,
+  maySee: MaySee,
+): Promise<readonly string[] | undefined> {
   const cameFrom = new Map<string, string>()
   const queue = [own]
   for (const at of queue)
@@ -69,7 +96,8 @@ function cycleOf(own: string, byId: ReadonlyMap<string, JsonObject>): readonly s
       if (cameFrom.has(to)) continue
       cameFrom.set(to, at)
       if (to === own) return wayBack(own, cameFrom)
-      queue.push(to)
+      const [namespace = '', name = ''] = to.split('/')
+      if (cameFrom.size <= RING_MAX && (await maySee(namespace, name))) queue.push(to)
     }
   return undefined
 }

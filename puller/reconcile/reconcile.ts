@@ -18,6 +18,7 @@ import { intentToContinue, isSettled, triggerOf } from './facts.ts'
 import type { Job, Result, Waiting } from './job.ts'
 import { basisOf, isDistrust, isOrder, keep } from './keep.ts'
 import { recordDistrust, recordRefusal } from './record-refusal.ts'
+import { Sight } from './sight.ts'
 
 /** How one reconcile ended, for the status and the queue. */
 export type Ending = {
@@ -57,7 +58,7 @@ export async function reconcile(observed: Observed): Promise<Ending> {
   if (asked.kind === 'fetched') {
     const result =
       windowGate(observed, asked.resolved) ??
-      dependencyGate(observed, asked) ??
+      (await dependencyGate(observed, asked)) ??
       (await carryOutUnlessWaiting(observed, asked))
     const about = { resolved: asked.resolved, ...sequenceOf(asked.verified), ...answered }
     if (result.kind === 'waiting') return { ...about, ...(await whileWaiting(observed, asked, result)) }
@@ -111,17 +112,20 @@ async function whileWaiting(
 }
 
 /** A release that has not begun waits for what the Delivery depends on; what runs, what is held and what is only looked at does not. */
-function dependencyGate(
+async function dependencyGate(
   observed: Observed,
   { resolved, verified }: Extract<Asked, { kind: 'fetched' }>,
-): Waiting | undefined {
-  const { delivery, ledger, site } = observed
+): Promise<Waiting | undefined> {
+  const { account, delivery, ledger, site } = observed
   const { dependsOn, sync } = delivery.spec
   if (dependsOn === undefined || sync === 'observe' || resolved.via === 'hold') return undefined
   const { generation } = delivery
   const begun = intentToContinue(ledger.summary, { digest: resolved.digest, generation })
   if (begun !== undefined || isSettled(ledger.summary, verified, generation)) return undefined
-  const wait = dependencyWait(delivery, site.deliveries?.() ?? [])
+  const sight = observed.memory?.sight ?? new Sight()
+  const wait = await dependencyWait(delivery, site.deliveries?.() ?? [], (namespace, name) =>
+    sight.maySee(site, account, namespace, name),
+  )
   return wait && { kind: 'waiting', reason: 'DependencyNotReady', ...wait }
 }
 

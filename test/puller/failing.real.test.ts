@@ -136,6 +136,18 @@ test('a newer release takes the place of one that is stuck between its waves, an
   assert.equal(await status(tenant, 'progress'), undefined)
 })
 
+/** The Role of docs/guides/releases.md. */
+async function letGet(tenant: Tenant, namespace: string): Promise<void> {
+  const rbac = `/apis/rbac.authorization.k8s.io/v1/namespaces/${namespace}`
+  const rules = [{ apiGroups: ['waybill.dev'], resources: ['deliveries'], resourceNames: ['app'], verbs: ['get'] }]
+  const metadata = { name: 'seen-by-web' }
+  const roleRef = { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name: metadata.name }
+  const subjects = [{ kind: 'ServiceAccount', name: 'waybill', namespace: tenant.namespace }]
+  assert.equal((await world.plane.api('POST', `${rbac}/roles`, { body: { metadata, rules } })).status, 201)
+  const bound = await world.plane.api('POST', `${rbac}/rolebindings`, { body: { metadata, roleRef, subjects } })
+  assert.equal(bound.status, 201)
+}
+
 test('a Delivery waits for the one that it depends on, keeps what it runs in shape, and goes on at once', async () => {
   const [db, web] = [await world.tenant(), await world.tenant()]
   publish(web, 1, well('one'))
@@ -148,6 +160,14 @@ test('a Delivery waits for the one that it depends on, keeps what it runs in sha
   publish(web, 2, well('two'))
   await web.deliver({ dependsOn: [{ name: 'app', namespace: db.namespace }] })
   await becomes(web, 'DependencyNotReady')
+  const unseen = String((await web.condition('Ready'))?.message)
+  assert.match(unseen, new RegExp(`the service account may not get deliveries in ${db.namespace}; a Role there`))
+  assert.doesNotMatch(unseen, /not ready|Progressing|does not exist/)
+  await letGet(web, db.namespace)
+  await web.annotate({ 'waybill.dev/reconcile': 'compare-now' })
+  await world.plane.eventually('it sees the other', async () =>
+    /app which is not ready: /.test(String((await web.condition('Ready'))?.message)),
+  )
   assert.equal(await text(web), 'one')
   await world.plane.api('DELETE', settings(web))
   await world.plane.eventually('drift is put back', async () => (await text(web)) === 'one')

@@ -46,13 +46,17 @@ function delivery(id: string, shape: Shape = {}): JsonObject {
   }
 }
 
-const wait = (own: JsonObject, ...others: JsonObject[]) => dependencyWait(parseDelivery(own), [own, ...others])
+const wait = (own: JsonObject, ...others: JsonObject[]) =>
+  dependencyWait(parseDelivery(own), [own, ...others], async () => true)
+/** As an account that may get Deliveries of these namespaces only. */
+const waitSeeing = (namespaces: readonly string[], own: JsonObject, ...others: JsonObject[]) =>
+  dependencyWait(parseDelivery(own), [own, ...others], async (namespace) => namespaces.includes(namespace))
 const web = (dependency: JsonObject = {}) => delivery('shop/web', { dependsOn: [{ name: 'db', ...dependency }] })
 
-test('a Delivery waits for nothing once what it depends on is healthy at what it asks for', () => {
-  assert.equal(wait(web(), delivery('shop/db')), undefined)
-  assert.equal(wait(web({ namespace: 'data' }), delivery('data/db')), undefined)
-  assert.equal(wait(delivery('shop/web')), undefined)
+test('a Delivery waits for nothing once what it depends on is healthy at what it asks for', async () => {
+  assert.equal(await wait(web(), delivery('shop/db')), undefined)
+  assert.equal(await wait(web({ namespace: 'data' }), delivery('data/db')), undefined)
+  assert.equal(await wait(delivery('shop/web')), undefined)
 })
 
 const ROWS: readonly (readonly [what: string, JsonObject, RegExp])[] = [
@@ -67,27 +71,47 @@ const ROWS: readonly (readonly [what: string, JsonObject, RegExp])[] = [
   ],
 ]
 for (const [what, other, expected] of ROWS)
-  test(`a Delivery waits for one that ${what}`, () => {
-    assert.match(wait(web(), other)?.message ?? '', expected)
+  test(`a Delivery waits for one that ${what}`, async () => {
+    assert.match((await wait(web(), other))?.message ?? '', expected)
   })
 
-test('a dependency can be asked for by version, of what it runs', () => {
+test('a dependency can be asked for by version, of what it runs', async () => {
   const own = web({ version: '>=1.4 <2' })
-  assert.equal(wait(own, delivery('shop/db', { version: '1.5.0' })), undefined)
+  assert.equal(await wait(own, delivery('shop/db', { version: '1.5.0' })), undefined)
   assert.match(
-    wait(own, delivery('shop/db', { version: '1.3.9' }))?.message ?? '',
+    (await wait(own, delivery('shop/db', { version: '1.3.9' })))?.message ?? '',
     /runs 1\.3\.9, and >=1\.4 <2 is needed/,
   )
-  assert.match(wait(own, delivery('shop/db'))?.message ?? '', /runs no version/)
+  assert.match((await wait(own, delivery('shop/db')))?.message ?? '', /runs no version/)
 })
 
-test('Deliveries that wait for each other are told so, with the way', () => {
+test('Deliveries that wait for each other are told so, with the way', async () => {
   const a = delivery('shop/a', { dependsOn: [{ name: 'b' }], ready: 'Unknown' })
   const b = delivery('shop/b', { dependsOn: [{ name: 'c', namespace: 'data' }], ready: 'Unknown' })
   const c = delivery('data/c', { dependsOn: [{ name: 'a', namespace: 'shop' }], ready: 'Unknown' })
-  assert.equal(wait(a, delivery('shop/b', { ready: 'False' }))?.forever, undefined)
-  assert.equal(wait(a, b, c)?.forever, true)
-  assert.match(wait(a, b, c)?.message ?? '', /depends on itself.*shop\/a → shop\/b → data\/c → shop\/a/)
+  assert.equal((await wait(a, delivery('shop/b', { ready: 'False' })))?.forever, undefined)
+  assert.equal((await wait(a, b, c))?.forever, true)
+  assert.match((await wait(a, b, c))?.message ?? '', /depends on itself.*shop\/a → shop\/b → data\/c → shop\/a/)
+})
+
+test('of a Delivery elsewhere that the account may not get nothing is told, and what it needs is', async () => {
+  const own = web({ namespace: 'data', version: '>=2' })
+  const others = [delivery('data/db', { version: '3.0.0' }), delivery('data/db', { ready: 'False', version: '1.0.0' })]
+  const said = await waitSeeing(['shop'], own)
+  assert.match(said?.message ?? '', /data\/db .*: the service account may not get deliveries in data; .*shop\/waybill/)
+  for (const other of others) assert.deepEqual(await waitSeeing(['shop'], own, other), said)
+  assert.equal(await waitSeeing(['shop', 'data'], own, delivery('data/db', { version: '3.0.0' })), undefined)
+})
+
+test('a ring that goes through a Delivery that the account may not get is not told', async () => {
+  const a = delivery('shop/a', { dependsOn: [{ name: 'b', namespace: 'data' }], ready: 'Unknown' })
+  const b = delivery('data/b', { dependsOn: [{ name: 'c', namespace: 'secret' }], ready: 'Unknown' })
+  const c = delivery('secret/c', { dependsOn: [{ name: 'a', namespace: 'shop' }], ready: 'Unknown' })
+  assert.equal((await waitSeeing(['shop', 'data', 'secret'], a, b, c))?.forever, true)
+  const said = await waitSeeing(['shop', 'data'], a, b, c)
+  assert.equal(said?.forever, undefined)
+  assert.match(said?.message ?? '', /data\/b which is not ready: Because/)
+  assert.doesNotMatch(said?.message ?? '', /secret/)
 })
 
 test('a change that counts for dependants is told from one that does not', () => {
