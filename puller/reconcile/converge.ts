@@ -131,6 +131,7 @@ function withheld(result: Result): Result {
   const { code, message } = result.said
   return {
     kind: 'failed',
+    held: true,
     said: {
       code,
       message: boundedMessage(

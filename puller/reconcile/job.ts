@@ -56,7 +56,7 @@ export type Result =
   /** Converged and healthy; `corrected` holds what had drifted, when something had; `left`, what differs and is left so. */
   | { readonly kind: 'healthy'; readonly corrected: Plan | undefined; readonly left?: readonly Change[] }
   | { readonly kind: 'refused'; readonly said: Said; readonly objects: readonly Refusal[] }
-  /** Not as it should be; it is tried again. */
-  | { readonly kind: 'failed'; readonly said: Said }
+  /** Not as it should be; it is tried again. `held`: what comes after it is kept back meanwhile. */
+  | { readonly kind: 'failed'; readonly said: Said; readonly held?: true }
   /** A newer release or wish is there: look again at once. */
   | { readonly kind: 'interrupted' }

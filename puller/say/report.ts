@@ -11,7 +11,7 @@ import type { LedgerSummary } from '../records/ledger.ts'
 import { nextTimeMs } from '../schedule.ts'
 import { askedNow, scheduleOf } from '../source/due.ts'
 import type { Finding } from './status.ts'
-import { isOutage, verdictsOf, whatRuns } from './verdicts.ts'
+import { failedSays, isOutage, verdictsOf, whatRuns } from './verdicts.ts'
 
 /** Pure: what the ending of a reconcile means for the status, and when to look again. */
 
@@ -92,11 +92,7 @@ function saysOf(
       ...stalledBy(refusal.code, message, stepsOf(summary, ending)),
     }
   }
-  if (result?.kind === 'failed')
-    return {
-      ready: { status: 'False', reason: result.said.code, message: result.said.message },
-      reconciling: { reason: 'Retrying', message: result.said.message },
-    }
+  if (result?.kind === 'failed') return failedSays(result, summary)
   if (result?.kind === 'interrupted' || result === undefined)
     return {
       ready: { status: 'Unknown', reason: 'Progressing', message: 'looking again' },

@@ -67,6 +67,33 @@ function driftedSays({ result, differs, contested = [] }: Ending): Pick<Finding,
   return { drifted: { status: 'False', reason: 'Corrected', message: boundedMessage(message) } }
 }
 
+/**
+ * Whether a release that failed is tried again by itself, or stands still: what comes after it is kept back, or a Job of it failed, which
+ * runs again for nobody's waiting.
+ */
+export function failedSays(
+  { said, held }: Extract<Ending['result'], { readonly kind: 'failed' }>,
+  { lastOutcome: last }: LedgerSummary,
+): Pick<Finding, 'ready' | 'stalled' | 'reconciling'> {
+  const { code, message } = said
+  const isRecorded = last?.kind === 'Failed' && last.error?.code === code
+  const hasFailedJob =
+    isRecorded && (last.error?.objects ?? []).some((one) => one.code === 'HEALTH_FAILED' && JOB.test(one.object))
+  if (held !== true && !hasFailedJob)
+    return { ready: { status: 'False', reason: code, message }, reconciling: { reason: 'Retrying', message } }
+  const what = isRecorded && last.digest !== undefined ? `${nameOf(last.version, last.digest)} failed: ` : ''
+  return {
+    ready: { status: 'False', reason: code, message: boundedMessage(`${what}${message}`) },
+    stalled: { reason: code, message: `${ERRORS[code].hint} ${hasFailedJob ? RUN_AGAIN : TRY_AGAIN}` },
+  }
+}
+
+/** As a record names an object. */
+const JOB = /^Job\.batch /
+const RUN_AGAIN = 'An edit of the Delivery tries this one once more.'
+const TRY_AGAIN =
+  'An edit of the Delivery, or a new value of its annotation waybill.dev/reconcile, tries this one once more.'
+
 function adviceOf(status: Verdict['status'], { code, message }: Said): Verdict {
   return { status, reason: code, message: `${message.replace(/[.;]?$/, '.')} ${ERRORS[code].hint}` }
 }
@@ -79,8 +106,12 @@ export function isOutage(code: ErrorCode): boolean {
 /** The release that was last applied and healthy, in a sentence. */
 export function whatRuns({ applied }: LedgerSummary): string {
   if (applied?.digest === undefined) return 'nothing was applied yet'
-  const version = applied.version === undefined ? '' : `${applied.version}, `
-  return `${version}${shortDigest(applied.digest)} is applied and healthy${becauseOf(applied)}`
+  return `${nameOf(applied.version, applied.digest)} is applied and healthy${becauseOf(applied)}`
+}
+
+/** `1.4.2, sha256:1a2b3c4d5e6f` */
+function nameOf(version: string | undefined, digest: string): string {
+  return `${version === undefined ? '' : `${version}, `}${shortDigest(digest)}`
 }
 
 /** What `onFailure: rollback` left for a person to read. */

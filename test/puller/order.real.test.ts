@@ -64,7 +64,7 @@ test('a wave that fails keeps the rest back, until a newer release brings it', a
   await tenant.deliver({ timeout: '1s' })
   const said = await tenant.run()
   assert.equal(said.reason, 'HEALTH_TIMEOUT')
-  assert.match(said.message, /^Deployment.apps \S+\/store: /)
+  assert.match(said.message, /^sha256:\w{12} failed: Deployment.apps \S+\/store: /)
   assert.equal((await tenant.get(apps(tenant, 'front'))).status, 404)
   publish(tenant, 2, [app('store'), app('front', { wave: '1' })])
   assert.equal((await tenant.run()).reason, 'Applied')
@@ -159,6 +159,9 @@ test('a migration that fails fails the release, and runs again for an edit only'
   await tenant.deliver()
   const said = await tenant.run()
   assert.equal(said.reason, 'HEALTH_FAILED', said.message)
+  assert.match(said.message, /^sha256:\w{12} failed: .*Job\.batch \S+\/migrate: /)
+  assert.equal((await tenant.condition('Stalled'))?.reason, 'HEALTH_FAILED')
+  assert.equal(await tenant.condition('Reconciling'), undefined)
   assert.equal((await tenant.get(apps(tenant, 'web'))).status, 404)
   await world.plane.eventually(
     'it is cleaned up',
@@ -166,6 +169,7 @@ test('a migration that fails fails the release, and runs again for an edit only'
   )
   const mark = await world.plane.auditMark()
   assert.equal((await tenant.run()).reason, 'HEALTH_FAILED')
+  assert.equal((await tenant.condition('Stalled'))?.reason, 'HEALTH_FAILED', 'and is still told so')
   const made = async () =>
     (await world.plane.auditSince(mark)).filter(
       ({ requestURI, verb, objectRef }) =>

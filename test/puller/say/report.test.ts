@@ -166,6 +166,34 @@ test('conditions that speak of a problem say what to do about it', () => {
   assert.match(conditions.find(({ type }) => type === 'Healthy')?.message ?? '', /HEALTH_FAILED\. Look at the objects/)
 })
 
+const failing = (object: string, ending: { readonly held?: true }) => {
+  const code = 'HEALTH_FAILED'
+  const broken = chainOf(keys, [
+    facts('Intent', { digest: B, version: '1.1.0' }),
+    facts('Failed', {
+      digest: B,
+      version: '1.1.0',
+      intent: 1,
+      error: { code, message: 'broken', objects: [{ object, code, message: 'broken' }] },
+    }),
+  ]).map(({ spec }) => recordSpecSchema.parse(spec))
+  const result = { kind: 'failed', said: { code, message: `${object}: broken` }, ...ending } as const
+  const found = findingOf(delivery, { ...summarize(broken), records: broken }, { resolved, result, kept: false })
+  return nextStatus({}, found, NOW)
+}
+
+test('a release whose Job failed, or that is kept back, stands still: it is Stalled, and Ready names what failed', () => {
+  for (const status of [failing('Job.batch shop/migrate', {}), failing('Deployment.apps shop/api', { held: true })]) {
+    assert.equal(sayings(status, 'Ready'), 'False HEALTH_FAILED')
+    assert.equal(sayings(status, 'Stalled'), 'True HEALTH_FAILED')
+    assert.equal(sayings(status, 'Reconciling'), undefined)
+    const said = (type: string) => status.conditions?.find((one) => one.type === type)?.message ?? ''
+    assert.match(said('Ready'), /^1\.1\.0, sha256:\w{12} failed: \S+ shop\/\w+: broken$/)
+    assert.match(said('Stalled'), /newer release .*An edit of the Delivery/)
+  }
+  assert.equal(sayings(failing('Deployment.apps shop/api', {}), 'Reconciling'), 'True Retrying')
+})
+
 test('a Delivery that was edited is in progress until its new generation was looked at', () => {
   const status = nextStatus(
     {},
