@@ -160,7 +160,10 @@ export const ERRORS = {
     'Check the address, the network, the proxy and the certificate authority (--ca-file); --plain-http is for a registry without TLS.',
   ),
   REGISTRY_AUTH: failed('on-change', 'Log in with `oras login` or `docker login`, or correct the pull secret.'),
-  REGISTRY_NOT_FOUND: failed('on-change', 'Check the repository and the name; it may not be published yet.'),
+  REGISTRY_NOT_FOUND: failed(
+    'on-change',
+    'Check how the repository and the channel, version or digest are spelt (in a Delivery: spec.source); it may not be published or promoted yet (`waybill publish`, `waybill promote`).',
+  ),
   REGISTRY_RATE_LIMITED: failed('later', 'The registry asks to come back later.'),
   REGISTRY_FAILED: failed('later', 'The registry answered with an error of its own; try again, or try a mirror.'),
   REGISTRY_REDIRECT: refused(

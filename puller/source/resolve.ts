@@ -1,6 +1,6 @@
 import { type Digest, parseDigest } from '../../contract/digest.ts'
-import { WaybillError } from '../../contract/errors.ts'
-import { parseRepository, type Reference } from '../../contract/reference.ts'
+import { hasCode, WaybillError } from '../../contract/errors.ts'
+import { isVersion, parseRepository, type Reference } from '../../contract/reference.ts'
 import type { TagLister, TagResolver } from '../../contract/registry/registry.ts'
 import type { DeliverySpec } from '../kinds.ts'
 import type { VerifyTarget } from './verify.ts'
@@ -28,14 +28,33 @@ export async function resolve(spec: DeliverySpec, tags: TagResolver & TagLister)
   if (spec.hold !== undefined) return { ...place, via: 'hold', digest: parseDigest(spec.hold.digest) }
   const { channel, version: range, digest } = spec.source
   if (range !== undefined) {
-    const version = highestVersion(await tags.listTags(place.repository), range)
-    if (version === undefined)
-      throw new WaybillError('VERSION_UNMATCHED', `no tag of ${place.repository.repository} is a version in ${range}`)
-    const found = await tags.resolveTag(place.repository, version)
+    const listed = await orNotFound('the repository', place, tags.listTags(place.repository))
+    const version = highestVersion(listed, range)
+    if (version === undefined) throw new WaybillError('VERSION_UNMATCHED', unmatched(range, place))
+    const found = await orNotFound(`version ${version}`, place, tags.resolveTag(place.repository, version))
     return { ...place, via: 'version', release: { version, range }, digest: found }
   }
   if (channel === undefined) return { ...place, via: 'digest', digest: parseDigest(digest ?? '') }
-  return { ...place, via: 'channel', channel, digest: await tags.resolveTag(place.repository, channel) }
+  const found = await orNotFound(`channel ${channel}`, place, tags.resolveTag(place.repository, channel))
+  return { ...place, via: 'channel', channel, digest: found }
+}
+
+type Place = Pick<Resolved, 'repository'>
+
+/** Says which name it was that the registry does not know. */
+async function orNotFound<T>(what: string, { repository: { repository } }: Place, asked: Promise<T>): Promise<T> {
+  try {
+    return await asked
+  } catch (error) {
+    if (!hasCode(error, 'REGISTRY_NOT_FOUND')) throw error
+    throw new WaybillError('REGISTRY_NOT_FOUND', `${repository}: ${what} was not found`, { cause: error })
+  }
+}
+
+function unmatched(range: string, { repository: { repository } }: Place): string {
+  return isVersion(range)
+    ? `${repository}: version ${range} was not found`
+    : `${repository}: no tag is a version in ${range}`
 }
 
 /** Where a Delivery reads from, and which package that is. */

@@ -123,7 +123,9 @@ test('a range that no tag satisfies is refused, and a repository that is not the
   await refused(tenant, 'VERSION_UNMATCHED', /\^3/, 'Intent Applied')
   const empty = await world.tenant()
   await follow(empty, '^1')
-  assert.equal((await empty.run()).reason, 'REGISTRY_NOT_FOUND')
+  const said = await empty.run()
+  assert.equal(said.reason, 'REGISTRY_NOT_FOUND')
+  assert.match(said.message, /: the repository was not found/)
 })
 
 test('an idle look costs two requests, and a higher version takes the place of one that does not become healthy', async () => {
