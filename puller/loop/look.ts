@@ -208,7 +208,7 @@ async function observeAndReconcile(
       ledger,
       await timed(site, 'observe', () => observeAccount(site, delivery, { isDoubtful: memory.isDoubtful })),
     )
-  const observed = { site, delivery, account: books.account, ledger, turn, progress, memory }
+  const observed = { site, delivery, account: books.account, ledger: besides(ledger, turn), turn, progress, memory }
   const ending = await reconcile({ ...observed, access: books.access })
   if (remembered === undefined || ending.refusal?.code !== 'REGISTRY_AUTH') return ending
   // The secret may hold another login by now.
@@ -216,6 +216,16 @@ async function observeAndReconcile(
   if (access.shareKey === books.access.shareKey) return ending
   memory.open(delivery, site.policies(), ledger, { account: books.account, access })
   return reconcile({ ...observed, access })
+}
+
+/** While a record is written others may work: the heads of many are then written at once. */
+function besides(ledger: Ledger, turn: Turn): Ledger {
+  return {
+    get summary() {
+      return ledger.summary
+    },
+    append: (facts) => turn.outside(() => ledger.append(facts)),
+  }
 }
 
 /** Says what went wrong where people look, and records it when it is a refusal. */

@@ -22,12 +22,13 @@ export type PlacesOptions = {
 const SLOW_MS = 10_000
 const SLOW_TIMES = 4
 
-/** Places to work in: first come, first served. */
+/** Places to work in: first come, first served, and who comes back before who comes: what is begun gets done. */
 export class Places {
   readonly #clock: Clock
   readonly #max: number
   readonly #slowMs: number
   readonly #slowMax: number
+  readonly #returning: (() => void)[] = []
   readonly #waiting: (() => void)[] = []
   #busy = 0
   #slow = 0
@@ -40,7 +41,7 @@ export class Places {
   }
 
   async take(): Promise<Place> {
-    let end: (() => void) | undefined = await this.#enter()
+    let end: (() => void) | undefined = await this.#enter(this.#waiting)
     let outside = 0
     const leave = () => {
       end?.()
@@ -54,7 +55,7 @@ export class Places {
           return await work()
         } finally {
           outside -= 1
-          const again = outside === 0 ? await this.#enter() : undefined
+          const again = outside === 0 ? await this.#enter(this.#returning) : undefined
           // Meanwhile it may have gone outside again, or come in another way.
           if (outside > 0 || end !== undefined) again?.()
           else end = again
@@ -65,8 +66,8 @@ export class Places {
   }
 
   /** Waits for a place, and says how it is given back. */
-  async #enter(): Promise<() => void> {
-    if (this.#busy >= this.#max) await new Promise<void>((resolve) => this.#waiting.push(resolve))
+  async #enter(line: (() => void)[]): Promise<() => void> {
+    if (this.#busy >= this.#max) await new Promise<void>((resolve) => line.push(resolve))
     else this.#busy += 1
     const left = new AbortController()
     let isSlow = false
@@ -84,7 +85,7 @@ export class Places {
   }
 
   #give(): void {
-    const next = this.#waiting.shift()
+    const next = this.#returning.shift() ?? this.#waiting.shift()
     if (next === undefined) this.#busy -= 1
     else next()
   }

@@ -30,6 +30,9 @@ export type HeadKeeperOptions = {
 const TRIES_MAX = 40
 /** From one write to the next: what comes in meanwhile goes with it. One that comes alone does not wait. */
 const APART_MS = 100
+/** The same after a write of this many heads: many Deliveries are at work, and nobody is kept from working by waiting. */
+const MANY = 3
+const MANY_APART_MS = 300
 /** What was found so lately to be as remembered need not be asked for again. */
 const SURE_MS = 5_000
 /** How often Deliveries are listed to find heads that may go. */
@@ -51,6 +54,7 @@ export class HeadKeeper {
   #confirmed = { by: 0, atMs: 0 }
   #tidiedAtMs = Number.NEGATIVE_INFINITY
   #wroteAtMs = Number.NEGATIVE_INFINITY
+  #apartMs = APART_MS
   #waiting: Waiting[] = []
   #last: Promise<unknown> = Promise.resolve()
 
@@ -97,11 +101,12 @@ export class HeadKeeper {
   }
 
   async #writeWaiting(): Promise<void> {
-    const earlyMs = this.#wroteAtMs + APART_MS - this.#nowMs()
+    const earlyMs = this.#wroteAtMs + this.#apartMs - this.#nowMs()
     if (earlyMs > 0) await this.#options.clock.sleep(earlyMs)
     this.#wroteAtMs = this.#nowMs()
     const batch = this.#waiting
     this.#waiting = []
+    this.#apartMs = batch.length < MANY ? APART_MS : MANY_APART_MS
     try {
       const roomless = await this.#store(batch)
       for (const { uid, resolve, reject } of batch)

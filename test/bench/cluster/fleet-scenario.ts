@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { inParallel } from '../../../puller/cluster/in-parallel.ts'
+import { LABELS } from '../../../puller/kinds.ts'
 import { field } from '../../real/control-plane.ts'
 import type { Asked } from './audit-trail.ts'
 import { fourObjects } from './delivered-objects.ts'
@@ -104,18 +105,25 @@ async function scoreOfOne(stand: Stand): Promise<Played> {
   const [uid = ''] = await stand.deliver([TAPE])
   const recorded = await record(stand, TAPE)
   await stand.plane.api('DELETE', `${DELIVERIES}/${TAPE}/deliveries/app`)
-  const lists = new Set<string>()
-  const isFirstList = ({ method, path, as }: Recorded) => {
-    const isList = method === 'GET' && as !== undefined && path.includes('labelSelector=') && !path.includes('watch=')
-    if (!isList || lists.has(path)) return false
-    lists.add(path)
-    return true
-  }
-  const isNeeded = (one: Recorded) =>
-    one.path.includes(TAPE) || one.body.includes(TAPE)
-      ? isFirstList(one) || (one.method !== 'GET' && !/\/self[a-z]+reviews/.test(one.path))
-      : false
-  return { score: scoreOf(recorded.filter((one) => one.status < 300 && isNeeded(one))), uid }
+  const needed = recorded.filter(({ method, path, body, status }) => {
+    const isAbout = path.includes(TAPE) || body.includes(TAPE)
+    return isAbout && status < 300 && method !== 'GET' && !/\/self[a-z]+reviews/.test(path)
+  })
+  return { score: [...scoreOf(needed), firstLists(needed)], uid }
+}
+
+/** What exists of each kind before it is followed: a puller has it told by the watch itself, which the tape, made with `--once`, does without. */
+function firstLists(written: readonly Recorded[]): readonly Recorded[] {
+  const objects = written.filter(({ as, method }) => as !== undefined && method === 'PATCH')
+  const byCollection = new Map(objects.map((one) => [one.path.replace(/\/[^/]+$/, ''), one]))
+  return [...byCollection].map(([collection, one]) => ({
+    ...one,
+    method: 'GET',
+    path: `${collection}?labelSelector=${encodeURIComponent(LABELS.partOf)}`,
+    contentType: undefined,
+    body: '',
+    status: 200,
+  }))
 }
 
 async function raw(stand: Stand, tenants: readonly string[], { score, uid }: Played): Promise<number> {

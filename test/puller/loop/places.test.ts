@@ -41,6 +41,30 @@ test('one that is outside in two ways at once comes back in once, and leaves onc
   assert.equal(await free(places, 3), 2)
 })
 
+test('who comes back from outside goes before who has not begun', { timeout: 20_000 }, async () => {
+  const places = new Places({ clock: new FakeClock(), max: 1 })
+  const order: string[] = []
+  const first = await places.take()
+  const away = Promise.withResolvers<void>()
+  const back = first.outside(() => away.promise).then(() => order.push('back'))
+  const second = await places.take()
+  const third = places.take().then((place) => {
+    order.push('third')
+    return place
+  })
+  await settle()
+  away.resolve()
+  await settle()
+  assert.deepEqual(order, [])
+  second.leave()
+  await back
+  await settle()
+  assert.deepEqual(order, ['back'])
+  first.leave()
+  await third
+  assert.deepEqual(order, ['back', 'third'])
+})
+
 test('no more than so many hang beside the places, and each that ends lets another one', {
   timeout: 20_000,
 }, async () => {

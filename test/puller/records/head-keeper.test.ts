@@ -95,6 +95,15 @@ describe('heads of many Deliveries', () => {
     assert.deepEqual([slept, asked], [[70], ['PATCH metadata', 'PATCH metadata']])
   })
 
+  test('that come in after many were written wait longer, so that as many go together again', async () => {
+    await write('early', 1)
+    await Promise.all(['a', 'b', 'c'].map((name) => write(name, 1)))
+    slept.length = 0
+    await write('d', 1)
+    await write('e', 1)
+    assert.deepEqual(slept, [300, 100])
+  })
+
   test('are stored when their writers are told so', async () => {
     const told: (number | undefined)[] = []
     await Promise.all(['a', 'b', 'c'].map((name) => write(name, 1).then(async () => told.push(await stored(name)))))
