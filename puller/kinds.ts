@@ -36,11 +36,12 @@ export const LABELS = {
   delivery: 'waybill.dev/delivery',
   /** KEP-3659. Selects members; proves nothing. */
   partOf: 'applyset.kubernetes.io/part-of',
-  applySetId: 'applyset.kubernetes.io/id',
+  /** On inventories: what `partOf` says on the Delivery's members. */
+  applySet: 'waybill.dev/applyset',
 } as const
 
 export const ANNOTATION = {
-  /** On a Delivery: a person confirms what was refused, for this digest only. */
+  /** On a Delivery: a person confirms exactly what the digest covers that he was told, or `delete <uid> <digest>` (puller/plan/confirmation.ts). */
   confirm: 'waybill.dev/confirm',
   /** On a Delivery: a person approves a plan: `<digest> <digest of the plan>`. */
   approve: 'waybill.dev/approve',
@@ -266,6 +267,8 @@ export type Delivery = {
   readonly specEditedBy?: { readonly manager: string; readonly at?: string }
   /** Likewise of the annotation that approves a plan. */
   readonly approvedBy?: { readonly manager: string; readonly at?: string }
+  /** Likewise of the annotation that confirms what would be deleted. */
+  readonly confirmedBy?: { readonly manager: string; readonly at?: string }
   /** Likewise of the annotation that says why a hold or a suspension was lifted. */
   readonly liftedBy?: { readonly manager: string; readonly at?: string }
 }
@@ -395,6 +398,15 @@ export const recordFactsSchema = z.strictObject({
   /** On an outcome: the sequence of its Intent. */
   intent: z.int().min(1).optional(),
   changes: changeListSchema.optional(),
+  /** On an Intent and its outcome: what a person confirmed before it was deleted or replaced. `guarded`: uids of what asks for it by itself. */
+  confirmed: z
+    .strictObject({
+      what: digestSchema,
+      by: z.string().max(256).optional(),
+      guarded: z.array(z.string().max(64)).max(1000),
+      others: z.array(z.string().max(64)).max(1000),
+    })
+    .optional(),
   error: z
     .strictObject({
       code: errorCodeSchema,

@@ -117,8 +117,6 @@ function deliveryCrd(): KubeObject {
     plural: 'deliveries',
     shortNames: ['wd'],
     scope: 'Namespaced',
-    // KEP-3659: deliveries are parents of ApplySets.
-    labels: { 'applyset.kubernetes.io/is-parent-type': 'true' },
     description: 'Delivers one environment of a signed package to this cluster, and keeps it there.',
     spec: structural(deliverySpecSchema, deliverySpecAmendments, 'spec'),
     status: structural(deliveryStatusSchema, deliveryStatusAmendments, 'status'),
@@ -227,7 +225,6 @@ type CrdOptions = {
   readonly plural: string
   readonly shortNames?: readonly string[]
   readonly scope: 'Namespaced' | 'Cluster'
-  readonly labels?: JsonObject
   readonly description: string
   readonly spec: JsonObject
   readonly status?: JsonObject
@@ -235,7 +232,7 @@ type CrdOptions = {
 }
 
 function crd(options: CrdOptions): KubeObject {
-  const { kind, plural, shortNames, scope, labels, description, spec, status, columns } = options
+  const { kind, plural, shortNames, scope, description, spec, status, columns } = options
   const schema = {
     type: 'object',
     description,
@@ -251,7 +248,7 @@ function crd(options: CrdOptions): KubeObject {
   return {
     apiVersion: 'apiextensions.k8s.io/v1',
     kind: 'CustomResourceDefinition',
-    metadata: { name: `${plural}.${GROUP}`, ...(labels === undefined ? {} : { labels }) },
+    metadata: { name: `${plural}.${GROUP}` },
     spec: {
       group: GROUP,
       scope,

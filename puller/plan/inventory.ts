@@ -6,6 +6,7 @@ import { LIMITS } from '../../contract/limits.ts'
 import { answerReason } from '../cluster/answer.ts'
 import type { Cluster, ClusterAnswer } from '../cluster/cluster-port.ts'
 import { API_VERSION, type InventoryEntry, inventorySpecSchema, LABELS } from '../kinds.ts'
+import { applySetId } from './desired.ts'
 import type { PlanContext } from './plan-context.ts'
 
 /** One stored DeliveryInventory object. */
@@ -154,7 +155,11 @@ async function storeShard(
     metadata: {
       name,
       namespace: delivery.namespace,
-      labels: { [LABELS.deliveryUid]: delivery.uid, ...labelled(delivery.name) },
+      labels: {
+        [LABELS.deliveryUid]: delivery.uid,
+        [LABELS.applySet]: applySetId(delivery),
+        ...labelled(delivery.name),
+      },
       ...(shard !== undefined && { resourceVersion: shard.resourceVersion }),
     },
     spec: { delivery: { name: delivery.name, uid: delivery.uid }, shard: index, entries: listed },

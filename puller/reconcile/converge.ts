@@ -2,7 +2,7 @@ import { type ErrorCode, WaybillError } from '../../contract/errors.ts'
 import { type Applied, applyPlan } from '../apply/apply.ts'
 import { timestamp } from '../clock.ts'
 import { driftChanges } from '../drift/left-drift.ts'
-import type { RecordFacts, RecordSpec } from '../kinds.ts'
+import type { Delivery, RecordFacts, RecordSpec } from '../kinds.ts'
 import { boundedMessage, type Said } from '../message.ts'
 import { timed } from '../metrics/observation.ts'
 import type { Inventory } from '../plan/inventory.ts'
@@ -14,7 +14,6 @@ import { healthFaults, ofHealth } from './await-health.ts'
 import { errorKey, factsAbout, factsOfError, outcomeKind } from './facts.ts'
 import type { Job, Result } from './job.ts'
 import { type HeldBack, heldBack, isVerdict, stepBack } from './on-failure.ts'
-import { labelParent } from './parent.ts'
 import { beginWait, type ReleaseWait } from './release-wait.ts'
 
 /** Says what is about to be done, before the first write; what another Intent had begun gets its outcome first. */
@@ -27,11 +26,16 @@ export async function writeIntent(job: Job, plan: Plan, settled: boolean): Promi
     kind: 'Intent',
     trigger,
     changes: changeList(settled ? driftChanges(plan) : plan.changes),
+    ...(plan.asked === undefined ? {} : { confirmed: { ...plan.asked, ...byOf(delivery.confirmedBy) } }),
     startedAt: timestamp(site.clock),
   })
   const intent = ledger.summary.openIntent
   if (intent === undefined) throw new WaybillError('INTERNAL', 'an Intent was written and is not there')
   return intent
+}
+
+function byOf(editor: Delivery['confirmedBy']): { readonly by?: string } {
+  return editor === undefined ? {} : { by: editor.manager }
 }
 
 /** An Intent that another one takes the place of gets its outcome first. */
@@ -72,7 +76,6 @@ export async function converge(
   const isDrift = intent.trigger.type === 'drift'
   const isQuick = isDrift || plan.changes.length <= QUICK_MAX
   if (!isRetry && !isQuick) await job.progress('Applying', `${plan.changes.length} changes for ${context.digest}`)
-  await labelParent(site.cluster, job.delivery)
   if (turn.signal.aborted) return { kind: 'interrupted' }
   const held = job.memory?.isRetry === true ? undefined : heldBack(job, job.ledger.summary, intent, plan)
   const wait = beginWait(job, context, plan, { quiet: isRetry || held !== undefined })

@@ -64,7 +64,14 @@ test('a promoted release is applied, healthy and recorded, and looking again wri
   assert.equal(field(delivery, 'status', 'applied', 'digest'), first.digest)
   assert.equal(field(delivery, 'status', 'lastRecord', 'sequence'), 2)
   assert.equal(field(delivery, 'status', 'observedGeneration'), 1)
-  assert.match(String(field(delivery, 'metadata', 'labels', 'applyset.kubernetes.io/id')), /^applyset-.*-v1$/)
+  const applySet = field((await tenant.get(at(tenant))).body, 'metadata', 'labels', 'applyset.kubernetes.io/part-of')
+  const inventories = `/apis/waybill.dev/v1alpha1/deliveryinventories?labelSelector=waybill.dev/applyset=${applySet}`
+  const owning = field((await world.plane.api('GET', inventories)).body, 'items')
+  assert.deepEqual(
+    Array.isArray(owning) ? owning.map((one) => field(one, 'spec', 'delivery', 'name')) : owning,
+    ['app'],
+    'the label of a member leads to its Delivery',
+  )
   const mark = await world.plane.auditMark()
   await tenant.run()
   const writes = (await world.plane.auditSince(mark)).filter(

@@ -192,10 +192,6 @@ describe('a Delivery', () => {
   test('is shown by kubectl with what a person wants to know', async () => {
     const table = await plane.runKubectl(['get', 'wd', '-A'])
     assert.match(table, /NAMESPACE +NAME +RUNS +SINCE +READY +REASON +DRIFTED +AGE/)
-    assert.match(
-      await plane.runKubectl(['get', 'crd', '-l', 'applyset.kubernetes.io/is-parent-type=true', '-o', 'name']),
-      /deliveries/,
-    )
     assert.match(await plane.runKubectl(['explain', 'delivery.spec.hold']), /until it is lifted/)
   })
 })
