@@ -20,7 +20,7 @@ export const timeZoneSchema = z
   .refine(isTimeZone, 'the IANA name of a time zone, such as Europe/Berlin')
 const reasonSchema = z.string().max(1024)
 /** RFC 3339, such as 2026-11-21T18:00:00Z: until when something stands; it ends by itself. */
-const untilSchema = z.iso.datetime({ offset: true })
+const untilSchema = z.iso.datetime({ offset: true, error: 'a time such as 2026-11-21T18:00:00Z' })
 /** A kind as people name it: `Job.batch`, `Deployment.apps`, `Secret`; what stands after the first dot is the group. */
 const groupKindSchema = z
   .string()

@@ -4,7 +4,7 @@ import { trustPolicySpecSchema } from '../../contract/trust/trust-policy.ts'
 import { deliverySpecSchema, deliveryStatusSchema, GROUP, inventorySpecSchema, recordSpecSchema } from '../kinds.ts'
 import { SCHEDULE_PATTERN, TIME_ZONE_PATTERN } from '../schedule.ts'
 import { RANGE_PATTERN } from '../source/version-range.ts'
-import { type Amendments, structural } from './structural.ts'
+import { type Amendments, BY_PATTERN_CHARS_MAX, structural } from './structural.ts'
 
 /** The CustomResourceDefinitions of Waybill's kinds, their schemas generated from what the code parses with. */
 export function crdObjects(): KubeObject[] {
@@ -15,11 +15,12 @@ const rule = (expression: string, message: string): JsonObject => ({ rule: expre
 const rules = (...all: readonly JsonObject[]): JsonObject => ({ 'x-kubernetes-validations': all })
 const notBuilt = (field: string): string => `${field} is not built yet`
 
-const DURATION_MAX = 7
 const SEGMENT = '[a-z0-9]+([._-]+[a-z0-9]+)*'
 /** As contract/reference.ts reads it: a host, perhaps a port, a path; neither tag nor digest. */
 const REPOSITORY = `^(\\[[0-9a-f:]+\\]|[a-z0-9]([a-z0-9.-]*[a-z0-9])?)(:[0-9]{1,5})?(/${SEGMENT})+$`
-const OBJECT_NAME = '^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$'
+const OBJECT_NAME = rules(
+  rule("self.matches('^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$')", 'has to be a name of lower-case letters, digits, - and .'),
+)
 const deliverySpecAmendments: Amendments = {
   spec: rules(
     rule('has(self.environment) || has(self.source.channel)', 'environment is required with a version or a digest'),
@@ -51,8 +52,8 @@ const deliverySpecAmendments: Amendments = {
     description: 'The canonical repository, where this one is a mirror of it.',
     pattern: REPOSITORY,
   },
-  'spec.source.pullSecret.name': { pattern: OBJECT_NAME },
-  'spec.source.caSecret.name': { pattern: OBJECT_NAME },
+  'spec.source.pullSecret.name': OBJECT_NAME,
+  'spec.source.caSecret.name': OBJECT_NAME,
   'spec.source.pullSecret': {
     description: 'A kubernetes.io/dockerconfigjson Secret beside the Delivery, read as the service account.',
   },
@@ -60,9 +61,9 @@ const deliverySpecAmendments: Amendments = {
     description: 'A Secret beside the Delivery with PEM certificates in ca.crt, read as the service account.',
   },
   'spec.environment': { description: 'The environment of the artifact that is applied. Default: the channel’s name.' },
-  'spec.serviceAccountName': { description: 'The account that everything is applied as.', pattern: OBJECT_NAME },
+  'spec.serviceAccountName': { description: 'The account that everything is applied as.', ...OBJECT_NAME },
   'spec.interval': {
-    maxLength: DURATION_MAX,
+    maxLength: BY_PATTERN_CHARS_MAX,
     description: 'How often source and cluster are looked at, with a schedule the cluster alone: 30s, 5m, 1h.',
   },
   'spec.schedule': {
@@ -83,11 +84,11 @@ const deliverySpecAmendments: Amendments = {
     pattern: SCHEDULE_PATTERN,
     description: 'When it opens: a cron expression of five fields.',
   },
-  'spec.windows[].duration': { maxLength: DURATION_MAX },
+  'spec.windows[].duration': { maxLength: BY_PATTERN_CHARS_MAX },
   'spec.windows[].timeZone': { pattern: TIME_ZONE_PATTERN },
   'spec.dependsOn': { description: 'Deliveries that have to be healthy at what they ask for before this one goes on.' },
   'spec.dependsOn[].version': { pattern: RANGE_PATTERN, minLength: 1 },
-  'spec.timeout': { maxLength: DURATION_MAX, description: 'How long a release may take to become healthy.' },
+  'spec.timeout': { maxLength: BY_PATTERN_CHARS_MAX, description: 'How long a release may take to become healthy.' },
   'spec.onFailure': {
     description: 'When a release fails: hold waits for a person or a newer one, rollback goes back, continue tries on.',
   },
@@ -95,7 +96,7 @@ const deliverySpecAmendments: Amendments = {
   'spec.force': { description: 'Kinds that may be made anew where a field that cannot change has changed.' },
   'spec.drift': { description: 'What to do where the cluster differs: correct puts it back, report only tells.' },
   'spec.ignore': { description: 'Fields that are left to others.' },
-  'spec.compareInterval': { maxLength: DURATION_MAX, description: 'How often everything is compared anew.' },
+  'spec.compareInterval': { maxLength: BY_PATTERN_CHARS_MAX, description: 'How often everything is compared anew.' },
   'spec.unmanaged': { description: 'What is done about objects in these namespaces that no Delivery owns.' },
   'spec.deletion': { description: 'What deleting the Delivery does to what it delivered.' },
   'spec.hold': { description: 'Stay on, or go back to, this digest until it is lifted, or until the time given.' },
@@ -118,7 +119,7 @@ function deliveryCrd(): KubeObject {
     shortNames: ['wd'],
     scope: 'Namespaced',
     description: 'Delivers one environment of a signed package to this cluster, and keeps it there.',
-    spec: structural(deliverySpecSchema, deliverySpecAmendments, 'spec'),
+    spec: structural(deliverySpecSchema, deliverySpecAmendments, 'spec', { isWritten: true }),
     status: structural(deliveryStatusSchema, deliveryStatusAmendments, 'status'),
     // What runs here, since when, is it well.
     columns: [
@@ -171,7 +172,7 @@ function trustPolicyCrd(): KubeObject {
     plural: 'trustpolicies',
     scope: 'Cluster',
     description: 'Says who is trusted for which repositories. Every policy that matches must be satisfied.',
-    spec: structural(trustPolicySpecSchema, amendments, 'spec'),
+    spec: structural(trustPolicySpecSchema, amendments, 'spec', { isWritten: true }),
     columns: [
       column('Repositories', '.spec.repositories'),
       { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' },

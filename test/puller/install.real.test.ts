@@ -125,9 +125,13 @@ describe('a Delivery', () => {
     [
       'a version that no range is written like',
       { source: { repository: source.repository, version: 'newest!' }, environment: 'x' },
-      /spec.source.version/,
+      /spec.source.version.*: has to be a version range such as >=1.4 <2/,
     ],
-    ['a schedule of six fields', { source, schedule: '0 * * * * *' }, /spec.schedule/],
+    [
+      'a schedule of six fields',
+      { source, schedule: '0 * * * * *' },
+      /spec.schedule.*: has to be a cron expression of five fields/,
+    ],
     ['a schedule with its zone in it', { source, schedule: 'CRON_TZ=UTC 0 6 * * *' }, /spec.schedule/],
     [
       'a schedule for a digest',
@@ -135,34 +139,68 @@ describe('a Delivery', () => {
       /schedule goes with a channel or a version/,
     ],
     ['a time zone without a schedule', { source, timeZone: 'Europe/Berlin' }, /timeZone goes with a schedule/],
-    ['a suspension until no time', { source, suspend: { until: 'tomorrow' } }, /spec.suspend.until/],
+    [
+      'a suspension until no time',
+      { source, suspend: { until: 'tomorrow' } },
+      /spec.suspend.until.*: has to be a time such as /,
+    ],
     ['a hold until no time', { source, hold: { digest: A, until: '2027-01-01' } }, /spec.hold.until/],
     [
       'a window of six fields',
       { source, windows: [{ kind: 'allow', start: '0 * * * * *', duration: '1h' }] },
-      /spec.windows\[0\].start/,
+      /spec.windows\[0\].start.*: has to be a cron expression/,
     ],
-    ['a field to ignore that is no pointer', { source, ignore: [{ fields: ['spec.replicas'] }] }, /spec.ignore/],
-    ['a kind to force without its name', { source, force: { kinds: ['batch'] } }, /spec.force.kinds/],
+    [
+      'a window of two days',
+      { source, windows: [{ kind: 'allow', start: '0 6 * * *', duration: '2d' }] },
+      /spec.windows\[0\].duration.*: has to be a duration such as /,
+    ],
+    [
+      'a field to ignore that is no pointer',
+      { source, ignore: [{ fields: ['spec.replicas'] }] },
+      /spec.ignore\[0\].fields\[0\].*: has to be a JSON pointer such as /,
+    ],
+    [
+      'a kind to force without its name',
+      { source, force: { kinds: ['batch'] } },
+      /spec.force.kinds.*: has to be a kind and its group/,
+    ],
     ['another deletion', { source, deletion: 'maybe' }, /Unsupported value/],
     [
       'a digest of another form',
       { source: { repository: source.repository, digest: 'sha512:00' }, environment: 'x' },
-      /spec.source.digest/,
+      /spec.source.digest.*: has to be a digest sha256:<64 hex digits>/,
     ],
     [
       'a tag in the repository',
       { source: { ...source, repository: 'registry.example.com/acme/shop:latest' } },
-      /spec.source.repository/,
+      /spec.source.repository.*: has to be host\[:port\]\/path, without a tag or digest/,
     ],
     [
       'a digest in the mirrored repository',
       { source: { ...source, mirrorOf: `ghcr.io/acme/shop@${A}` } },
-      /spec.source.mirrorOf/,
+      /spec.source.mirrorOf.*: has to be host/,
     ],
     ['a version for a channel', { source: { ...source, channel: 'v1' } }, /neither a version nor a digest/],
-    ['an account that is no name', { source, serviceAccountName: 'a:b' }, /spec.serviceAccountName/],
-    ['an interval without a unit', { source, interval: '60' }, /spec.interval/],
+    [
+      'an account that is no name',
+      { source, serviceAccountName: 'a:b' },
+      /spec.serviceAccountName.*: has to be a name of /,
+    ],
+    [
+      'a channel in capitals',
+      { source: { ...source, channel: 'Production' } },
+      /spec.source.channel.*: has to be a channel name such as production/,
+    ],
+    ['an interval without a unit', { source, interval: '60' }, /spec.interval.*: has to be a duration such as 30s/],
+    ['an interval in words', { source, interval: '30 seconds' }, /spec.interval.*: has to be a duration such as 30s/],
+    ['an interval of seven digits', { source, interval: '1000000s' }, /spec.interval.*: has to be a duration/],
+    ['no time out', { source, timeout: '0s' }, /spec.timeout.*: has to be a duration/],
+    [
+      'a hold at a digest of another length',
+      { source, hold: { digest: `${A}0` } },
+      /spec.hold.digest.*: has to be a digest sha256/,
+    ],
     ['more than all in percent', { source, prune: { maxPercent: 101 } }, /spec.prune.maxPercent/],
     ['no source', {}, /spec.source/],
     ['no spec', undefined, /spec: Required/],
@@ -171,6 +209,7 @@ describe('a Delivery', () => {
       const { status, body } = await create('Delivery', spec)
       assert.equal(status, 422, messageOf(body))
       assert.match(messageOf(body), says)
+      assert.doesNotMatch(messageOf(body), /should match/)
     })
 
   for (const repository of ['localhost/shop', '127.0.0.1:5000/a/b_c', '[::1]:5000/shop', 'ghcr.io/acme/shop.web--x'])
@@ -178,6 +217,16 @@ describe('a Delivery', () => {
       const { status, body } = await create('Delivery', { source: { ...source, repository } })
       assert.equal(status, 201, messageOf(body))
     })
+
+  test('may have durations of one to six digits', async () => {
+    for (const [interval, timeout] of [
+      ['1s', '999999h'],
+      ['10m', '24h'],
+    ]) {
+      const { status, body } = await create('Delivery', { source, interval, timeout })
+      assert.equal(status, 201, messageOf(body))
+    }
+  })
 
   test('with an unknown field is refused by kubectl', async () => {
     const input = JSON.stringify({
@@ -244,7 +293,11 @@ describe('a TrustPolicy', () => {
       /require.promotion.by/,
     ],
     ['no signature asked for', { require: {} }, /spec.require.signature/],
-    ['a pattern without a host', { repositories: ['**'] }, /spec.repositories/],
+    [
+      'a pattern without a host',
+      { repositories: ['**'] },
+      /spec.repositories.*: has to be host\/path, with \* for a segment/,
+    ],
     ['another state', { authorities: [{ name: 'ci', key, state: 'asleep' }] }, /Unsupported value/],
   ] as const)
     test(`with ${what} is refused`, async () => {
