@@ -74,13 +74,26 @@ export const healthSchema = z.strictObject({
   failed: expressionSchema.optional(),
 })
 
-/** What an object is known by, and what our label and claim are in. */
-const NEVER_IGNORED = /^\/(?:apiVersion|kind|metadata(?:\/(?:name|namespace|labels|annotations))?)$/
+/** Pointers to what an object is known by, to our own label, claim and release (puller/kinds.ts), and to what these are in; the CRD refuses them as well. */
+export const NEVER_IGNORED: readonly string[] = [
+  '/apiVersion',
+  '/kind',
+  '/metadata',
+  '/metadata/name',
+  '/metadata/namespace',
+  '/metadata/labels',
+  '/metadata/labels/applyset.kubernetes.io~1part-of',
+  '/metadata/annotations',
+  '/metadata/annotations/waybill.dev~1claim',
+  '/metadata/annotations/waybill.dev~1release',
+]
+export const NEVER_IGNORED_SAYS =
+  'Waybill knows its objects by this, which cannot be left to others; name a field beside or inside it'
 
 export const ignoreSchema = z.strictObject({
   ...objectPatternShape,
   fields: z
-    .array(pointerSchema.refine((pointer) => !NEVER_IGNORED.test(pointer), 'a field inside this one'))
+    .array(pointerSchema.refine((pointer) => !NEVER_IGNORED.includes(pointer), NEVER_IGNORED_SAYS))
     .min(1)
     .max(32),
 })

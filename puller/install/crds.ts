@@ -1,6 +1,7 @@
 import type { KubeObject } from '../../contract/artifact/objects.ts'
 import type { JsonObject } from '../../contract/canonical-json.ts'
 import { trustPolicySpecSchema } from '../../contract/trust/trust-policy.ts'
+import { NEVER_IGNORED, NEVER_IGNORED_SAYS } from '../delivery-fields.ts'
 import { deliverySpecSchema, deliveryStatusSchema, GROUP, inventorySpecSchema, recordSpecSchema } from '../kinds.ts'
 import { SCHEDULE_PATTERN, TIME_ZONE_PATTERN } from '../schedule.ts'
 import { RANGE_PATTERN } from '../source/version-range.ts'
@@ -96,6 +97,7 @@ const deliverySpecAmendments: Amendments = {
   'spec.force': { description: 'Kinds that may be made anew where a field that cannot change has changed.' },
   'spec.drift': { description: 'What to do where the cluster differs: correct puts it back, report only tells.' },
   'spec.ignore': { description: 'Fields that are left to others.' },
+  'spec.ignore[].fields[]': rules(rule(`!(self in ${JSON.stringify(NEVER_IGNORED)})`, NEVER_IGNORED_SAYS)),
   'spec.compareInterval': { maxLength: BY_PATTERN_CHARS_MAX, description: 'How often everything is compared anew.' },
   'spec.unmanaged': { description: 'What is done about objects in these namespaces that no Delivery owns.' },
   'spec.deletion': { description: 'What deleting the Delivery does to what it delivered.' },

@@ -161,6 +161,11 @@ describe('a Delivery', () => {
       /spec.ignore\[0\].fields\[0\].*: has to be a JSON pointer such as /,
     ],
     [
+      'our label to ignore',
+      { source, ignore: [{ fields: ['/metadata/labels/applyset.kubernetes.io~1part-of'] }] },
+      /spec.ignore\[0\].fields\[0\].*: Waybill knows its objects by this/,
+    ],
+    [
       'a kind to force without its name',
       { source, force: { kinds: ['batch'] } },
       /spec.force.kinds.*: has to be a kind and its group/,

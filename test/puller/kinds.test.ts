@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { parseDeliverySpec } from '../../puller/kinds.ts'
+import { ANNOTATION, LABELS, parseDeliverySpec } from '../../puller/kinds.ts'
 
 const repository = 'registry.example.com/acme/shop'
 const digest = `sha256:${'0'.repeat(64)}`
@@ -32,6 +32,26 @@ test('what is no range, no schedule and no time zone is refused by its field', (
   assert.throws(() => parse(source, { schedule: '0 6 * * *', timeZone: 'Mars/Olympus' }), invalid('timeZone'))
   assert.throws(() => parse(source, { timeZone: 'UTC' }), invalid('timeZone'))
   assert.throws(() => parse({ digest }, { environment, schedule: '0 6 * * *' }), invalid('schedule'))
+})
+
+test('what Waybill knows its objects by cannot be left to others, nor what that is in', () => {
+  const ignoring = (pointer: string) => () => parse({ channel: 'production' }, { ignore: [{ fields: [pointer] }] })
+  const own = [
+    `/metadata/labels/${LABELS.partOf.replaceAll('/', '~1')}`,
+    ...[ANNOTATION.claim, ANNOTATION.release].map((name) => `/metadata/annotations/${name.replaceAll('/', '~1')}`),
+  ]
+  for (const pointer of [...own, '/metadata/labels', '/metadata/annotations', '/metadata', '/metadata/name', '/kind'])
+    assert.throws(ignoring(pointer), {
+      code: 'DELIVERY_INVALID',
+      message: /spec\.ignore\.0\.fields\.0: Waybill knows its objects by this, which cannot be left to others/,
+    })
+  for (const pointer of [
+    '/metadata/labels/team',
+    '/metadata/annotations/waybill.dev~1wave',
+    '/spec/replicas',
+    '/data/kind',
+  ])
+    ignoring(pointer)()
 })
 
 test('two notifications of one name, and kinds of records that there are not, are refused', () => {
