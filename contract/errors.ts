@@ -134,6 +134,10 @@ export const ERRORS = {
   // ---- warnings of check: they are shown, and nothing is refused
   API_DEPRECATED: warned('Move to the version that takes its place before the clusters move on.'),
   API_PREVIEW: warned('Make sure that the clusters serve it (--runtime-config), or use a stable version.'),
+  DEPENDENCY_IGNORED: warned('Write the same as waybill.dev/depends-on; both may stand there.'),
+  HOOK_IGNORED: warned(
+    'Only hooks of charts are read. Say when it runs with waybill.dev/run, wave or depends-on, or take the annotation out.',
+  ),
   HOOK_LEFT_OUT: warned('Do by hand what it would have done, or turn it off in the values.'),
   KUBERNETES_UNPINNED: warned('Pin spec.kubernetes.version in waybill.yaml.'),
   SCHEMA_MISSING: warned('Add the CRD to the repository, and its path to spec.schemas in waybill.yaml.'),
@@ -272,16 +276,16 @@ export const ERRORS = {
   ),
   KIND_UNKNOWN: refused('The cluster does not know this kind, and the artifact does not bring its CRD.'),
   PRUNE_LIMIT: refused(
-    'More would be deleted than prune.maxPercent allows. If that is meant: annotate the Delivery waybill.dev/confirm: <digest>.',
+    'More would be deleted than prune.maxPercent allows. If exactly this is meant, annotate the Delivery waybill.dev/confirm: <confirmation>, as the message says.',
   ),
   PRUNE_PROTECTED: refused(
-    'A Namespace, CRD or PersistentVolumeClaim, or what is annotated waybill.dev/prune: confirm, would be deleted. If that is meant: annotate the Delivery waybill.dev/confirm: <digest>.',
+    'A Namespace, CRD or PersistentVolumeClaim, or what is annotated waybill.dev/prune: confirm, would be deleted. If exactly this is meant, annotate the Delivery waybill.dev/confirm: <confirmation>, as the message says.',
   ),
   REMOVAL_INCOMPLETE: refused(
     'The Delivery is gone, and these objects are left where they are: delete them by hand, where that is meant.',
   ),
   ENVIRONMENT_EMPTY: refused(
-    'The artifact has no objects for this environment, so everything would be deleted. If that is meant: annotate the Delivery waybill.dev/confirm: <digest>.',
+    'The artifact has no objects for this environment, so everything would be deleted. If exactly this is meant, annotate the Delivery waybill.dev/confirm: <confirmation>, as the message says.',
   ),
   ENVIRONMENT_UNKNOWN: refused('The artifact has no such environment. Set spec.environment to one that it has.'),
 

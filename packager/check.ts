@@ -6,7 +6,7 @@ import { checkEnvironments } from './checks/environments.ts'
 import { checkIdentity } from './checks/identity.ts'
 import { checkImages } from './checks/images.ts'
 import { checkLimits } from './checks/limits.ts'
-import { checkOrdering } from './checks/ordering.ts'
+import { checkOrdering, orderingWarnings } from './checks/ordering.ts'
 import { checkPolicies } from './checks/policies.ts'
 import { checkReplicas } from './checks/replicas.ts'
 import { checkReserved } from './checks/reserved.ts'
@@ -30,7 +30,12 @@ export function inspect(rendered: Rendered, packageFile: PackageFile, kubernetes
   const faults = [...findFaults(rendered, packageFile), ...schemas.faults, ...policies.faults]
   return {
     faults: sorted(faults),
-    warnings: sorted([...(rendered.warnings ?? []), ...schemas.warnings, ...policies.warnings]),
+    warnings: sorted([
+      ...(rendered.warnings ?? []),
+      ...orderingWarnings(Object.values(rendered.environments).flat()),
+      ...schemas.warnings,
+      ...policies.warnings,
+    ]),
   }
 }
 

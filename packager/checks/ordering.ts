@@ -23,6 +23,19 @@ export function checkOrdering(environments: Readonly<Record<string, readonly Ren
   })
 }
 
+const OTHERS_DEPENDS_ON = 'config.kubernetes.io/depends-on'
+
+/** Dependencies that are written for other tools alone. */
+export function orderingWarnings(objects: readonly RenderedObject[]): readonly Fault[] {
+  return objects.flatMap((rendered) => {
+    const { metadata } = rendered.object
+    const annotations = isJsonObject(metadata) && isJsonObject(metadata.annotations) ? metadata.annotations : {}
+    if (annotations[OTHERS_DEPENDS_ON] === undefined || annotations[ORDER_ANNOTATION.dependsOn] !== undefined) return []
+    const message = `${OTHERS_DEPENDS_ON} is not read: it comes in the order of its kind, whatever stands there`
+    return [faultAt(rendered, 'DEPENDENCY_IGNORED', message, ['metadata', 'annotations', OTHERS_DEPENDS_ON])]
+  })
+}
+
 const PREFIX = 'waybill.dev/'
 /** Known ones, and those that another check refuses. */
 const KNOWN: readonly string[] = [...Object.values(ORDER_ANNOTATION), ...RESERVED_ANNOTATIONS]

@@ -5,6 +5,7 @@ import { type PackageFile, type Rendering, TOOLS, type ToolName } from '../packa
 import type { Env } from '../process.ts'
 import { helmVersion, renderHelm } from './helm/render-helm.ts'
 import { findRenderer, type Renderer } from './isolated.ts'
+import { plainHooks } from './plain-hooks.ts'
 import { kustomizeVersion, renderKustomize } from './render-kustomize.ts'
 import { type RenderedPart, renderManifests } from './render-manifests.ts'
 import { nameOf, type Rendered, type RenderedObject } from './rendered.ts'
@@ -60,7 +61,7 @@ export async function renderOnce(checkout: Checkout, packageFile: PackageFile, t
     if (part === undefined) continue
     environments[name] = part.objects
     faults.push(...part.faults)
-    warnings.push(...(part.warnings ?? []))
+    warnings.push(...(part.warnings ?? []), ...(rendering.kind === 'helm' ? [] : plainHooks(part.objects)))
   }
   const schemas = await renderManifests(checkout, '', packageFile.schemas, packageFile.file)
   faults.push(...schemas.faults.map(({ environment: _none, ...fault }) => fault))

@@ -80,3 +80,25 @@ test('an annotated package passes, and its annotations are part of the artifact'
     { 'waybill.dev/prune': 'never' },
   ])
 })
+
+test('hooks outside a chart, and dependencies written for other tools alone, pass with a warning', async () => {
+  const files = {
+    'waybill.yaml': packageFile(),
+    'deploy/a.yaml': configMap('a', 'helm.sh/hook: pre-install'),
+    'deploy/b.yaml': configMap('b', 'helm.sh/hook: pre-install', 'waybill.dev/wave: "-1"'),
+    'deploy/c.yaml': configMap('c', 'config.kubernetes.io/depends-on: /ConfigMap/a'),
+    'deploy/d.yaml': configMap(
+      'd',
+      'config.kubernetes.io/depends-on: /ConfigMap/a',
+      'waybill.dev/depends-on: /ConfigMap/a',
+    ),
+  }
+  const { warnings, environments } = await checkCommit(optionsFor(repositoryOf(files)))
+  assert.equal(environments.dev?.length, 4)
+  assert.deepEqual(
+    warnings
+      .filter(({ code }) => code !== 'KUBERNETES_UNPINNED')
+      .map(({ file, line, object, code }) => `${file}:${line} ${object} ${code}`),
+    ['deploy/a.yaml:7 ConfigMap shop/a HOOK_IGNORED', 'deploy/c.yaml:7 ConfigMap shop/c DEPENDENCY_IGNORED'],
+  )
+})

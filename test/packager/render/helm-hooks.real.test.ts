@@ -110,7 +110,7 @@ test('what hooks need comes along, and is there before their Jobs run, in whatev
   const role = hook('rbac.authorization.k8s.io/v1', 'Role', 'hook', { hook: `${BEFORE},${AFTER}`, 'hook-weight': '9' })
   const subject = 'subjects: [{kind: ServiceAccount, name: hook}]\n'
   const ref = 'roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: hook}\n'
-  const { order, annotations } = await deliver(
+  const { order, annotations, warnings } = await deliver(
     job('migrate', BEFORE, { 'hook-weight': '-9' }),
     hook('v1', 'ServiceAccount', 'hook', { hook: 'pre-install', 'hook-delete-policy': 'hook-succeeded' }),
     `${role}rules: [{apiGroups: [""], resources: [pods], verbs: [get]}]\n`,
@@ -125,6 +125,7 @@ test('what hooks need comes along, and is there before their Jobs run, in whatev
     ),
     DEPLOYMENT,
   )
+  assert.deepEqual(warnings, [])
   assert.deepEqual(
     order.map((group) => group.toSorted()),
     [
