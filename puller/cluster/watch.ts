@@ -11,8 +11,10 @@ export type Follower = {
   onGone(object: JsonObject): void
   /** The list is known; called after the first list and after each one that had to be taken again. */
   onListed?(): void
-  /** Listing or watching failed; it is tried again. */
+  /** Listing or watching failed; it is tried again. Told once for each error code until it goes well again. */
   onTrouble?(error: unknown): void
+  /** What failed goes well again: a watch stands. */
+  onRecovered?(): void
 }
 
 export type Followed = {
@@ -62,12 +64,15 @@ export function follow(
     const query = { resourceVersion: at, allowWatchBookmarks: 'true' }
     for await (const { type, object } of cluster.watch('puller', { path, query, signal: options.signal })) {
       if (type === 'ERROR') return undefined
+      trouble.over()
       at = resourceVersionOf(object) || at
       if (type === 'DELETED') lose(keyOf(object))
       else if (type !== 'BOOKMARK') take(object)
     }
+    if (!options.signal.aborted) trouble.over()
     return at
   }
+  const trouble = troubleOf(follower)
   const run = async (): Promise<void> => {
     let at: string | undefined
     let failures = 0
@@ -82,7 +87,7 @@ export function follow(
           await options.clock.sleep(withJitter(RETRY_MIN_MS, options.clock), options.signal)
       } catch (error) {
         if (options.signal.aborted) return
-        follower.onTrouble?.(error)
+        trouble.met(error)
         failures += 1
         const pauseMs = Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** Math.min(failures, 10))
         await options.clock.sleep(withJitter(pauseMs, options.clock), options.signal)
@@ -92,6 +97,24 @@ export function follow(
     }
   }
   return { objects: () => [...known.values()], ended: run() }
+}
+
+/** Where listing goes well and watching does not, each list is no news. */
+function troubleOf(follower: Pick<Follower, 'onTrouble' | 'onRecovered'>) {
+  const told = new Set<unknown>()
+  return {
+    met: (error: unknown): void => {
+      const code = error instanceof WaybillError ? error.code : undefined
+      if (told.has(code)) return
+      told.add(code)
+      follower.onTrouble?.(error)
+    },
+    over: (): void => {
+      if (told.size === 0) return
+      told.clear()
+      follower.onRecovered?.()
+    },
+  }
 }
 
 /** Every object of a collection, by pages, as the puller. @throws WaybillError CLUSTER_NOT_INSTALLED, CLUSTER_FORBIDDEN, CLUSTER_FAILED */

@@ -160,6 +160,7 @@ export async function runLoop(options: LoopOptions): Promise<readonly Standing[]
         policiesListed.done()
       },
       onTrouble: trouble('TrustPolicies cannot be followed'),
+      onRecovered: () => site.log.info('TrustPolicies are followed again'),
     },
     { clock: site.clock, signal: stop },
   )
@@ -200,6 +201,7 @@ export async function runLoop(options: LoopOptions): Promise<readonly Standing[]
       },
       onListed: deliveriesListed.done,
       onTrouble: trouble('Deliveries cannot be followed'),
+      onRecovered: () => site.log.info('Deliveries are followed again'),
     },
     { clock: site.clock, signal: stop },
   )

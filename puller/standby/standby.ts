@@ -68,12 +68,13 @@ export async function standBy(
     const { code, message } = sayError(error)
     site.log.warn({ code }, message)
   }
+  const recovered = (): void => site.log.info('the API server answers again')
   const options = { clock: site.clock, signal }
   const ifListed = () => policies !== undefined && trustChanged()
   const trust = follow(
     site.cluster,
     TRUST_POLICIES_PATH,
-    { onChange: ifListed, onGone: ifListed, onListed: trustChanged, onTrouble: trouble },
+    { onChange: ifListed, onGone: ifListed, onListed: trustChanged, onTrouble: trouble, onRecovered: recovered },
     options,
   )
   const deliveries = follow(
@@ -95,6 +96,7 @@ export async function standBy(
         queue.drop(id)
       },
       onTrouble: trouble,
+      onRecovered: recovered,
     },
     options,
   )

@@ -6,7 +6,7 @@ import type { Cluster, ClusterAnswer, WatchEvent } from '../../../puller/cluster
 import { follow, listAll } from '../../../puller/cluster/watch.ts'
 import { FakeClock } from '../fake-clock.ts'
 
-type Step = { list: JsonObject[]; at: string } | { watch: (WatchEvent | Error)[] }
+type Step = { list: JsonObject[]; at: string } | { watch: (WatchEvent | Error)[] } | { refused: number }
 
 const object = (name: string, version: string): JsonObject => ({
   metadata: { name, namespace: 'shop', uid: name, resourceVersion: version },
@@ -23,6 +23,7 @@ async function played(steps: Step[]): Promise<{ told: string[]; asked: string[];
     request: async (): Promise<ClusterAnswer> => {
       const step = steps.shift()
       asked.push('list')
+      if (step !== undefined && 'refused' in step) return { status: step.refused, body: {} }
       if (step === undefined || !('list' in step)) throw new Error('a list was not expected')
       return { status: 200, body: { items: step.list, metadata: { resourceVersion: step.at } } }
     },
@@ -45,6 +46,8 @@ async function played(steps: Step[]): Promise<{ told: string[]; asked: string[];
     {
       onChange: (one, before) => told.push(`${before === undefined ? 'new' : 'changed'} ${nameOf(one)}`),
       onGone: (one) => told.push(`gone ${nameOf(one)}`),
+      onTrouble: (error) => told.push(`trouble ${error instanceof WaybillError ? error.code : String(error)}`),
+      onRecovered: () => told.push('well again'),
     },
     { clock, signal: end.signal },
   )
@@ -59,7 +62,7 @@ test('a lost connection goes on from the last bookmark', async () => {
     { watch: [event('MODIFIED', object('a', '6')), event('BOOKMARK', { metadata: { resourceVersion: '9' } })] },
     { watch: [event('ADDED', object('b', '10')), new WaybillError('CLUSTER_UNREACHABLE', 'gone')] },
   ])
-  assert.deepEqual(told, ['new a', 'changed a', 'new b'])
+  assert.deepEqual(told, ['new a', 'changed a', 'new b', 'trouble CLUSTER_UNREACHABLE'])
   assert.deepEqual(asked.slice(0, 3), ['list', 'watch from 5', 'watch from 9'])
 })
 
@@ -70,6 +73,23 @@ test('a watch that is too old lists again, and tells what vanished and what chan
     { list: [object('a', '1'), object('c', '8')], at: '9' },
   ])
   assert.deepEqual(told, ['new a', 'new b', 'new c', 'gone b', 'changed c'])
+})
+
+test('that a collection cannot be followed is told once for each reason, and so is that it can again', async () => {
+  const { told } = await played([
+    { refused: 500 },
+    { refused: 500 },
+    { refused: 403 },
+    { refused: 500 },
+    { list: [], at: '1' },
+    { watch: [new WaybillError('CLUSTER_FAILED', 'listed, and not watched')] },
+    { watch: [new WaybillError('CLUSTER_FAILED', 'listed, and not watched')] },
+    { list: [], at: '5' },
+    { watch: [event('ADDED', object('a', '6')), event('ADDED', object('b', '7'))] },
+    { watch: [new WaybillError('CLUSTER_FAILED', 'another time')] },
+  ])
+  const told500 = 'trouble CLUSTER_FAILED'
+  assert.deepEqual(told, [told500, 'trouble CLUSTER_FORBIDDEN', 'well again', 'new a', 'new b', told500])
 })
 
 test('a server that ends every watch at once is not asked more than about twice a second', async () => {
