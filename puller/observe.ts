@@ -4,7 +4,7 @@ import { parseTrustPolicy, repositoryMatches, type TrustPolicy } from '../contra
 import { ANNOTATION, API_VERSION, type Delivery, deliveryStatusSchema, parseDeliverySpec } from './kinds.ts'
 
 /** What of a Delivery can be said before its spec is read: enough to write its status. */
-export type DeliveryHeader = Omit<Delivery, 'spec' | 'specEditedBy' | 'approvedBy' | 'liftedBy'> & {
+export type DeliveryHeader = Omit<Delivery, 'spec' | 'specEditedBy' | 'approvedBy' | 'confirmedBy' | 'liftedBy'> & {
   readonly labels: Readonly<Record<string, string>>
 }
 
@@ -38,12 +38,14 @@ export function parseDelivery(object: JsonObject): Delivery {
   const { labels: _, ...header } = parseHeader(object)
   const editor = editorOf(object, ['f:spec'])
   const approver = editorOf(object, annotationPath(ANNOTATION.approve))
+  const confirmer = editorOf(object, annotationPath(ANNOTATION.confirm))
   const lifter = editorOf(object, annotationPath(ANNOTATION.lifted))
   return {
     ...header,
     spec: parseDeliverySpec(`${header.namespace}/${header.name}`, object.spec),
     ...(editor === undefined ? {} : { specEditedBy: editor }),
     ...(approver === undefined ? {} : { approvedBy: approver }),
+    ...(confirmer === undefined ? {} : { confirmedBy: confirmer }),
     ...(lifter === undefined ? {} : { liftedBy: lifter }),
   }
 }

@@ -6,6 +6,7 @@ import type { Cluster } from '../../puller/cluster/cluster-port.ts'
 import type { WaitingPlan } from '../../puller/control/approve.ts'
 import { type Preview, preview } from '../../puller/control/preview.ts'
 import { parseHeader } from '../../puller/observe.ts'
+import { confirmCommand } from '../../puller/plan/confirmation.ts'
 import { openCache } from '../../puller/source/disk.ts'
 import { createRegistries } from '../../puller/source/registries.ts'
 import { openCluster, readDelivery } from '../cluster.ts'
@@ -73,7 +74,7 @@ function shownOutcome(
 }
 
 function previewOutcome({ namespace, name }: About, found: Preview): Outcome {
-  const { digest, version, changes, refusals, failures, waits, ...rest } = found
+  const { digest, version, changes, refusals, failures, waits, confirm, ...rest } = found
   const total = changes.length
   const text = [
     ...changeLines({ total, listed: [...changes] }),
@@ -85,6 +86,9 @@ function previewOutcome({ namespace, name }: About, found: Preview): Outcome {
   if (refusals.length === 0) return { data: { ...data, failures }, text: text.join('\n') }
   const error = new WaybillError('PLAN_REFUSED', `${shorten(digest)} would be refused, and nothing written`, {
     faults: refusals.map(({ object, code, message }) => ({ object, code, message })),
+    ...(confirm === undefined
+      ? {}
+      : { hint: `To have exactly this done: \`${confirmCommand({ namespace, name }, confirm)}\`` }),
   })
-  return { data: { ...data, failures, refusals }, text: text.join('\n'), error }
+  return { data: { ...data, failures, refusals, ...(confirm && { confirm }) }, text: text.join('\n'), error }
 }

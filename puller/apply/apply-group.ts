@@ -2,7 +2,7 @@ import { inParallel } from '../cluster/in-parallel.ts'
 import { objectUrl } from '../cluster/resources.ts'
 import { AT_ONCE } from '../plan/gather.ts'
 import type { PlannedChange } from '../plan/plan.ts'
-import { replacementRefusal } from '../plan/replacement.ts'
+import { replacementStays } from '../plan/replacement.ts'
 import { readyToWrite } from './apply-deferred.ts'
 import { writeObject } from './apply-object.ts'
 import type { Applying, Outcome } from './applying.ts'
@@ -44,13 +44,14 @@ async function clearTheWay(
   const replaced = planned.filter(({ action }) => action === 'replace')
   if (replaced.length === 0 || applying.signal?.aborted === true) return { cleared: planned, kept: [] }
   const kept: Outcome[] = []
-  const going = await inParallel(replaced, AT_ONCE, async ({ desired, uid = '' }) => {
+  const going = await inParallel(replaced, AT_ONCE, async (change) => {
+    const { desired, uid = '' } = change
     const { name, resource, id } = desired
     if (resource === undefined) return []
     const target = { name, path: objectUrl(resource, id), uid }
     const result = await deleteExactly(applying, target, {
       // A run of another release gives way in any case.
-      ...(desired.runsOnce ? {} : { stays: (live) => replacementRefusal(applying.context, desired, live) }),
+      ...(desired.runsOnce ? {} : { stays: (live) => replacementStays(change, live) }),
       propagation: 'Foreground',
     })
     if (result.kind === 'refused') kept.push(result.outcome)

@@ -33,6 +33,8 @@ export type Preview = {
   readonly changes: readonly Change[]
   /** Any of these: nothing would be written. */
   readonly refusals: readonly Refusal[]
+  /** What a person may confirm, to have what is refused for want of it done. */
+  readonly confirm?: Digest
   /** Objects whose API does not answer. */
   readonly failures: readonly Refusal[]
   /** Why it does not happen now, though nothing refuses it. */
@@ -86,6 +88,7 @@ export async function preview(asked: Cluster, object: JsonObject, place: Place):
     plan: planDigest({ digest, environment, treeDigest, records, applied }, { changes, failures: made.failures }),
     changes,
     refusals: made.refusals,
+    ...(made.refusals.length === 0 || made.asked === undefined ? {} : { confirm: made.asked.what }),
     failures: made.failures,
     waits: [
       ...(control.suspended === undefined ? [] : ['the Delivery is suspended']),

@@ -13,7 +13,7 @@ import { isOurs, isTakenOver, managersOf, ownersOf } from './ownership.ts'
 import type { PlannedChange, PlannedDelete } from './plan.ts'
 import type { PlanContext } from './plan-context.ts'
 import type { Refusal } from './refusal.ts'
-import { replacementRefusal } from './replacement.ts'
+import { isGuardedReplacement, replacementRefusal } from './replacement.ts'
 import { cleanedUpAfter, endOf, runBegun } from './runs.ts'
 import { storedVersionsRefusal } from './stored-versions.ts'
 import { adoptionOf } from './take-over.ts'
@@ -71,10 +71,17 @@ export function decide(context: PlanContext, looked: Looked, inventory: Inventor
   const state = ours && entry?.state !== 'adopted' ? 'created' : 'adopted'
   const kept: InventoryEntry = { ...id, uid, state, ...(ours ? runKept(context, looked, entry) : {}) }
   if (ours && looked.replace === true) {
-    const stays = looked.run === 'stale' ? undefined : replacementRefusal(context, desired, live)
+    const isStaleRun = looked.run === 'stale'
+    const stays = isStaleRun ? undefined : replacementRefusal(desired, live)
     if (stays !== undefined) return { kind: 'refused', refusal: stays }
     const action = 'replace'
-    return { kind: 'change', planned: { action, desired, uid }, change: { action, object: name }, entry: kept }
+    const guard = !isStaleRun && isGuardedReplacement(desired, live) ? { isGuarded: true as const } : {}
+    return {
+      kind: 'change',
+      planned: { action, desired, uid, ...guard },
+      change: { action, object: name },
+      entry: kept,
+    }
   }
   const ignored = ignoreTest(context.ignore, { id, declared: desired.declared ?? desired.object })
   // Written down to be adopted, and the puller stopped before it was: the managers are still to be replaced.

@@ -1,6 +1,6 @@
 import type { Digest } from '../../contract/digest.ts'
 import type { Identity } from '../cluster/cluster-port.ts'
-import type { DeliverySpec } from '../kinds.ts'
+import type { DeliverySpec, RecordFacts } from '../kinds.ts'
 
 /** A Delivery's service account: everything that touches a user's object is asked as it. */
 export type Account = Exclude<Identity, 'puller'>
@@ -15,8 +15,10 @@ export type PlanContext = {
   readonly prune: DeliverySpec['prune']
   /** Fields that are left to others. */
   readonly ignore?: DeliverySpec['ignore']
-  /** The digest that a person confirmed on the Delivery, if any: lifts the prune guards for exactly that digest. */
+  /** What a person confirmed on the Delivery, if anything: lifts the guards for exactly the objects that it covers (confirmation.ts). */
   readonly confirmed: Digest | undefined
+  /** What was confirmed when what is carried out was begun. */
+  readonly begun?: RecordFacts['confirmed']
   readonly environment: string
   /** Of the Delivery; a run that failed is tried again under another one. */
   readonly generation?: number

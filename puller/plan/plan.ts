@@ -1,4 +1,5 @@
 import type { Change, InventoryEntry } from '../kinds.ts'
+import type { Confirmed } from './confirmation.ts'
 import { type Decision, decide, type Leaving, leave } from './decide.ts'
 import type { DesiredObject } from './desired.ts'
 import type { Deferral, Gathered, Looked, LookedEntry } from './gather.ts'
@@ -18,6 +19,8 @@ export type PlannedChange = {
   readonly reclaims?: true
   /** Still to be dry-run before its group, once this is there. */
   readonly deferred?: Deferral
+  /** It is replaced only because a person confirmed that. */
+  readonly isGuarded?: true
   /** Values stay: only who holds them changes. */
   readonly ownersOnly?: true
 }
@@ -45,6 +48,8 @@ export type Plan = {
   readonly deletionGroups: readonly (readonly PlannedDelete[])[]
   /** Any of these: nothing may be written. */
   readonly refusals: readonly Refusal[]
+  /** What of it a person has to confirm, whether or not one did. */
+  readonly asked?: Confirmed
   /** Objects whose API does not answer, and runs that failed: the others go on, later groups and prune do not. */
   readonly failures: readonly (Refusal & { readonly group: number })[]
   /** Sorted by object; never a value. */
@@ -66,7 +71,7 @@ export type Plan = {
 
 /**
  * Decides everything: each create, change, delete and refusal. Pure. Nothing is taken over that `adopt` does not allow, nothing is
- * deleted but by inventory and uid, and the guards of prune hold unless this digest was confirmed.
+ * deleted but by inventory and uid, and the guards of prune hold unless exactly what they guard was confirmed.
  */
 export function planChanges(context: PlanContext, gathered: Gathered, inventory: Inventory): Plan {
   const decided = gathered.objects.map((looked) => ({ looked, decision: decide(context, looked, inventory) }))
@@ -80,14 +85,17 @@ export function planChanges(context: PlanContext, gathered: Gathered, inventory:
     decided.flatMap(({ looked, decision }) => (decision.kind === 'done' ? [looked.desired.key] : [])),
   )
   const cleanups = decided.flatMap(({ decision }) => (decision.kind === 'done' ? (decision.cleanup ?? []) : []))
-  const guarded = pruneFacts(decided.length, deletes, inventory)
+  const replaced = planned.flatMap(({ planned: { desired, uid = '', isGuarded } }) =>
+    isGuarded === true ? [{ name: desired.name, uid }] : [],
+  )
+  const guarded = pruneRefusals(context, { ...pruneFacts(decided.length, deletes, inventory), replaced })
   const refusals = [
     ...duplicates(gathered.objects),
     ...order.refusals,
     ...[...decided.map(({ decision }) => decision), ...left.map(({ leaving }) => leaving)].flatMap((made) =>
       made.kind === 'refused' ? [made.refusal] : [],
     ),
-    ...pruneRefusals(context, guarded),
+    ...guarded.refusals,
   ]
   const failures = [
     ...decided.flatMap(({ looked, decision }) =>
@@ -113,6 +121,7 @@ export function planChanges(context: PlanContext, gathered: Gathered, inventory:
     ),
     ...inOrder(left, cleanups),
     refusals,
+    ...(guarded.asked === undefined ? {} : { asked: guarded.asked }),
     failures,
     changes: changes.map(withoutValues),
     undoing: undoing.map(({ change }) => change),

@@ -7,6 +7,7 @@ import { FIELD_MANAGER } from '../kinds.ts'
 import type { DesiredObject } from './desired.ts'
 import { isProtected, pruneAsked } from './guards.ts'
 import { deleteOptions } from './leftovers.ts'
+import type { PlannedChange } from './plan.ts'
 import type { Account, PlanContext } from './plan-context.ts'
 import { judge, type Refusal, type Verdict } from './refusal.ts'
 
@@ -26,18 +27,24 @@ export function mayReplace({ force = [] }: PlanContext, { id }: DesiredObject, {
   return result === 'refused' && IMMUTABLE.has(refusal.code) && force.includes(kind)
 }
 
-/** Why an object is not deleted to be made anew, though its kind may be: what goes with it, or what is asked for on it. Pure. */
-export function replacementRefusal(
-  context: PlanContext,
-  { id, name }: DesiredObject,
-  live: KubeObject,
-): Refusal | undefined {
-  const asked = pruneAsked(live)
-  const refuse = (code: Refusal['code'], message: string): Refusal => ({ object: name, code, message })
-  if (asked === 'never')
-    return refuse('OBJECT_IMMUTABLE', 'it would have to be replaced, and its annotation waybill.dev/prune says never')
-  if (context.confirmed === context.digest || (asked === undefined && !isProtected(id))) return undefined
-  return refuse('PRUNE_PROTECTED', 'it would be replaced, and all that is in it or hangs on it deleted')
+/** Why an object is not deleted to be made anew, though its kind may be. Pure. */
+export function replacementRefusal({ name }: Pick<DesiredObject, 'name'>, live: KubeObject): Refusal | undefined {
+  if (pruneAsked(live) !== 'never') return undefined
+  const message = 'it would have to be replaced, and its annotation waybill.dev/prune says never'
+  return { object: name, code: 'OBJECT_IMMUTABLE', message }
+}
+
+/** True for what is not replaced without a person's confirmation: for what goes with it, or because it is asked for on it. Pure. */
+export function isGuardedReplacement({ id }: Pick<DesiredObject, 'id'>, live: KubeObject): boolean {
+  return pruneAsked(live) === 'confirm' || isProtected(id)
+}
+
+/** Why an object that was to be replaced stays, as it is annotated by now. Pure. */
+export function replacementStays({ desired, isGuarded }: PlannedChange, live: KubeObject): Refusal | undefined {
+  const never = replacementRefusal(desired, live)
+  if (never !== undefined || isGuarded === true || !isGuardedReplacement(desired, live)) return never
+  const message = 'meanwhile it was annotated with waybill.dev/prune: confirm'
+  return { object: desired.name, code: 'PRUNE_PROTECTED', message }
 }
 
 /** What a generated name may be made from: the server adds five characters, and some kinds take 63. */

@@ -6,6 +6,7 @@ import { waitHealthy } from '../health/wait.ts'
 import { ANNOTATION, type RecordSpec } from '../kinds.ts'
 import { boundedMessage } from '../message.ts'
 import { timed } from '../metrics/observation.ts'
+import { confirmCommand } from '../plan/confirmation.ts'
 import { gather } from '../plan/gather.ts'
 import { type Inventory, readInventory } from '../plan/inventory.ts'
 import { type Plan, planChanges } from '../plan/plan.ts'
@@ -33,13 +34,17 @@ export async function carryOut(job: Job): Promise<Result> {
   )
   if (turn.signal.aborted) return { kind: 'interrupted' }
   const plan = planChanges(context, gathered, inventory)
-  if (plan.refusals.length > 0) return refused(plan)
+  if (plan.refusals.length > 0) return refused(job, plan)
   const gate = job.gate === undefined ? 'go' : await job.gate(plan)
   if (gate === 'look') return steady(job, context, plan)
   if (gate !== 'go') return gate
   const { summary } = job.ledger
   const { digest } = fetched.verified
-  const intent = intentToContinue(summary, { digest, generation: wantedGeneration(job) })
+  // What a person confirmed since then is on record before anything is deleted for it.
+  const isConfirmedBefore = plan.asked === undefined || context.begun?.what === context.confirmed
+  const intent = isConfirmedBefore
+    ? intentToContinue(summary, { digest, generation: wantedGeneration(job) })
+    : undefined
   const settled = job.role === 'current' || isSettled(summary, fetched.verified, job.delivery.generation)
   const leaves = intent === undefined && leavesDrift(job, settled)
   const rest = leaves ? withoutUndoing(plan, inventory) : plan
@@ -80,8 +85,8 @@ async function carryOutRest(
 }
 
 /** A spec that was edited gets an Intent of its own; what only runs on goes on under the one that it has. */
-function wantedGeneration(job: Job): number | undefined {
-  return job.role === 'asked' ? job.delivery.generation : undefined
+function wantedGeneration({ role, delivery }: Pick<Job, 'role' | 'delivery'>): number | undefined {
+  return role === 'asked' ? delivery.generation : undefined
 }
 
 /** What planning needs to know of a Delivery and what was fetched for it. */
@@ -91,18 +96,26 @@ export function planContext({
   fetched,
   site,
   ledger,
+  role = 'asked',
 }: Pick<Job, 'delivery' | 'account' | 'fetched' | 'site'> & {
-  readonly ledger: { readonly summary: Pick<LedgerSummary, 'records' | 'applied'> }
+  readonly ledger: { readonly summary: LedgerSummary }
+  readonly role?: Job['role']
 }): PlanContext {
   const confirmed = delivery.annotations[ANNOTATION.confirm]
+  const { digest } = fetched.verified
+  const begun = intentToContinue(ledger.summary, {
+    digest,
+    generation: wantedGeneration({ role, delivery }),
+  })?.confirmed
   return {
     delivery: { name: delivery.name, namespace: delivery.namespace, uid: delivery.uid },
     account,
-    digest: fetched.verified.digest,
+    digest,
     adopt: delivery.spec.adopt,
     prune: delivery.spec.prune,
     ...(delivery.spec.ignore === undefined ? {} : { ignore: delivery.spec.ignore }),
     confirmed: confirmed !== undefined && isDigest(confirmed) ? confirmed : undefined,
+    ...(begun === undefined ? {} : { begun }),
     environment: fetched.environment,
     generation: delivery.generation,
     ranBefore: ranBefore(ledger.summary, fetched),
@@ -114,7 +127,7 @@ export function planContext({
 
 const GUARDS: readonly ErrorCode[] = ['ENVIRONMENT_EMPTY', 'PRUNE_PROTECTED', 'PRUNE_LIMIT']
 
-function refused(plan: Plan): Result {
+function refused({ delivery }: Pick<Job, 'delivery'>, plan: Plan): Result {
   const codes = [...new Set(plan.refusals.map(({ code }) => code))]
   const [only] = codes
   // Guards that one confirmation lifts are told as the gravest of them.
@@ -124,12 +137,18 @@ function refused(plan: Plan): Result {
     .slice(0, 5)
     .map(({ object, message }) => (object === '' ? message : `${object}: ${message}`))
   const more = plan.refusals.length > 5 ? `; and ${plan.refusals.length - 5} more` : ''
+  const confirm = plan.asked?.what
+  const step = confirm === undefined ? '' : `; to have exactly this done: \`${confirmCommand(delivery, confirm)}\``
   return {
     kind: 'refused',
-    said: { code, message: boundedMessage(`${listed.join('; ')}${more}`) },
+    said: { code, message: `${boundedMessage(`${listed.join('; ')}${more}`, SAID_CHARS_MAX)}${step}` },
     objects: plan.refusals,
+    ...(confirm === undefined ? {} : { confirm }),
   }
 }
+
+/** With what is to be typed well within LIMITS.messageCharsMax: that is never cut. */
+const SAID_CHARS_MAX = 1024
 
 /** Nothing to do and nothing new to say: only health is looked at, unless nothing changed that it may rest on. */
 async function steady(job: Job, context: PlanContext, plan: Plan): Promise<Result> {
@@ -139,6 +158,7 @@ async function steady(job: Job, context: PlanContext, plan: Plan): Promise<Resul
     timeoutMs: STEADY_MS,
     signal: job.turn.signal,
     clock: job.site.clock,
+    lookOn: job.memory?.tracker?.lookOn,
   })
   if (health.healthy) job.memory?.wasWell(treeDigest, health)
   return job.turn.signal.aborted ? { kind: 'interrupted' } : ofHealth(health, undefined)

@@ -1,3 +1,4 @@
+import type { Digest } from '../../contract/digest.ts'
 import type { ShownPlan } from '../control/approval.ts'
 import type { Change, Delivery, RecordFacts } from '../kinds.ts'
 import type { Memory } from '../loop/memory.ts'
@@ -55,7 +56,13 @@ export type Result =
   | Waiting
   /** Converged and healthy; `corrected` holds what had drifted, when something had; `left`, what differs and is left so. */
   | { readonly kind: 'healthy'; readonly corrected: Plan | undefined; readonly left?: readonly Change[] }
-  | { readonly kind: 'refused'; readonly said: Said; readonly objects: readonly Refusal[] }
+  /** `confirm`: what a person may confirm, to have it done. */
+  | {
+      readonly kind: 'refused'
+      readonly said: Said
+      readonly objects: readonly Refusal[]
+      readonly confirm?: Digest
+    }
   /** Not as it should be; it is tried again. `held`: what comes after it is kept back meanwhile. */
   | { readonly kind: 'failed'; readonly said: Said; readonly held?: true }
   /** A newer release or wish is there: look again at once. */

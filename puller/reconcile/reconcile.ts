@@ -1,3 +1,4 @@
+import type { Digest } from '../../contract/digest.ts'
 import { WaybillError } from '../../contract/errors.ts'
 import { checkAccount, meetAccount } from '../cluster/access.ts'
 import { isMove, isOther, windowWait } from '../control/control.ts'
@@ -29,6 +30,8 @@ export type Ending = {
   readonly askedAtMs?: number
   /** Why what is asked for is not carried out. */
   readonly refusal?: Said
+  /** What a person may confirm, to have what is refused done. */
+  readonly confirm?: Digest
   /** What became of what is asked for, or of what ran before in its place; absent when there was nothing to keep. */
   readonly result?: Result
   /** `result` is about what ran before. */
@@ -64,7 +67,9 @@ export async function reconcile(observed: Observed): Promise<Ending> {
     if (result.kind === 'waiting') return { ...about, ...(await whileWaiting(observed, asked, result)) }
     if (result.kind !== 'refused') return { ...about, result, kept: false }
     await recordRefusal(observed, { ...asked, said: result.said, objects: result.objects })
-    return { ...about, refusal: result.said, ...(await keep(observed, asked.resolved.digest)) }
+    const { said, confirm } = result
+    const kept = await keep(observed, asked.resolved.digest)
+    return { ...about, refusal: said, ...(confirm === undefined ? {} : { confirm }), ...kept }
   }
   const { resolved, said } = asked
   const about = { ...(resolved === undefined ? {} : { resolved }), ...answered, ...patience(asked) }

@@ -2,6 +2,7 @@ import { type KubeObject, objectKey, objectName } from '../../contract/artifact/
 import type { Digest } from '../../contract/digest.ts'
 import type { Change, Delivery } from '../kinds.ts'
 import { claimOf } from '../plan/claim.ts'
+import { deletionConfirmation } from '../plan/confirmation.ts'
 import { deletionGroups } from '../plan/groups.ts'
 import { isProtected, pruneAsked } from '../plan/guards.ts'
 import type { LookedEntry } from '../plan/leftovers.ts'
@@ -24,7 +25,7 @@ export type Removal = {
 export type RemovalContext = {
   readonly delivery: Pick<Delivery, 'uid'>
   readonly claimKey: Uint8Array
-  /** What runs, and what a person confirmed: where both are the same, nothing is kept for want of a confirmation. */
+  /** What runs, and what a person confirmed: where that is to delete this Delivery with what runs, nothing is kept for want of a confirmation. */
   readonly current: Digest | undefined
   readonly confirmed: string | undefined
 }
@@ -61,7 +62,7 @@ function fateOf({ delivery, claimKey, current, confirmed }: RemovalContext, { en
   if (!isTakenOver(entry, live, claim)) return { kind: 'kept', why: 'it was to be adopted, and never was' }
   const asked = pruneAsked(live)
   if (asked === 'never') return { kind: 'kept', why: 'its annotation waybill.dev/prune says never' }
-  const isConfirmed = current !== undefined && confirmed === current
+  const isConfirmed = current !== undefined && confirmed === deletionConfirmation(delivery, current)
   if ((isProtected(entry) || asked === 'confirm') && !isConfirmed)
     return { kind: 'kept', why: 'nobody confirmed that it is to be deleted' }
   const exact = { uid: String(live.metadata.uid), resourceVersion: String(live.metadata.resourceVersion) }

@@ -89,7 +89,7 @@ function saysOf(
     const message = `${refusal.message}${keeping}`
     return {
       ready: { status: 'False', reason: refusal.code, message },
-      ...stalledBy(refusal.code, message, stepsOf(summary, ending)),
+      ...stalledBy(refusal.code, message, stepsOf(summary, ending.confirm)),
     }
   }
   if (result?.kind === 'failed') return failedSays(result, summary)
@@ -102,7 +102,7 @@ function saysOf(
   if (result.kind === 'refused')
     return {
       ready: { status: 'False', reason: result.said.code, message: result.said.message },
-      ...stalledBy(result.said.code, result.said.message, stepsOf(summary, ending)),
+      ...stalledBy(result.said.code, result.said.message, stepsOf(summary, result.confirm)),
     }
   const trouble = refusal === undefined ? '' : `; the source could not be asked: ${refusal.message}`
   return {
@@ -146,18 +146,18 @@ function isWellKept({ kept, result, resolved }: Ending, summary: LedgerSummary, 
 }
 
 /** What a person may have to name, to go on. */
-type Steps = { readonly digest?: string | undefined; readonly head?: string | undefined }
+type Steps = { readonly confirm?: string | undefined; readonly head?: string | undefined }
 
-function stepsOf({ head }: Partial<LedgerSummary>, { resolved }: Partial<Ending>): Steps {
-  return { digest: resolved?.digest, head: head?.hash }
+function stepsOf({ head }: Partial<LedgerSummary>, confirm: string | undefined): Steps {
+  return { confirm, head: head?.hash }
 }
 
 /** Ready says what is wrong; Stalled, what a person can do about it. */
 function stalledBy(code: ErrorCode, message: string, steps: Steps): Pick<Finding, 'stalled' | 'reconciling'> {
   const { retry, hint } = new WaybillError(code, '')
   if (retry === 'later') return { reconciling: { reason: 'Retrying', message } }
-  const { digest = '<digest>', head = '<status.lastRecord.hash>' } = steps
-  const filled = hint.replaceAll('<digest>', digest).replaceAll('<status.lastRecord.hash>', head)
+  const { confirm = '<confirmation>', head = '<status.lastRecord.hash>' } = steps
+  const filled = hint.replaceAll('<confirmation>', confirm).replaceAll('<status.lastRecord.hash>', head)
   return { stalled: { reason: code, message: filled } }
 }
 
@@ -192,7 +192,7 @@ export function findingOfError(generation: number, said: Said, summary: LedgerSu
   return {
     generation,
     ready: { status: 'False', reason: said.code, message: said.message },
-    ...stalledBy(said.code, said.message, stepsOf(summary ?? {}, {})),
+    ...stalledBy(said.code, said.message, stepsOf(summary ?? {}, undefined)),
     ...(summary === undefined ? {} : recordsOf(summary)),
   }
 }

@@ -44,6 +44,12 @@ async function confirmAsTold(tenant: Tenant, todo: string): Promise<void> {
   await tenant.annotate({ [key]: value })
 }
 
+/** The command that says the same. */
+function confirming({ namespace }: Tenant, todo: string): RegExp {
+  const [digest = 'none'] = /sha256:[0-9a-f]{64}/.exec(todo) ?? []
+  return new RegExp(`kubectl annotate delivery app -n ${namespace} --overwrite waybill.dev/confirm=${digest}\``)
+}
+
 async function letDoAnything({ namespace }: Tenant): Promise<void> {
   const subjects = [{ kind: 'ServiceAccount', namespace, name: 'waybill' }]
   const roleRef = { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'cluster-admin' }
@@ -71,7 +77,7 @@ const claim: KubeObject = {
 }
 const claimPath = ({ namespace }: Tenant) => `/api/v1/namespaces/${namespace}/persistentvolumeclaims/data`
 
-describe('until a person confirms exactly that digest, refused is', () => {
+describe('until a person confirms exactly what would be deleted, refused is', () => {
   const few = [1, 2, 3].map((i) => configMap(`of-${i}`, {}))
   const rows: readonly {
     readonly what: string
@@ -130,10 +136,10 @@ describe('until a person confirms exactly that digest, refused is', () => {
       const second = tenant.release('2', stays)
       tenant.publish(second, promoted(2))
       const todo = await refused(tenant, code)
-      assert.ok(todo.includes(second.digest), todo)
+      assert.match(String((await tenant.condition('Ready'))?.message), confirming(tenant, todo))
       assert.equal((await tenant.records()).at(-1)?.error?.code, code)
       const told = await tenant.kinds()
-      for (const other of [digestOf('another'), first.digest, 'yes']) {
+      for (const other of [digestOf('another'), first.digest, second.digest, 'yes']) {
         await tenant.annotate({ 'waybill.dev/confirm': other })
         await refused(tenant, code)
         assert.equal(field((await tenant.get(path(tenant))).body, 'metadata', 'deletionTimestamp'), undefined)
@@ -147,8 +153,40 @@ describe('until a person confirms exactly that digest, refused is', () => {
       // Without controllers a finalizer keeps it, on its way.
       assert.ok(left.status === 404 || field(left.body, 'metadata', 'deletionTimestamp') !== undefined)
       assert.equal(await tenant.kinds(), `${told} Intent Applied`)
+      assert.notEqual((await tenant.records()).at(-1)?.confirmed?.by ?? '', '')
       assert.equal(await tenant.condition('Stalled'), undefined)
     })
+})
+
+test('a prune that was confirmed and is interrupted goes on without being confirmed again, and lets nothing else go later', async () => {
+  const tenant = await world.tenant()
+  const asking = (name: string, more: object = {}): KubeObject => ({
+    ...configMap(name, {}),
+    metadata: { name, annotations: { 'waybill.dev/prune': 'confirm', ...more } },
+  })
+  const first = asking('first', { 'waybill.dev/wave': '1' })
+  const [second, third] = [asking('second'), asking('third')]
+  tenant.publish(tenant.release('1', [greeting('world'), first, second, third]), promoted(1))
+  await tenant.deliver({ prune: { enabled: true, maxPercent: 100 } })
+  await tenant.run()
+  const finalizers = (value: readonly string[] | null) =>
+    world.plane.api('PATCH', at(tenant, 'first'), {
+      body: { metadata: { finalizers: value } },
+      contentType: 'application/merge-patch+json',
+    })
+  await finalizers(['example.com/wait'])
+  tenant.publish(tenant.release('2', [greeting('world'), third]), promoted(2))
+  await confirmAsTold(tenant, await refused(tenant, 'PRUNE_PROTECTED'))
+  const stuck = await tenant.run({ waitTimeoutMs: 500 })
+  assert.equal(stuck.ready, false, stuck.message)
+  assert.equal((await tenant.get(at(tenant, 'second'))).status, 200)
+  await finalizers(null)
+  const said = await tenant.run()
+  assert.equal(said.ready, true, said.message)
+  assert.equal((await tenant.get(at(tenant, 'second'))).status, 404)
+  tenant.publish(tenant.release('3', [greeting('world')]), promoted(3))
+  await refused(tenant, 'PRUNE_PROTECTED')
+  assert.equal((await tenant.get(at(tenant, 'third'))).status, 200)
 })
 
 test('a Job that changed is refused with a hint, and the rest of the release with it', async () => {

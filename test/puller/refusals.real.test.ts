@@ -167,7 +167,7 @@ describe('refused, recorded, and not one write to the user’s objects:', () => 
   })
 })
 
-test('an empty environment is refused until a person confirms that digest', async () => {
+test('an empty environment is refused until a person confirms what would be deleted', async () => {
   const tenant = await world.tenant()
   tenant.publish(tenant.release('1', objects), { promotion: { channel, sequence: 1 } })
   await tenant.deliver({ prune: { enabled: true, maxPercent: 100 } })
@@ -178,6 +178,10 @@ test('an empty environment is refused until a person confirms that digest', asyn
   const path = `/api/v1/namespaces/${tenant.namespace}/configmaps/greeting`
   assert.equal((await tenant.get(path)).status, 200)
   await tenant.annotate({ 'waybill.dev/confirm': empty.digest })
+  assert.equal((await tenant.run()).ready, false)
+  const ready = await tenant.condition('Ready')
+  const [, told = ''] = /waybill\.dev\/confirm=(sha256:\w+)`/.exec(String(ready?.message)) ?? []
+  await tenant.annotate({ 'waybill.dev/confirm': told })
   assert.equal((await tenant.run()).ready, true)
   assert.equal((await tenant.get(path)).status, 404)
 })

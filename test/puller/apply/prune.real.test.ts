@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import type { ConnectedCluster } from '../../../puller/cluster/cluster.ts'
 import { type ControlPlane, field } from '../../real/control-plane.ts'
-import { configMap, DIGEST_1, DIGEST_2, deliver, refusals, results } from '../delivered.ts'
+import { configMap, DIGEST_1, deliver, refusals, results } from '../delivered.ts'
 import { asPuller, startInstalled } from '../installed.ts'
 
 let plane: ControlPlane
@@ -68,15 +68,16 @@ test('an object that changes between the look and the delete is deleted all the 
   assert.deepEqual(field((await plane.api('GET', mapPath(namespace, 'replaced'))).body, 'data'), { hand: 'made' })
 })
 
-test('a prune above maxPercent is refused until a person confirms exactly this digest', async () => {
+test('a prune above maxPercent is refused until a person confirms exactly this prune', async () => {
   const { plan, run, namespace } = await deliver(plane, puller)
   const prune = { enabled: true, maxPercent: 30 }
   await run(maps('a', 'b', 'c', 'd'))
   const limit = [`PRUNE_LIMIT Delivery.waybill.dev ${namespace}/shop`]
-  assert.deepEqual(refusals(await plan(maps('a', 'b'), { prune })), limit)
-  assert.deepEqual(refusals(await plan(maps('a', 'b'), { prune, confirmed: DIGEST_2 })), limit)
+  const looked = await plan(maps('a', 'b'), { prune })
+  assert.deepEqual(refusals(looked), limit)
+  assert.deepEqual(refusals(await plan(maps('a', 'b'), { prune, confirmed: DIGEST_1 })), limit)
   assert.deepEqual(refusals(await plan(maps('a', 'b', 'c'), { prune })), [])
-  const { applied } = await run(maps('a', 'b'), { prune, confirmed: DIGEST_1 })
+  const { applied } = await run(maps('a', 'b'), { prune, confirmed: looked.asked?.what })
   assert.equal(applied?.outcomes.filter(({ result }) => result === 'deleted').length, 2)
 })
 
@@ -84,11 +85,10 @@ test('a prune of more objects than prune.max is refused, however few of all they
   const { plan, run, namespace } = await deliver(plane, puller)
   const prune = { enabled: true, maxPercent: 100, max: 1 }
   await run(maps('a', 'b', 'c', 'd'))
-  assert.deepEqual(refusals(await plan(maps('a', 'b'), { prune })), [
-    `PRUNE_LIMIT Delivery.waybill.dev ${namespace}/shop`,
-  ])
+  const looked = await plan(maps('a', 'b'), { prune })
+  assert.deepEqual(refusals(looked), [`PRUNE_LIMIT Delivery.waybill.dev ${namespace}/shop`])
   assert.deepEqual(refusals(await plan(maps('a', 'b', 'c'), { prune })), [])
-  assert.deepEqual(refusals(await plan(maps('a', 'b'), { prune, confirmed: DIGEST_1 })), [])
+  assert.deepEqual(refusals(await plan(maps('a', 'b'), { prune, confirmed: looked.asked?.what })), [])
 })
 
 test('what is annotated to be kept leaves a release without being deleted; what is to be confirmed goes with a confirmation alone', async () => {
@@ -98,7 +98,7 @@ test('what is annotated to be kept leaves a release without being deleted; what 
   await run([...maps('a', 'b'), annotated('kept', 'never'), annotated('asks', 'confirm')])
   const looked = await plan(maps('a'))
   assert.deepEqual(refusals(looked), [`PRUNE_PROTECTED ConfigMap ${namespace}/asks`])
-  const { applied } = await run(maps('a'), { confirmed: DIGEST_1 })
+  const { applied } = await run(maps('a'), { confirmed: looked.asked?.what })
   assert.deepEqual(
     results(applied)
       .filter((result) => result.startsWith('deleted'))
@@ -130,14 +130,15 @@ test('an environment without objects, a Namespace and a PersistentVolumeClaim ar
     `PRUNE_PROTECTED Namespace ${namespace}-x`,
     `PRUNE_PROTECTED PersistentVolumeClaim ${namespace}/disk`,
   ])
-  assert.deepEqual(refusals(await plan([])), [
+  const all = await plan([])
+  assert.deepEqual(refusals(all), [
     `ENVIRONMENT_EMPTY Delivery.waybill.dev ${namespace}/shop`,
     `PRUNE_PROTECTED Namespace ${namespace}-x`,
     `PRUNE_PROTECTED PersistentVolumeClaim ${namespace}/disk`,
   ])
   const path = `/api/v1/namespaces/${namespace}/persistentvolumeclaims/disk`
   const [{ applied }] = await Promise.all([
-    run([], { confirmed: DIGEST_1 }),
+    run([], { confirmed: all.asked?.what }),
     // As the controller that protects claims does, once nothing uses it.
     plane.eventually('the claim goes', async () => {
       const { body } = await plane.api('GET', path)

@@ -39,11 +39,13 @@ test('the prune guards are lifted by a confirmation of exactly the digest that i
   } as const
   const entry = { group: '', kind: 'Namespace', namespace: '', name: 'n', state: 'created' } as const
   const codes = (change: object, desired: number, entries: number) =>
-    pruneRefusals({ ...context, ...change }, { desired, entries, deletes: [{ entry }] }).map(({ code }) => code)
+    pruneRefusals({ ...context, ...change }, { desired, entries, deletes: [{ entry, uid: 'u1' }] }).refusals.map(
+      ({ code }) => code,
+    )
   assert.deepEqual(codes({}, 0, 1), ['ENVIRONMENT_EMPTY', 'PRUNE_LIMIT', 'PRUNE_PROTECTED'])
   assert.deepEqual(codes({}, 9, 10), ['PRUNE_PROTECTED'])
   assert.deepEqual(codes({ confirmed: parseDigest(`sha256:${'2'.repeat(64)}`) }, 9, 10), ['PRUNE_PROTECTED'])
-  assert.deepEqual(codes({ confirmed: digest }, 0, 1), [])
+  assert.deepEqual(codes({ confirmed: digest }, 9, 10), ['PRUNE_PROTECTED'])
 })
 
 async function collect(chunks: readonly string[], bytesMax = 1000) {

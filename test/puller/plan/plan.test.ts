@@ -22,7 +22,8 @@ const context: PlanContext = {
   environment: 'production',
   claimKey: Buffer.alloc(32, 1),
 }
-const confirmed = { ...context, confirmed: context.digest }
+/** Nothing here asks for a confirmation. */
+const unguarded = { ...context, prune: { enabled: true, maxPercent: 100 } }
 const resources = new Map([
   ['v1 ConfigMap', { group: '', version: 'v1', kind: 'ConfigMap', plural: 'configmaps', namespaced: true }],
   ['v1 Namespace', { group: '', version: 'v1', kind: 'Namespace', plural: 'namespaces', namespaced: false }],
@@ -157,7 +158,7 @@ test('a right claim proves nothing once a uid is on record', () => {
 
 test('nothing is deleted whose uid is not the one on record', () => {
   const plan = planChanges(
-    confirmed,
+    unguarded,
     gathered(
       [],
       [
@@ -215,14 +216,12 @@ test('whatever the cluster looks like, a plan deletes only by inventory and uid,
     fc.property(names, names, names, names, (wanted, listed, alive, replaced) => {
       const lives = new Map(alive.map((name) => [name, live(name, replaced.includes(name) ? { uid: 'another' } : {})]))
       const stored = inventory(...listed.map((name) => entry(name)))
-      const plan = planChanges(
-        confirmed,
-        gathered(
-          wanted.map((name) => looked(name, { live: lives.get(name), dryRun: lives.get(name) })),
-          listed.filter((name) => !wanted.includes(name)).map((name) => leftover(entry(name), lives.get(name))),
-        ),
-        stored,
+      const found = gathered(
+        wanted.map((name) => looked(name, { live: lives.get(name), dryRun: lives.get(name) })),
+        listed.filter((name) => !wanted.includes(name)).map((name) => leftover(entry(name), lives.get(name))),
       )
+      const asks = planChanges(unguarded, found, stored).asked
+      const plan = planChanges({ ...unguarded, confirmed: asks?.what }, found, stored)
       for (const { entry: gone, uid } of plan.deletes) {
         assert.equal(stored.entries.get(objectKey(gone))?.uid, uid)
         assert.ok(!wanted.includes(gone.name) && !replaced.includes(gone.name))
@@ -274,7 +273,7 @@ test('what was written down to be adopted and never was is neither changed nor d
   assert.deepEqual(change(taken, 'never'), ['configure'])
   const leaving = (metadata: object) => {
     const { changes, deletes } = planChanges(
-      confirmed,
+      unguarded,
       gathered([], [leftover(adopted, live('a', metadata))]),
       inventory(adopted),
     )

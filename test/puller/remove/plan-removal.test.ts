@@ -41,7 +41,7 @@ test('what is not ours any more is not deleted', () => {
   assert.deepEqual([groups, changes], [[], []])
 })
 
-test('claims, Namespaces and what asks for it stay, unless what runs was confirmed; what says never stays in any case', () => {
+test('claims, Namespaces and what asks for it stay, unless the deletion of this Delivery with what runs was confirmed; what says never stays in any case', () => {
   const members = [
     member('PersistentVolumeClaim', 'disk'),
     member('ConfigMap', 'asks', { 'waybill.dev/prune': 'confirm' }),
@@ -53,8 +53,9 @@ test('claims, Namespaces and what asks for it stay, unless what runs was confirm
       ({ action, object }) => `${action} ${object.split('/')[1]}`,
     )
   assert.deepEqual(actions(undefined), ['forget asks', 'forget never', 'delete plain', 'forget disk'])
-  assert.deepEqual(actions(digestOf('another')), actions(undefined))
-  assert.deepEqual(actions(current), ['delete asks', 'forget never', 'delete plain', 'delete disk'])
+  for (const other of [current, `delete ${current}`, `delete another ${current}`, `delete u ${digestOf('another')}`])
+    assert.deepEqual(actions(other), actions(undefined), other)
+  assert.deepEqual(actions(`delete u ${current}`), ['delete asks', 'forget never', 'delete plain', 'delete disk'])
 })
 
 test('what nobody can look at is named, and the rest is planned', () => {

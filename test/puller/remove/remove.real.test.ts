@@ -100,7 +100,7 @@ test('with deletion: delete all goes in reverse order, is recorded, and the Deli
   assert.equal(records.at(-1)?.intent, records.at(-2)?.sequence)
 })
 
-test('what is annotated stays, unless a person confirmed what runs', async () => {
+test('what is annotated stays, unless a person confirmed that it is deleted with the Delivery', async () => {
   const objects = [
     annotated('asks', { 'waybill.dev/prune': 'confirm' }),
     annotated('never', { 'waybill.dev/prune': 'never' }),
@@ -120,8 +120,9 @@ test('what is annotated stays, unless a person confirmed what runs', async () =>
   assert.deepEqual(listed(kept, record), ['forget ConfigMap asks', 'forget ConfigMap never', 'delete ConfigMap plain'])
   assert.match(record?.trigger.reason ?? '', /2 kept/)
   const confirmed = await delivered(objects)
-  const digest = (await confirmed.records()).at(-1)?.digest
-  await confirmed.annotate({ 'waybill.dev/confirm': digest ?? '' })
+  const living = await confirmed.delivery()
+  const value = `delete ${field(living, 'metadata', 'uid')} ${field(living, 'status', 'applied', 'digest')}`
+  await confirmed.annotate({ 'waybill.dev/confirm': value })
   await remove(confirmed)
   await confirmed.run()
   assert.equal(await status(mapAt(confirmed, 'asks')), 404)
