@@ -20,7 +20,7 @@ export type StandbySite = Pick<
   Site,
   'cluster' | 'clock' | 'cache' | 'cacheBytesMax' | 'registries' | 'policies' | 'namespace'
 > & {
-  readonly log: Pick<Site['log'], 'warn'>
+  readonly log: Pick<Site['log'], 'info' | 'warn'>
 }
 
 /**
