@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { isIPv6 } from 'node:net'
 import { WaybillError } from '../../contract/errors.ts'
 import { LIMITS } from '../../contract/limits.ts'
+import { boundConnections } from './connections.ts'
 
 /** A request, read whole and within bounds. */
 export type Asked = {
@@ -23,10 +24,10 @@ export type Listener = { readonly address: { readonly host: string; readonly por
 const BODY_MS = 10_000
 const HEADERS_MS = 5_000
 const HEADER_BYTES_MAX = 16 * 1024
-const CONNECTIONS_MAX = 128
+export const CONNECTIONS_MAX = 128
 
 /**
- * Serves plain HTTP. A body is read only where `takesBody` says so, at most LIMITS.hookBodyBytesMax of it, within ten seconds. Whatever comes is
+ * Serves plain HTTP, on CONNECTIONS_MAX connections. A body is read only where `takesBody` says so, at most LIMITS.hookBodyBytesMax of it, within ten seconds. Whatever comes is
  * answered, or the connection is closed; `onFault` gets what `answer` threw, and the asker no more than a 500.
  * @throws WaybillError LISTEN_FAILED
  */
@@ -50,7 +51,7 @@ export async function listen(
       })
     },
   )
-  server.maxConnections = CONNECTIONS_MAX
+  boundConnections(server, CONNECTIONS_MAX)
   server.on('clientError', (_error, socket) => socket.destroy())
   await bound(server, where)
   const address = server.address()

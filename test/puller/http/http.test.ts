@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
-import { connect } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import { after, test } from 'node:test'
 import { hasCode } from '../../../contract/errors.ts'
 import { LIMITS } from '../../../contract/limits.ts'
-import { type Asked, listen, type Reply } from '../../../puller/http/http.ts'
+import { type Asked, CONNECTIONS_MAX, listen, type Reply } from '../../../puller/http/http.ts'
 import { parseListenAddress } from '../../../puller/http/listen-address.ts'
 import { createReadiness } from '../../../puller/http/readiness.ts'
 import { createRoutes } from '../../../puller/http/routes.ts'
@@ -57,6 +57,28 @@ test('what is no HTTP, breaks off or comes with huge headers ends nothing but it
   })
   await new Promise((resolve) => socket.on('close', resolve))
   assert.equal((await fetch(`${url}/hook`, { method: 'POST', body: 'abc' })).status, 200)
+})
+
+test('a probe is answered however many connections others hold, and those are closed, the idle ones first', async () => {
+  const { url, port } = await serving(echo)
+  const open = async (bytes: string) => {
+    const socket = connect(port, '127.0.0.1').on('error', () => undefined)
+    await new Promise((resolve) => socket.once('connect', resolve))
+    if (bytes !== '') await new Promise((resolve) => socket.write(bytes, resolve))
+    return socket
+  }
+  const fill = (count: number, bytes: string) => Promise.all(Array.from({ length: count }, () => open(bytes)))
+  const left = (sockets: readonly Socket[]) => sockets.filter(({ closed }) => !closed).length
+  const probe = async () => (await fetch(`${url}/healthz`, { headers: { connection: 'close' } })).status
+  const slow = await fill(CONNECTIONS_MAX / 2, 'POST /hook HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nhalf')
+  assert.equal(await probe(), 200)
+  const idle = await fill(CONNECTIONS_MAX, '')
+  assert.equal(await probe(), 200)
+  assert.equal(left(slow), slow.length, 'who asks something is left alone while others are idle')
+  assert.ok(left(idle) < idle.length)
+  const more = await fill(CONNECTIONS_MAX, 'POST /hook HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nhalf')
+  assert.equal(await probe(), 200)
+  for (const socket of [...slow, ...idle, ...more]) socket.destroy()
 })
 
 test('a fault of ours is a 500 that says nothing, and the next request is answered', async () => {
