@@ -77,8 +77,11 @@ export function failedSays(
 ): Pick<Finding, 'ready' | 'stalled' | 'reconciling'> {
   const { code, message } = said
   const isRecorded = last?.kind === 'Failed' && last.error?.code === code
+  // Where the cluster is at fault as well, that is tried again.
   const hasFailedJob =
-    isRecorded && (last.error?.objects ?? []).some((one) => one.code === 'HEALTH_FAILED' && JOB.test(one.object))
+    isRecorded &&
+    code === 'HEALTH_FAILED' &&
+    (last.error?.objects ?? []).some((one) => one.code === 'HEALTH_FAILED' && JOB.test(one.object))
   if (held !== true && !hasFailedJob)
     return { ready: { status: 'False', reason: code, message }, reconciling: { reason: 'Retrying', message } }
   const what = isRecorded && last.digest !== undefined ? `${nameOf(last.version, last.digest)} failed: ` : ''

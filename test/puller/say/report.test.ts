@@ -166,15 +166,18 @@ test('conditions that speak of a problem say what to do about it', () => {
   assert.match(conditions.find(({ type }) => type === 'Healthy')?.message ?? '', /HEALTH_FAILED\. Look at the objects/)
 })
 
-const failing = (object: string, ending: { readonly held?: true }) => {
-  const code = 'HEALTH_FAILED'
+const failing = (
+  object: string,
+  ending: { readonly held?: true },
+  code: 'HEALTH_FAILED' | 'APPLY_FAILED' = 'HEALTH_FAILED',
+) => {
   const broken = chainOf(keys, [
     facts('Intent', { digest: B, version: '1.1.0' }),
     facts('Failed', {
       digest: B,
       version: '1.1.0',
       intent: 1,
-      error: { code, message: 'broken', objects: [{ object, code, message: 'broken' }] },
+      error: { code, message: 'broken', objects: [{ object, code: 'HEALTH_FAILED', message: 'broken' }] },
     }),
   ]).map(({ spec }) => recordSpecSchema.parse(spec))
   const result = { kind: 'failed', said: { code, message: `${object}: broken` }, ...ending } as const
@@ -192,6 +195,7 @@ test('a release whose Job failed, or that is kept back, stands still: it is Stal
     assert.match(said('Stalled'), /newer release .*An edit of the Delivery/)
   }
   assert.equal(sayings(failing('Deployment.apps shop/api', {}), 'Reconciling'), 'True Retrying')
+  assert.equal(sayings(failing('Job.batch shop/migrate', {}, 'APPLY_FAILED'), 'Reconciling'), 'True Retrying')
 })
 
 test('a Delivery that was edited is in progress until its new generation was looked at', () => {
