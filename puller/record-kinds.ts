@@ -11,6 +11,7 @@ export const RECORD_KINDS = [
   'DriftResolved',
   'Suspended',
   'Resumed',
+  'AwaitingApproval',
   'Approved',
   'Removed',
   'TrustChanged',

@@ -3,6 +3,7 @@ import { isDigest, parseDigest } from '../../contract/digest.ts'
 import { WaybillError } from '../../contract/errors.ts'
 import type { Cluster } from '../../puller/cluster/cluster-port.ts'
 import { approve, planThatWaits, planToApprove, type WaitingPlan } from '../../puller/control/approve.ts'
+import { afterApproval } from '../../puller/control/comes-next.ts'
 import { parseDelivery, parseHeader } from '../../puller/observe.ts'
 import { editDelivery, openCluster, readDeliveries } from '../cluster.ts'
 import { EXIT } from '../exit.ts'
@@ -30,11 +31,13 @@ export const verb: Verb = {
     const { cluster, namespace } = opened
     const name = isDigest(what) ? await waitingFor(cluster, namespace, what) : what
     let shown: WaitingPlan | undefined
+    let waits: readonly string[] = []
     const approved = await editDelivery(cluster, namespace, name, async (delivery) => {
       // Once it was looked at, it is that plan or none, however often the edit has to be made again.
       const waiting = planToApprove(delivery, digest, plan ?? shown?.plan)
       if (shown === undefined && plan === undefined && !(await isWanted(waiting, context))) return undefined
       shown = waiting
+      waits = afterApproval(delivery, context.now.getTime())
       await approve(cluster, delivery, waiting)
       return waiting
     })
@@ -43,8 +46,9 @@ export const verb: Verb = {
     const text = [
       ...changeLines(approved.changes),
       `${namespace}/${name}: plan ${approved.plan} of ${approved.digest} is approved.`,
+      ...waits,
     ]
-    return { data: { namespace, name, approved }, text: text.join('\n') }
+    return { data: { namespace, name, approved, waits }, text: text.join('\n') }
   },
 }
 

@@ -1,3 +1,4 @@
+import { afterUnhold } from '../../puller/control/comes-next.ts'
 import { unhold } from '../../puller/records/hold.ts'
 import { editDelivery, openCluster } from '../cluster.ts'
 import { clusterFlags, examples, namespaceFlag } from '../flags.ts'
@@ -14,10 +15,11 @@ export const verb: Verb = {
     const why = { at: context.now, ...(reason === undefined ? {} : { reason }) }
     await using opened = await openCluster(flags, context)
     const { cluster, namespace } = opened
-    const { lifted } = await editDelivery(cluster, namespace, name, (delivery) => unhold(cluster, delivery, why))
-    return {
-      data: { namespace, name, lifted },
-      text: `${namespace}/${name} is no longer held at ${lifted}; it follows its source again.`,
-    }
+    const { lifted, waits } = await editDelivery(cluster, namespace, name, async (delivery) => ({
+      ...(await unhold(cluster, delivery, why)),
+      waits: afterUnhold(delivery, context.now.getTime()),
+    }))
+    const text = [`${namespace}/${name} is no longer held at ${lifted}; it follows its source again.`, ...waits]
+    return { data: { namespace, name, lifted, waits }, text: text.join('\n') }
   },
 }

@@ -40,7 +40,7 @@ export function planDigest(planned: PlannedFor, { changes, failures }: Planned):
 }
 
 /** The sequence of the newest record by which another release was chosen; drift that is put back chooses none. */
-function chosenLast({ records, applied }: PlannedFor): number {
+export function chosenLast({ records, applied }: Pick<PlannedFor, 'records' | 'applied'>): number {
   const chosen = records.findLast(({ kind, trigger }) => CHOSEN.has(kind) && trigger.type !== 'drift')
   return chosen?.sequence ?? applied?.sequence ?? 0
 }
@@ -64,6 +64,29 @@ export function approvalOf(
   if (approvedPlan !== plan) return { kind: 'needed', stale: approvedPlan }
   const by = delivery.approvedBy?.manager
   return { kind: 'approved', ...(by === undefined ? {} : { by }) }
+}
+
+/** So many plans of one release are told of while it waits; who approves one that goes stale is told in any case. */
+const TOLD_MAX = 10
+
+/**
+ * What to record of a plan that waits, which nobody was told of yet: each plan of a release once, and each approval once that went stale.
+ * Undefined: nothing.
+ */
+export function waitingNews(
+  summary: Pick<PlannedFor, 'records' | 'applied'>,
+  digest: Digest,
+  plan: Digest,
+  stale: Digest | undefined,
+): string | undefined {
+  const since = chosenLast(summary)
+  const told = summary.records.flatMap(({ kind, digest: of, sequence, trigger }) =>
+    kind === 'AwaitingApproval' && of === digest && sequence > since ? [trigger.reason ?? ''] : [],
+  )
+  const reason = `plan ${plan}`
+  const wentStale = `; the plan that was approved, ${stale}, is no longer true`
+  if (stale !== undefined && !told.some((one) => one.endsWith(wentStale))) return `${reason}${wentStale}`
+  return told.length >= TOLD_MAX || told.some((one) => one.startsWith(reason)) ? undefined : reason
 }
 
 /** A plan as the status shows it; `at` is added where it is written. */

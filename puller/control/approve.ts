@@ -18,7 +18,11 @@ export function planThatWaits({ spec, status }: Pick<Delivery, 'spec' | 'status'
 export function planToApprove(delivery: Delivery, digest: string | undefined, plan: string | undefined): WaitingPlan {
   const waiting = planThatWaits(delivery)
   const what = `Delivery ${delivery.namespace}/${delivery.name}`
-  if (waiting === undefined) throw new WaybillError('APPROVAL_MISSING', `${what}: no plan waits for approval`)
+  if (waiting === undefined) {
+    const why =
+      delivery.spec.suspend === undefined ? '' : ': it is suspended, and nothing is planned until it is resumed'
+    throw new WaybillError('APPROVAL_MISSING', `${what}: no plan waits for approval${why}`)
+  }
   if (digest !== undefined && waiting.digest !== digest)
     throw new WaybillError('PLAN_STALE', `${what}: not ${digest} but ${waiting.digest} waits for approval`)
   if (plan !== undefined && waiting.plan !== plan)

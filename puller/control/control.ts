@@ -6,16 +6,16 @@ import { windowStateAt } from './windows.ts'
 /** Everything here is pure: what the operators of a Delivery allow now. */
 
 /** What the spec says of the moment, its end times counted. */
-export type Control = {
+export type Control<D = Delivery> = {
   /** Hands off. */
   readonly suspended?: { readonly untilMs?: number; readonly reason?: string }
   /** Fields of the spec whose end has come: they count no more. */
   readonly expired: readonly ('hold' | 'suspend')[]
   /** The Delivery as it is to be taken: without what expired. */
-  readonly delivery: Delivery
+  readonly delivery: D
 }
 
-export function controlOf(delivery: Delivery, nowMs: number): Control {
+export function controlOf<D extends Pick<Delivery, 'spec'>>(delivery: D, nowMs: number): Control<D> {
   const { hold, suspend, ...spec } = delivery.spec
   const isOver = (until: string | undefined) => until !== undefined && Date.parse(until) <= nowMs
   const expired = [

@@ -7,7 +7,7 @@ import type { Gate, Waiting } from '../reconcile/job.ts'
 import { changeList } from '../records/record.ts'
 import type { Fetched } from '../source/fetch.ts'
 import type { Resolved } from '../source/resolve.ts'
-import { approvalOf, planDigest, shownPlan } from './approval.ts'
+import { approvalOf, planDigest, shownPlan, waitingNews } from './approval.ts'
 import { isMove, windowWait } from './control.ts'
 
 /** Why a new release is not even planned now; undefined: go on. */
@@ -42,13 +42,11 @@ export function gateOf(observed: Observed, resolved: Resolved, fetched: Fetched)
     const { digest } = resolved
     const shown = shownPlan(digest, digestOfPlan(observed, fetched, plan), plan)
     const approval = approvalOf(delivery, digest, parseDigest(shown.plan))
-    if (approval.kind === 'needed' && !plan.isNoop)
-      return {
-        kind: 'waiting',
-        reason: 'AwaitingApproval',
-        message: askFor(observed, fetched, shown, approval.stale),
-        shown,
-      }
+    if (approval.kind === 'needed' && !plan.isNoop) {
+      const stale = staleOf(observed, digest, approval.stale)
+      await recordWaiting(observed, fetched, plan, { plan: parseDigest(shown.plan), stale })
+      return { kind: 'waiting', reason: 'AwaitingApproval', message: askFor(observed, fetched, shown, stale), shown }
+    }
     const wait = windowWait(delivery, observed.site.clock.nowMs())
     if (wait !== undefined) return { ...outsideWindow(digest, wait, { approved: !plan.isNoop }), shown }
     // What changes nothing needs nobody.
@@ -76,18 +74,13 @@ function digestOfPlan({ ledger }: Observed, fetched: Fetched, plan: Plan): Diges
 }
 
 function askFor(
-  { delivery, ledger }: Observed,
+  { delivery }: Observed,
   { verified }: Fetched,
   { digest, plan }: NonNullable<Waiting['shown']>,
   stale: Digest | undefined,
 ) {
   const { namespace, name } = delivery
-  // What was approved and done is no plan that went stale.
-  const isUsedUp = ledger.summary.records.some(
-    ({ kind, digest: of, trigger }) => kind === 'Approved' && of === digest && trigger.reason === reasonOf(stale),
-  )
-  const again =
-    stale === undefined || isUsedUp ? '' : `; the plan that was approved, ${shortDigest(stale)}, is no longer true`
+  const again = stale === undefined ? '' : `; the plan that was approved, ${shortDigest(stale)}, is no longer true`
   const command = `waybill approve ${name} ${digest} -n ${namespace}`
   const version = verified.release?.version ?? verified.trusted.releases.at(-1)
   const what = version === undefined ? shortDigest(digest) : `${version}, ${shortDigest(digest)}`
@@ -100,8 +93,39 @@ function counted({ changes, failures }: Plan): string {
   return failures.length === 0 ? what : `${what}, and ${failures.length} that no API answers for,`
 }
 
-function reasonOf(plan: Digest | undefined): string {
+/** What was approved and done is no plan that went stale. */
+function staleOf({ ledger }: Observed, digest: Digest, stale: Digest | undefined): Digest | undefined {
+  if (stale === undefined) return undefined
+  const isUsedUp = ledger.summary.records.some(
+    ({ kind, digest: of, trigger }) => kind === 'Approved' && of === digest && trigger.reason === reasonOf(stale),
+  )
+  return isUsedUp ? undefined : stale
+}
+
+function reasonOf(plan: Digest): string {
   return `plan ${plan}`
+}
+
+/** On record, so that people are told wherever records go; once, also where the puller stopped right after it. */
+async function recordWaiting(
+  { delivery, ledger, site }: Observed,
+  fetched: Fetched,
+  { changes }: Plan,
+  { plan, stale }: { readonly plan: Digest; readonly stale: Digest | undefined },
+): Promise<void> {
+  const reason = waitingNews(ledger.summary, fetched.verified.digest, plan, stale)
+  if (reason === undefined) return
+  // What only waits was not seen to run: a release that is taken back meanwhile is no step back.
+  const { promotion: _p, release: _r, ...about } = factsAbout(delivery, { verified: fetched.verified, fetched })
+  const at = timestamp(site.clock)
+  await ledger.append({
+    ...about,
+    kind: 'AwaitingApproval',
+    trigger: { type: 'approval', generation: delivery.generation, reason },
+    changes: changeList(changes),
+    startedAt: at,
+    finishedAt: at,
+  })
 }
 
 /** Once: a puller that stopped just after it goes on under the same record. */

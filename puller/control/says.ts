@@ -37,9 +37,9 @@ export function planSays({ waiting, resolved, result }: Ending): Pick<Finding, '
   return resolved === undefined || result?.kind === 'interrupted' ? {} : { plan: null }
 }
 
-/** What the status says of a Delivery that is left alone. */
+/** What the status says of a Delivery that is left alone. Nobody plans: what was to be done before is no plan any more, carried out in part or not. */
 export function suspendedSays(generation: number, message: string): Finding {
-  return { generation, ready: { status: 'Unknown', reason: 'Suspended', message } }
+  return { generation, ready: { status: 'Unknown', reason: 'Suspended', message }, plan: null }
 }
 
 /** The same, but at the latest at one of these times, each in milliseconds since 1970 or undefined. */

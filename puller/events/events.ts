@@ -78,9 +78,9 @@ export function conditionEvent(
   return undefined
 }
 
-const WAITS: ReadonlySet<string> = new Set(['AwaitingApproval', 'OutsideWindow', 'DependencyNotReady'])
+const WAITS: ReadonlySet<string> = new Set(['OutsideWindow', 'DependencyNotReady'])
 
-/** That a release waits, which no record tells either: once for each plan, and for each reason. */
+/** That a release waits for a time or for others, which no record tells either: once for each plan, and for each reason. */
 export function waitingEvent(
   subject: EventSubject,
   before: DeliveryStatus,

@@ -53,6 +53,10 @@ export function recordSaid(record: RecordSpec): string {
       return `suspended${by}${why}`
     case 'Resumed':
       return `resumed${by}${why}`
+    case 'AwaitingApproval': {
+      const { namespace, name } = record.delivery
+      return `${about} waits for approval, ${changes?.total ?? 0} changes${why}: \`waybill plan ${name} -n ${namespace}\``
+    }
     case 'Approved':
       return `${about} was approved${by}${why}`
     case 'Removed':

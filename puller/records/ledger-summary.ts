@@ -48,7 +48,14 @@ export function isDeparture(record: Pick<RecordSpec, 'kind' | 'trigger'> | undef
   return record?.kind === 'Removed' && record.trigger.type === 'deletion'
 }
 
-const BESIDE: ReadonlySet<RecordKind> = new Set(['Approved', 'Suspended', 'Resumed', 'DriftDetected', 'DriftResolved'])
+const BESIDE: ReadonlySet<RecordKind> = new Set([
+  'AwaitingApproval',
+  'Approved',
+  'Suspended',
+  'Resumed',
+  'DriftDetected',
+  'DriftResolved',
+])
 
 /** Tells of something beside the way of a release: neither chooses one nor ends one. */
 export function isBeside(kind: RecordKind): boolean {

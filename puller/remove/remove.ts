@@ -6,7 +6,7 @@ import { checkAccount } from '../cluster/access.ts'
 import { ANNOTATION, FINALIZER, type RecordFacts, type RecordSpec } from '../kinds.ts'
 import type { NextRun, Turn } from '../loop/queue.ts'
 import { boundedMessage, type Said, sayError } from '../message.ts'
-import { type DeliveryHeader, parseHeader } from '../observe.ts'
+import { type DeliveryHeader, parseDelivery, parseHeader } from '../observe.ts'
 import { type Inventory, readInventory } from '../plan/inventory.ts'
 import type { Refusal } from '../plan/refusal.ts'
 import { factsOfError } from '../reconcile/facts.ts'
@@ -46,7 +46,7 @@ export async function removeDelivery(
   try {
     if (await isNamespaceEnding(site.cluster, header.namespace)) site.log.info(where, 'let go: its namespace is ending')
     else {
-      const left = await removed(site, header, wishOf(object), turn, isOverdue)
+      const left = await removed(site, header, object, turn, isOverdue)
       if (turn.signal.aborted) return { next: { kind: 'after', ms: 0 } }
       if (left !== undefined && !isOverdue) return waiting(header, left, report, until)
     }
@@ -95,14 +95,19 @@ function wishOf({ spec }: JsonObject): { readonly deletion: 'orphan' | 'delete';
 async function removed(
   site: Here,
   header: DeliveryHeader,
-  { deletion, serviceAccount }: ReturnType<typeof wishOf>,
+  object: JsonObject,
   turn: Turn,
   isOverdue: boolean,
 ): Promise<Said | undefined> {
   const { cluster, clock, keys, heads } = site
+  const { deletion, serviceAccount } = wishOf(object)
   if (deletion === 'orphan') return undefined
   const ledger = await openLedger(cluster, keys, header, { heads, clock })
-  if (isRecorded(ledger)) return forget(site, header, await readInventory(cluster, header))
+  await beginTelling(site, object, ledger)
+  if (isRecorded(ledger)) {
+    site.outside?.looked(header, ledger.summary)
+    return forget(site, header, await readInventory(cluster, header))
+  }
   const inventory = await readInventory(cluster, header)
   const account = { namespace: header.namespace, serviceAccount }
   const context = { delivery: header, account, claimKey: keys.claimKey }
@@ -127,6 +132,16 @@ async function removed(
   await ledger.append(outcomeOf(site, header, intent, removal, [...stuck, ...left]))
   site.outside?.looked(header, ledger.summary)
   return forget(site, header, inventory)
+}
+
+/** A puller that was started meanwhile has told of nothing yet. Who is told of it holds nothing up. */
+async function beginTelling({ outside, log }: Here, object: JsonObject, { summary }: Ledger): Promise<void> {
+  try {
+    await outside?.begin(parseDelivery(object), summary)
+  } catch (error) {
+    const { code, message } = sayError(error)
+    log.warn({ code }, `its removal may not be notified: ${message}`)
+  }
 }
 
 function isRecorded({ summary }: Ledger): boolean {

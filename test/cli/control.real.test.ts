@@ -55,7 +55,7 @@ test('a plan that waits is shown with the command that approves it, and that com
   assert.match(await told(tenant, 'approve', ...`${command[1]} ${command[2]}`.split(' ')), /is approved/)
   assert.equal((await tenant.run()).ready, true)
   assert.equal(await hello(tenant), 'one')
-  assert.equal((await tenant.records())[0]?.trigger.by, 'waybill-approve')
+  assert.equal((await tenant.records())[1]?.trigger.by, 'waybill-approve')
   assertFails(await say(tenant, 'approve', 'app', digest), 2, 'APPROVAL_MISSING')
 })
 
@@ -66,6 +66,24 @@ test('a digest alone approves the one Delivery of the namespace that waits with 
   await tenant.run()
   assert.equal((await document(tenant, 'approve', digest)).name, 'app')
   assert.equal((await tenant.run()).ready, true)
+})
+
+test('who approves outside the windows, or lifts a hold, is told what comes next', async () => {
+  const tenant = await world.tenant()
+  const digest = promote(tenant, 1, 'one')
+  const windows = [{ kind: 'deny', start: '* * * * *', duration: '1h' }]
+  await tenant.deliver({ sync: 'approve', windows })
+  await tenant.run()
+  const [waits] = (await document(tenant, 'approve', 'app', digest)).waits
+  assert.match(waits, /^It waits for a window: none that opens was found\./)
+  await tenant.deliver({ sync: 'approve', hold: { digest } })
+  assert.match(await told(tenant, 'unhold', 'app'), /\n.*waits for approval \(`waybill plan app -n /)
+  await tenant.run()
+  await tenant.deliver({ sync: 'approve', suspend: {} })
+  await tenant.run()
+  const refused = await say(tenant, 'approve', 'app')
+  assertFails(refused, 2, 'APPROVAL_MISSING')
+  assert.match(refused.stderr, /it is suspended/)
 })
 
 test('on a terminal approve shows the plan and asks; a no changes nothing', async () => {

@@ -50,7 +50,7 @@ test('with sync: approve, each new release waits for its own plan to be approved
   assert.equal(await status(tenant, 'plan', 'digest'), first)
   const changes = await status(tenant, 'plan', 'changes', 'listed')
   assert.deepEqual(changes, [{ action: 'create', object: `ConfigMap ${tenant.namespace}/greeting` }])
-  assert.equal(await tenant.kinds(), '')
+  assert.equal(await tenant.kinds(), 'AwaitingApproval')
   const plan = await status(tenant, 'plan', 'plan')
   await looked(tenant)
   assert.equal(await status(tenant, 'plan', 'plan'), plan, 'it is the same plan at each look')
@@ -58,8 +58,8 @@ test('with sync: approve, each new release waits for its own plan to be approved
   await approve(tenant, first, plan)
   assert.match(await looked(tenant), /^Applied/)
   assert.equal(await hello(tenant), 'one')
-  assert.equal(await tenant.kinds(), 'Approved Intent Applied')
-  const [approved] = await tenant.records()
+  assert.equal(await tenant.kinds(), 'AwaitingApproval Approved Intent Applied')
+  const [, approved] = await tenant.records()
   assert.equal(approved?.trigger.type, 'approval')
   assert.equal(approved?.trigger.reason, `plan ${plan}`)
   assert.ok(approved?.trigger.by)
@@ -69,7 +69,7 @@ test('with sync: approve, each new release waits for its own plan to be approved
   await drift(tenant)
   assert.match(await looked(tenant), /^AwaitingApproval: .*runs on$/)
   assert.equal(await hello(tenant), 'one', 'drift is put back while it waits')
-  assert.equal(await tenant.kinds(), 'Approved Intent Applied Intent DriftCorrected')
+  assert.equal(await tenant.kinds(), 'AwaitingApproval Approved Intent Applied AwaitingApproval Intent DriftCorrected')
   const next = await status(tenant, 'plan', 'plan')
   await approve(tenant, first, next)
   assert.match(await looked(tenant), /^AwaitingApproval/, 'an approval of another digest')
@@ -160,11 +160,14 @@ test('a newer release that would have to wait takes no place of one that is on i
   await looked(tenant)
   await approve(tenant, first, await status(tenant, 'plan', 'plan'))
   const over = tenant.run({ waitTimeoutMs: 5_000, signal: AbortSignal.timeout(60_000) })
-  await world.plane.eventually('it is waited for', async () => (await tenant.kinds()) === 'Approved Intent')
+  await world.plane.eventually(
+    'it is waited for',
+    async () => (await tenant.kinds()) === 'AwaitingApproval Approved Intent',
+  )
   const second = promote(tenant, 2, [deployment('api'), greeting('two')])
   assert.match((await over).message, /waits for approval/)
-  assert.equal(await tenant.kinds(), 'Approved Intent Failed')
-  assert.equal((await tenant.records()).at(-1)?.error?.code, 'HEALTH_TIMEOUT')
+  assert.equal(await tenant.kinds(), 'AwaitingApproval Approved Intent Failed AwaitingApproval')
+  assert.equal((await tenant.records()).at(-2)?.error?.code, 'HEALTH_TIMEOUT')
   assert.equal(await status(tenant, 'plan', 'digest'), second)
 })
 
@@ -205,7 +208,7 @@ test('an approved release waits for its window, and is asked for again by nobody
   assert.match(await looked(tenant), /^AwaitingApproval/)
   await approve(tenant, digest, await status(tenant, 'plan', 'plan'))
   assert.match(await looked(tenant), /^OutsideWindow: .*is approved, waits for a window/)
-  assert.equal(await tenant.kinds(), '')
+  assert.equal(await tenant.kinds(), 'AwaitingApproval')
 })
 
 test('a suspended Delivery is left alone until its end comes: no drift is put back, and the registry is not asked', async () => {

@@ -11,13 +11,14 @@ import {
 } from '../../../puller/control/control.ts'
 import { gateOf } from '../../../puller/control/gate.ts'
 import { readOnly } from '../../../puller/control/read-only.ts'
-import { planSays, soonerAt, waitingSays } from '../../../puller/control/says.ts'
+import { planSays, soonerAt, suspendedSays, waitingSays } from '../../../puller/control/says.ts'
 import { type Change, type Delivery, type RecordFacts, recordSpecSchema } from '../../../puller/kinds.ts'
 import { parseDelivery } from '../../../puller/observe.ts'
 import { triggerOf } from '../../../puller/reconcile/facts.ts'
 import { recordHash } from '../../../puller/records/chain.ts'
 import type { LedgerSummary } from '../../../puller/records/ledger.ts'
 import { summarize } from '../../../puller/records/ledger-summary.ts'
+import { nextStatus } from '../../../puller/say/status.ts'
 import { FakeCluster } from '../../fakes/cluster.ts'
 import { A, B, DELIVERY, facts } from '../records/records-fixture.ts'
 
@@ -207,7 +208,7 @@ describe('the digest of a plan', () => {
   })
 })
 
-test('an approval goes on record once, also where the puller stopped right after it', async () => {
+test('what waits for approval, and the approval, go on record once each, also where the puller stopped right after it', async () => {
   const written: RecordFacts[] = []
   const [digest, environment] = [A, 'production']
   const trusted = { signers: [], policies: [], releases: ['1.4.2'] }
@@ -223,12 +224,13 @@ test('an approval goes on record once, also where the puller stopped right after
     return Reflect.apply(gateOf, undefined, [observed, { ...source, via: 'channel', digest }, fetched])(plan)
   }
   const waiting = await looks({})
+  await looks({})
   assert.equal(waiting.reason, 'AwaitingApproval')
   const approved = { 'waybill.dev/approve': `${A} ${waiting.shown.plan}` }
   assert.deepEqual([await looks(approved), await looks(approved)], ['go', 'go'])
   assert.deepEqual(
     written.map(({ kind }) => kind),
-    ['Approved'],
+    ['AwaitingApproval', 'Approved'],
   )
   written.push(facts('RolledBack', { digest: B }))
   const again = await looks(approved)
@@ -276,6 +278,11 @@ describe('while a release waits', () => {
     const forever = { ...waiting, reason: 'DependencyNotReady', forever: true } as const
     const { stalled, reconciling } = waitingSays({ waiting: forever, kept: false }, after())
     assert.deepEqual([stalled?.reason, reconciling], ['DependencyNotReady', undefined])
+  })
+
+  test('its plan goes out of the status while the Delivery is suspended: in the middle of a release it is none any more', () => {
+    const plan = { digest: A, plan: B, at: AT, changes: { total: 0, digest: A, listed: [] } }
+    assert.equal(nextStatus({ plan }, suspendedSays(3, 'hands off'), AT).plan, undefined)
   })
 
   test('its plan stays in the status while nobody could ask, and goes when nothing waits', () => {

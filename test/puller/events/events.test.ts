@@ -93,21 +93,22 @@ test('what no record tells is an Event when it begins and when it is over, and o
   )
 })
 
-test('a release that waits is an Event, once for each plan and each reason', () => {
+test('a release that waits for its time is an Event, once for each plan and each reason', () => {
   const plan = (of: typeof A) => ({
     digest: A,
     plan: of,
     at: '2026-11-21T10:00:00Z',
     changes: { total: 0, digest: A, listed: [] },
   })
-  const waits = (of: typeof A) => ({ ...status('Ready', 'Unknown', 'AwaitingApproval'), plan: plan(of) })
+  const waits = (of: typeof A) => ({ ...status('Ready', 'Unknown', 'OutsideWindow'), plan: plan(of) })
   const first = waitingEvent(DELIVERY, status('Ready', 'True', 'Applied'), waits(A))
-  assert.deepEqual([first?.type, first?.reason], ['Normal', 'AwaitingApproval'])
+  assert.deepEqual([first?.type, first?.reason], ['Normal', 'OutsideWindow'])
   assert.equal(waitingEvent(DELIVERY, waits(A), waits(A)), undefined)
   assert.equal(waitingEvent(DELIVERY, {}, waits(A))?.name, first?.name, 'a restart tells the same')
   assert.notEqual(waitingEvent(DELIVERY, waits(A), waits(B))?.name, first?.name)
-  const outside = { ...status('Ready', 'Unknown', 'OutsideWindow'), plan: plan(A) }
-  assert.equal(waitingEvent(DELIVERY, waits(A), outside)?.reason, 'OutsideWindow')
+  const depends = { ...status('Ready', 'Unknown', 'DependencyNotReady'), plan: plan(A) }
+  assert.equal(waitingEvent(DELIVERY, waits(A), depends)?.reason, 'DependencyNotReady')
+  assert.equal(waitingEvent(DELIVERY, {}, status('Ready', 'Unknown', 'AwaitingApproval')), undefined, 'a record tells')
   assert.equal(waitingEvent(DELIVERY, waits(A), status('Ready', 'Unknown', 'Progressing')), undefined)
 })
 

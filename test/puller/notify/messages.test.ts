@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type RecordFacts, recordSpecSchema } from '../../../puller/kinds.ts'
 import { messagesAfter, requestOf } from '../../../puller/notify/messages.ts'
-import { A, chainOf, facts, newKeys } from '../records/records-fixture.ts'
+import { A, chainOf, DELIVERY, facts, newKeys } from '../records/records-fixture.ts'
 
 const keys = newKeys()
 const chain = (...all: RecordFacts[]) => chainOf(keys, all).map(({ spec }) => recordSpecSchema.parse(spec))
@@ -19,6 +19,20 @@ test('what people wait for is told: not what is about to be done, what changed n
   assert.deepEqual(sequences(messagesAfter(0, team, records)), [2, 4])
   assert.deepEqual(sequences(messagesAfter(2, team, records)), [4])
   assert.deepEqual(sequences(messagesAfter(0, { name: 'all', kinds: ['Intent', 'Unchanged'] }, records)), [1, 3])
+})
+
+test('who is to approve a release is told in the chat, and what to look at', () => {
+  const trigger = { type: 'approval', generation: 1, reason: `plan ${A}` } as const
+  const changes = { total: 3, digest: A, listed: [] }
+  const [message] = messagesAfter(
+    0,
+    team,
+    chain(facts('AwaitingApproval', { digest: A, version: '1.5.0', trigger, changes })),
+  )
+  const { namespace, name } = DELIVERY
+  assert.match(message?.text ?? '', /1\.5\.0 \(sha256:\w+\) waits for approval, 3 changes \(plan sha256:\w+\)/)
+  assert.ok(message?.text.endsWith(`\`waybill plan ${name} -n ${namespace}\``), message?.text)
+  assert.equal(message?.event.type, 'dev.waybill.record.awaitingapproval')
 })
 
 test('records that were dropped before they could be delivered are said to be lost, how many, and the rest follows', () => {

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { Hub } from '../../../puller/drift/hub.ts'
 import { Tracker } from '../../../puller/drift/tracker.ts'
 import { Memory } from '../../../puller/loop/memory.ts'
-import { beginRemoval, REMOVAL_MS } from '../../../puller/remove/patience.ts'
+import { beginRemoval, REMOVAL_LEAST_MS, REMOVAL_MS } from '../../../puller/remove/patience.ts'
 import { FakeWatches, SET } from '../drift/fake-watches.ts'
 import { FakeClock } from '../fake-clock.ts'
 
@@ -17,6 +17,27 @@ test('a clock on the wall that is set forward does not end the wait for a deleti
   assert.deepEqual(patience(), { isOver: false, until })
   await clock.runUntil(REMOVAL_MS - 1)
   assert.equal(patience().isOver, false)
+  await clock.runUntil(REMOVAL_MS)
+  assert.equal(patience().isOver, true)
+})
+
+test('restarts do not begin the wait anew: what was waited before counts, up to the last minute', async () => {
+  const clock = new FakeClock()
+  clock.setWallBy(REMOVAL_MS - 2 * REMOVAL_LEAST_MS)
+  const begun = () => beginRemoval(deletedAt, clock, { isRunning: true })
+  assert.equal(begun()().until, '1970-01-01T00:10:00Z')
+  clock.setWallBy(REMOVAL_MS)
+  const patience = begun()
+  assert.equal(patience().isOver, false, 'not even where nobody was here for all that time')
+  await clock.runUntil(REMOVAL_LEAST_MS - 1)
+  assert.equal(patience().isOver, false)
+  await clock.runUntil(REMOVAL_LEAST_MS)
+  assert.equal(patience().isOver, true)
+})
+
+test('a clock that is behind that of the API server waits no longer than all of it', async () => {
+  const clock = new FakeClock()
+  const patience = beginRemoval('1970-01-02T00:00:00Z', clock, { isRunning: true })
   await clock.runUntil(REMOVAL_MS)
   assert.equal(patience().isOver, true)
 })

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { after, afterEach, before, test } from 'node:test'
 import { pino } from 'pino'
 import { isJsonObject } from '../../../contract/canonical-json.ts'
+import { systemClock } from '../../../puller/clock.ts'
 import { type PullerOptions, runPuller } from '../../../puller/puller.ts'
 import { field } from '../../real/control-plane.ts'
 import { configMap } from '../release-fixture.ts'
@@ -269,6 +270,54 @@ test('an outage of the receiver loses nothing, over restarts too, and what is re
   )
   assert.ok(failed.has(delivered[0]?.id))
   assert.deepEqual(field(await tenant.delivery(), 'status', 'notified'), [{ name: 'team', sequence: 4 }])
+})
+
+test('who is to approve a release is told once, over restarts too', async (t) => {
+  const receiver = await startReceiver()
+  t.after(() => receiver.close())
+  const tenant = await notifying(receiver, [team])
+  await tenant.deliver({ notifications: [team], sync: 'approve' })
+  receiver.answer = () => ({ status: 503 })
+  await tenant.run({ notifyAnywhere: true })
+  receiver.answer = () => ({ status: 204 })
+  await tenant.run({ notifyAnywhere: true })
+  await tenant.run({ notifyAnywhere: true })
+  const [failed, ...told] = eventsIn(receiver)
+  assert.deepEqual(told, [failed])
+  assert.equal(failed?.type, 'awaitingapproval')
+  assert.deepEqual(
+    (await eventsOf(tenant)).map(({ reason }) => reason),
+    ['AwaitingApproval'],
+  )
+})
+
+test('a removal that a puller was stopped in is told by the next one', async (t) => {
+  const receiver = await startReceiver()
+  t.after(() => receiver.close())
+  const tenant = await notifying(receiver, [team])
+  await tenant.deliver({ notifications: [team], deletion: 'delete' })
+  await tenant.run({ notifyAnywhere: true })
+  const at = `/api/v1/namespaces/${tenant.namespace}/configmaps/greeting`
+  const finalizers = (value: readonly string[] | null) =>
+    world.plane.api('PATCH', at, {
+      body: { metadata: { finalizers: value } },
+      contentType: 'application/merge-patch+json',
+    })
+  await finalizers(['example.com/wait'])
+  await world.plane.api('DELETE', `/apis/waybill.dev/v1alpha1/namespaces/${tenant.namespace}/deliveries/app`)
+  const clock = {
+    ...systemClock,
+    sleep: (ms: number, signal?: AbortSignal) => systemClock.sleep(Math.min(ms, 500), signal),
+  }
+  await tenant.run({ notifyAnywhere: true, clock })
+  assert.equal(await tenant.kinds(), 'Intent Applied Intent')
+  await finalizers(null)
+  await tenant.run({ notifyAnywhere: true })
+  assert.equal(await tenant.kinds(), 'Intent Applied Intent Removed')
+  assert.deepEqual(
+    eventsIn(receiver).map(({ type }) => type),
+    ['applied', 'removed'],
+  )
 })
 
 test('a notification that is new begins at the present, and one that is gone is forgotten', async (t) => {
