@@ -2,6 +2,7 @@ import type { Clock } from '../clock.ts'
 import type { Cluster, Identity, Resource } from '../cluster/cluster-port.ts'
 import { collectionPath } from '../cluster/resources.ts'
 import { isStatic } from '../health/health.ts'
+import type { Onlooker } from '../health/onlooker.ts'
 import { Group } from './group.ts'
 import { watchMetadata } from './metadata-watch.ts'
 
@@ -68,6 +69,15 @@ export class Hub {
     return groups
   }
 
+  /** Begins to follow one more place for a watcher, and shows the onlooker whole objects at first; false where that runs already or is shared. */
+  lookOn(watcher: Watcher, account: Identity, place: Place, onlooker: Onlooker): boolean {
+    const target = this.#targetOf(account, place)
+    if (target.as === 'puller' || this.#running.has(target.id)) return false
+    this.#watchers.set(watcher.applySet, watcher)
+    this.#begin(target, onlooker).watchers.add(watcher)
+    return true
+  }
+
   /** Forgets a watcher, and ends what only it needed. */
   drop(watcher: Watcher): void {
     if (this.#watchers.get(watcher.applySet) === watcher) this.#watchers.delete(watcher.applySet)
@@ -89,7 +99,7 @@ export class Hub {
     return { id: `${who} ${path}`, as, path, resource }
   }
 
-  #begin({ id, as, path, resource }: Target): Running {
+  #begin({ id, as, path, resource }: Target, onlooker?: Onlooker): Running {
     const watchers = new Set<Watcher>()
     const hasHealth = !isStatic(resource)
     const group = new Group(resource, {
@@ -105,7 +115,8 @@ export class Hub {
     })
     const stop = new AbortController()
     const { clock, onFault } = this.#options
-    const over = watchMetadata(this.#cluster, { as, path }, group, { clock, signal: stop.signal })
+    const options = { clock, signal: stop.signal, ...(onlooker === undefined ? {} : { onlooker }) }
+    const over = watchMetadata(this.#cluster, { as, path }, group, options)
       .catch(onFault)
       .finally(() => this.#over.delete(over))
     this.#over.add(over)

@@ -4,6 +4,7 @@ import { type Clock, withJitter } from '../clock.ts'
 import type { Cluster, Identity, WatchEvent } from '../cluster/cluster-port.ts'
 import { INITIAL_EVENTS, isEndOfList, isNotStreamed } from '../cluster/initial-events.ts'
 import { versionOf } from '../cluster/version.ts'
+import type { Onlooker } from '../health/onlooker.ts'
 import { LABELS } from '../kinds.ts'
 
 /** Why a watch shows nothing: the account may not, the server does not know the kind, or does not answer. */
@@ -20,6 +21,13 @@ export type Teller = {
   at(version: number): void
   listed(): void
   blind(why: Blindness): void
+}
+
+export type MetadataWatchOptions = {
+  readonly clock: Clock
+  readonly signal: AbortSignal
+  /** Is shown whole objects, by the first watch alone. */
+  readonly onlooker?: Onlooker
 }
 
 export type WatchTarget = { readonly as: Identity; readonly path: string }
@@ -43,9 +51,10 @@ export async function watchMetadata(
   cluster: Cluster,
   target: WatchTarget,
   teller: Teller,
-  { clock, signal }: { readonly clock: Clock; readonly signal: AbortSignal },
+  { clock, signal, onlooker }: MetadataWatchOptions,
 ): Promise<void> {
   const run = new Run(cluster, target, teller, clock, signal)
+  run.onlooker = onlooker
   let failures = 0
   let lostAtMs: number | undefined
   while (!signal.aborted) {
@@ -81,6 +90,7 @@ class Run {
   #version = 0
   /** The server does not stream what exists. */
   #lists = false
+  onlooker: Onlooker | undefined
 
   constructor(cluster: Cluster, target: WatchTarget, teller: Teller, clock: Clock, signal: AbortSignal) {
     this.#cluster = cluster
@@ -97,14 +107,16 @@ class Run {
         const listed = await this.#list()
         if (listed !== 'ended') return listed
       }
-      return await this.#watch()
+      const { onlooker } = this
+      this.onlooker = undefined
+      return await this.#watch(onlooker).finally(() => onlooker?.over())
     } catch (error) {
       if (error instanceof WaybillError || this.#signal.aborted) return 'unanswered'
       throw error
     }
   }
 
-  async #watch(): Promise<End> {
+  async #watch(onlooker: Onlooker | undefined): Promise<End> {
     const anew = this.#version === 0
     const place = anew ? INITIAL_EVENTS : { resourceVersion: String(this.#version) }
     const timeoutSeconds = String(Math.round(WATCH_SECONDS * (0.8 + 0.2 * this.#clock.random())))
@@ -112,15 +124,18 @@ class Run {
     const { as, path } = this.#target
     if (anew) this.#teller.beginList()
     let listing = anew
-    for await (const event of this.#cluster.watch(as, { path, query, accept: WATCH_ACCEPT, signal: this.#signal })) {
+    const accept = onlooker === undefined ? { accept: WATCH_ACCEPT } : {}
+    for await (const event of this.#cluster.watch(as, { path, query, ...accept, signal: this.#signal })) {
       if (event.type === 'ERROR') return this.#failed(event, anew)
       const isEnd = listing && isEndOfList(event)
       // What exists comes in no order of versions.
       if (!listing || isEnd) this.#moveTo(versionOf(event.object))
-      if (event.type === 'DELETED') this.#teller.gone(event.object)
-      else if (event.type !== 'BOOKMARK') this.#teller.seen(event.object)
+      for (const one of [this.#teller, onlooker])
+        if (event.type === 'DELETED') one?.gone(event.object)
+        else if (event.type !== 'BOOKMARK') one?.seen(event.object)
       if (!isEnd) continue
       this.#teller.listed()
+      onlooker?.listed()
       listing = false
     }
     return 'ended'

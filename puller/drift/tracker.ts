@@ -4,6 +4,7 @@ import type { JsonObject } from '../../contract/canonical-json.ts'
 import type { Clock } from '../clock.ts'
 import { objectUrl } from '../cluster/resources.ts'
 import { versionOf } from '../cluster/version.ts'
+import type { LookOn } from '../health/onlooker.ts'
 import type { DesiredObject } from '../plan/desired.ts'
 import type { Account } from '../plan/plan-context.ts'
 import { Contest, type Contested } from './contest.ts'
@@ -166,6 +167,9 @@ export class Tracker implements Known, Watcher {
       this.#endWait = undefined
     }
   }
+
+  /** What is followed after this look may be followed from now on, and show health whole objects at first. */
+  readonly lookOn: LookOn = (account, place, onlooker) => this.#hub.lookOn(this, account, place, onlooker)
 
   /** Nothing to one that was as it is wanted; what differed may have ended. */
   rewritten(key: string): void {

@@ -10,6 +10,7 @@ import { LABELS } from '../kinds.ts'
 import { applySetId, type DesiredObject } from '../plan/desired.ts'
 import type { PlanContext } from '../plan/plan-context.ts'
 import type { HealthBoard } from './health-board.ts'
+import type { LookOn, Onlooker } from './onlooker.ts'
 
 /** Objects of one kind in one namespace: one watch. */
 export type WatchGroup = {
@@ -36,8 +37,8 @@ const RETRY_MS_MAX = 30_000
 const PAGE = '500'
 
 /**
- * Watches the members on the ApplySet's label, as the account, and puts what it sees on the board until `signal` aborts. One request: the
- * server streams what exists and goes on; one that cannot is listed first. An account that may only look at named objects is served one by
+ * Watches the members on the ApplySet's label, as the account, and puts what it sees on the board until `signal` aborts. No request where
+ * `lookOn` lets it look on; else one: the server streams what exists and goes on; one that cannot is listed first. An account that may only look at named objects is served one by
  * one. An API that does not answer is asked again, later and later.
  */
 export async function follow(
@@ -46,8 +47,10 @@ export async function follow(
   group: WatchGroup,
   board: HealthBoard,
   signal: AbortSignal,
-  clock: Clock,
+  { clock, lookOn }: { readonly clock: Clock; readonly lookOn?: LookOn | undefined },
 ): Promise<void> {
+  if (lookOn !== undefined) await lookingOn(lookOn, context, group, board, signal)
+  if (signal.aborted) return
   const all: Query = { labelSelector: `${LABELS.partOf}=${applySetId(context.delivery)}` }
   const ended = await followQuery(context, cluster, group, all, board, signal, clock)
   if (ended !== 'forbidden') return
@@ -59,6 +62,32 @@ export async function follow(
         board.set(member.key, { state: 'failed', message: 'the service account may not list and watch it' })
     }),
   )
+}
+
+/** Resolves when there is nothing to be seen in this way, or any more. */
+function lookingOn(
+  lookOn: LookOn,
+  { account }: PlanContext,
+  group: WatchGroup,
+  board: HealthBoard,
+  signal: AbortSignal,
+): Promise<void> {
+  return new Promise((resolve) => {
+    const found = new Set<string>()
+    const see = (object: JsonObject, isGone: boolean) => {
+      if (signal.aborted) return
+      const key = show(group, object, isGone, board)
+      if (key !== undefined) found.add(key)
+    }
+    const onlooker: Onlooker = {
+      seen: (object) => see(object, false),
+      gone: (object) => see(object, true),
+      listed: () => showMissing(group, found, board),
+      over: resolve,
+    }
+    signal.addEventListener('abort', () => resolve(), { once: true })
+    if (signal.aborted || !lookOn(account, group, onlooker)) resolve()
+  })
 }
 
 type Query = Readonly<Record<string, string>>
@@ -135,7 +164,7 @@ async function watchOn(
     const key = type === 'BOOKMARK' ? undefined : show(group, object, type === 'DELETED', board)
     if (key !== undefined) found?.add(key)
     if (!isEnd || found === undefined) continue
-    for (const member of group.members) if (!found.has(member.key)) board.missing(member.key)
+    showMissing(group, found, board)
     found = undefined
   }
   return { end: 'over', version }
@@ -168,7 +197,11 @@ async function list(
 
 function showList(group: WatchGroup, items: readonly JsonObject[], board: HealthBoard): void {
   const found = new Set(items.flatMap((item) => show(group, item, false, board) ?? []))
-  for (const { key } of group.members) if (!found.has(key)) board.missing(key)
+  showMissing(group, found, board)
+}
+
+function showMissing({ members }: WatchGroup, found: ReadonlySet<string>, board: HealthBoard): void {
+  for (const { key } of members) if (!found.has(key)) board.missing(key)
 }
 
 /** Items of a list come without apiVersion and kind. Returns the key of what was shown. */

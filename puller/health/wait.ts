@@ -4,6 +4,7 @@ import type { DesiredObject } from '../plan/desired.ts'
 import type { PlanContext } from '../plan/plan-context.ts'
 import { follow, watchGroups } from './follow.ts'
 import { type Health, HealthBoard } from './health-board.ts'
+import type { LookOn } from './onlooker.ts'
 import { rulesOf } from './rules.ts'
 
 export type { Health, HealthNote } from './health-board.ts'
@@ -12,6 +13,7 @@ export type WaitOptions = {
   readonly signal?: AbortSignal
   readonly timeoutMs: number
   readonly clock?: Clock
+  readonly lookOn?: LookOn | undefined
   /** Called when something changed, and no more often than every PROGRESS_MS: all that is waited for is in it. */
   readonly onProgress?: (health: Health & { readonly ready: number; readonly total: number }) => void
 }
@@ -25,7 +27,7 @@ export async function waitHealthy(
   context: PlanContext,
   objects: readonly DesiredObject[],
   cluster: Cluster,
-  { signal, timeoutMs, clock = systemClock, onProgress }: WaitOptions,
+  { signal, timeoutMs, clock = systemClock, lookOn, onProgress }: WaitOptions,
 ): Promise<Health> {
   const rules = rulesOf(context)
   const watched = objects.filter(rules.isWatched)
@@ -45,7 +47,9 @@ export async function waitHealthy(
       resolve()
     }
   })
-  const followers = watchGroups(watched).map((group) => follow(context, cluster, group, board, ending, clock))
+  const followers = watchGroups(watched).map((group) =>
+    follow(context, cluster, group, board, ending, { clock, lookOn }),
+  )
   try {
     await Promise.race([settled, clock.sleep(timeoutMs, ending), untilOneThrows(followers)])
   } finally {

@@ -42,6 +42,7 @@ export function beginWait(job: Job, context: PlanContext, plan: Plan, { quiet = 
   const rules = rulesOf(context)
   const watched = plan.desired.filter(rules.isWatched)
   const total = watched.length
+  const lookOn = job.memory?.tracker?.lookOn
   const paced = pace(clock, (progress) => (quiet ? Promise.resolve() : sayProgress(job, progress)))
   // What is as it was when all was well, and has not stirred since, is well.
   const spared = job.memory?.wasAllWell() === true ? new Set(plan.unchanged.map(({ key }) => key)) : new Set<string>()
@@ -77,7 +78,7 @@ export function beginWait(job: Job, context: PlanContext, plan: Plan, { quiet = 
       const onProgress = (health: Health & { readonly ready: number }) =>
         paced.say({ ready: besides + health.ready, total, waiting: health.waiting.map(({ object }) => object) })
       const health = await timed((timeoutMs) =>
-        waitHealthy(context, objects, cluster, { signal, timeoutMs, clock, onProgress }),
+        waitHealthy(context, objects, cluster, { signal, timeoutMs, clock, onProgress, lookOn }),
       )
       if (health.healthy) well = new Set([...well, ...objects.map(({ key }) => key)])
       return health

@@ -8,7 +8,12 @@ import type {
   WatchEvent,
 } from '../../../puller/cluster/cluster-port.ts'
 
-type Call = { readonly as: Identity; readonly path: string; readonly query: Readonly<Record<string, string>> }
+type Call = {
+  readonly as: Identity
+  readonly path: string
+  readonly query: Readonly<Record<string, string>>
+  readonly accept?: string
+}
 
 /** Watches that say what a test tells them to, one after the other. */
 export class FakeWatches implements Cluster {
@@ -26,8 +31,8 @@ export class FakeWatches implements Cluster {
   }
 
   async *watch(as: Identity, request: Omit<ClusterRequest, 'method' | 'body'>): AsyncGenerator<WatchEvent> {
-    const { path, query = {}, signal } = request
-    const call = { as, path, query }
+    const { path, query = {}, signal, accept } = request
+    const call = { as, path, query, ...(accept !== undefined && { accept }) }
     this.calls.push(call)
     const first = this.begin(call)
     if (first === 'lost')
