@@ -77,7 +77,7 @@ const allow = (
 })
 
 const CLUSTER_RULES: readonly JsonObject[] = [
-  // patch: the ApplySet's labels on the parent, our finalizer, and a hold or suspension whose end has come.
+  // patch: our finalizer, and a hold or suspension whose end has come.
   allow(GROUP, ['deliveries'], [...READ, 'patch']),
   allow(GROUP, ['deliveries/status'], ['get', 'update', 'patch']),
   allow(GROUP, ['trustpolicies'], READ),

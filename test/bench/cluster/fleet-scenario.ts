@@ -18,12 +18,18 @@ const AT_ONCE = 8
 /** Objects of one of them. */
 const OBJECTS = 4
 
+export type FleetOptions = {
+  readonly count: number
+  /** Kinds that are watched everywhere by one watch, as the puller: a way to run it that nothing is promised of. */
+  readonly shared?: readonly string[]
+}
+
 /** Many small Deliveries, each in a namespace and with an account of its own, all at once; then the same requests sent raw. */
-export async function fleet(count: number): Promise<Found> {
+export async function fleet({ count, shared }: FleetOptions): Promise<Found> {
   // Half before and half after: the machine may be busier at one time than at another.
   const half = Math.floor(count / 2)
   const before = await onAStand(async (stand) => raw(stand, names('rawx', half), await scoreOfOne(stand)))
-  return onAStand((stand) => fleetAfter(stand, count, before))
+  return onAStand((stand) => fleetAfter(stand, { count, before, ...(shared && { shared }) }))
 }
 
 async function onAStand<T>(work: (stand: Stand) => Promise<T>): Promise<T> {
@@ -39,7 +45,10 @@ function names(word: string, count: number): readonly string[] {
   return Array.from({ length: count }, (_, at) => `${word}-${String(at).padStart(4, '0')}`)
 }
 
-async function fleetAfter(stand: Stand, count: number, before: number): Promise<Found> {
+type Beginning = FleetOptions & { readonly before: number }
+
+async function fleetAfter(stand: Stand, { count, shared, before }: Beginning): Promise<Found> {
+  if (shared !== undefined) await stand.share(shared)
   const played = await scoreOfOne(stand)
   const ours = names('ours', count)
   await stand.addTenants(ours)
@@ -47,7 +56,7 @@ async function fleetAfter(stand: Stand, count: number, before: number): Promise<
   await stand.deliver(ours)
   await sleep(3_000)
   const mark = await untilQuiet(stand)
-  const puller = stand.startPuller()
+  const puller = stand.startPuller(shared && { shared })
   for (const deadline = Date.now() + 120_000 + count * 600; Date.now() < deadline; await sleep(1_000))
     if (outcomes(await stand.trail.since(mark)) >= count) break
   await untilQuiet(stand)
@@ -65,7 +74,9 @@ async function fleetAfter(stand: Stand, count: number, before: number): Promise<
   await puller.stop()
   const after = await raw(stand, names('rawx', count - Math.floor(count / 2)), played)
   const rawMs = before + after
-  const what = `${count} Deliveries of ${OBJECTS} objects, all at once`
+  const how = shared === undefined ? '' : `, ${shared.join(', ')} watched for all`
+  const what = `${count} Deliveries of ${OBJECTS} objects, all at once${how}`
+  const atMost = (most: number) => (shared === undefined ? { atMost: most } : {})
   const short = done < count ? `, ${done} READY` : ''
   return {
     figures: [
@@ -73,9 +84,9 @@ async function fleetAfter(stand: Stand, count: number, before: number): Promise<
         what: `${what}${short}: against the same dry runs, writes, bookkeeping and first lists sent raw (${seconds(ms)} to ${seconds(before)} for half of them before and ${seconds(after)} after)`,
         count: done < count ? Number.POSITIVE_INFINITY : ms / rawMs,
         unit: '×',
-        atMost: 1.5,
+        ...atMost(1.5),
       },
-      { what: `${what}: requests a Delivery, watches included`, count: own.length / count, unit: '', atMost: 20 },
+      { what: `${what}: requests a Delivery, watches included`, count: own.length / count, unit: '', ...atMost(20) },
       { what: `${what}: memory at its highest`, count: peakMb, unit: 'MB' },
       { what: `${what}: the puller's own processor time, its start included`, count: cpu, unit: 's' },
     ],

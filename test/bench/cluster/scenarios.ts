@@ -1,5 +1,5 @@
 import { type Delivering, deliverObjects } from './delivering.ts'
-import { fleet } from './fleet-scenario.ts'
+import { type FleetOptions, fleet } from './fleet-scenario.ts'
 import type { Found } from './found.ts'
 import { change, drift, firstApply, idle, memory, recordFirstApply } from './objects-scenarios.ts'
 import { openStand } from './stand.ts'
@@ -11,7 +11,11 @@ const ofObjects: Readonly<Record<number, Readonly<Record<string, OfObjects>>>> =
   1000: { memory, idle, change, drift },
   10000: { 'memory-10000': memory, 'drift-10000': drift },
 }
-const fleets: Readonly<Record<string, number>> = { 'fleet-200': 200, 'fleet-1000': 1000 }
+const fleets: Readonly<Record<string, FleetOptions>> = {
+  'fleet-200': { count: 200 },
+  'fleet-200-shared': { count: 200, shared: ['Deployment.apps', 'Service', 'ConfigMap'] },
+  'fleet-1000': { count: 1000 },
+}
 const FIRST_APPLY = 'first-apply'
 
 export const SCENARIOS: readonly string[] = [
@@ -46,9 +50,9 @@ export async function runScenarios(
       await stand.stop()
     }
   }
-  for (const [name, count] of Object.entries(fleets)) {
+  for (const [name, options] of Object.entries(fleets)) {
     if (!wanted.includes(name)) continue
     told.begins(name)
-    told.found(await fleet(count))
+    told.found(await fleet(options))
   }
 }

@@ -4,6 +4,8 @@ import { join } from 'node:path'
 import type { KubeObject } from '../../../contract/artifact/objects.ts'
 import type { SigningKey } from '../../../packager/publish/keys.ts'
 import { inParallel } from '../../../puller/cluster/in-parallel.ts'
+import { rbacObjects } from '../../../puller/install/rbac.ts'
+import { parseSharedKind } from '../../../puller/install/shared-kinds.ts'
 import { tenantObjects } from '../../../puller/install/tenant.ts'
 import { type FakeRegistry, startFakeRegistry } from '../../fakes/registry.ts'
 import { PULLER_NAMESPACE, startInstalled } from '../../puller/installed.ts'
@@ -28,8 +30,14 @@ export type Stand = {
   publish(tenant: string, objects: readonly KubeObject[]): void
   /** Creates the Delivery `app` of each tenant; the uids, in the order of the names. */
   deliver(tenants: readonly string[], spec?: Record<string, unknown>): Promise<readonly string[]>
-  /** A puller for these tenants only, or for all; with `recorder`, a kubeconfig, one that looks once through it. */
-  startPuller(options?: { readonly recorder?: string; readonly only?: readonly string[] }): PullerProcess
+  /** A puller for these tenants only, or for all; with `recorder`, a kubeconfig, one that looks once through it; `shared`: kinds that it watches everywhere. */
+  startPuller(options?: {
+    readonly recorder?: string
+    readonly only?: readonly string[]
+    readonly shared?: readonly string[]
+  }): PullerProcess
+  /** Gives the puller the right to watch these kinds everywhere (`--shared-watch`). */
+  share(kinds: readonly string[]): Promise<void>
   /** What a tenant's Delivery says of itself. */
   ready(tenant: string): Promise<{ readonly status: unknown; readonly reason: unknown; readonly digest: unknown }>
   stop(): Promise<void>
@@ -96,13 +104,22 @@ export async function openStand(): Promise<Stand> {
         cacheDir: mkdtempSync(join(scratch, 'cache-')),
         ...(options.recorder === undefined
           ? {
-              args: ['--service-account-dir', mount, ...only],
+              args: [
+                ...['--service-account-dir', mount, ...only],
+                ...(options.shared ?? []).flatMap((kind) => ['--shared-watch', kind]),
+              ],
               env: { KUBERNETES_SERVICE_HOST: hostname, KUBERNETES_SERVICE_PORT: port },
             }
           : { args: ['--kubeconfig', options.recorder, '--once', ...only], env: {} }),
       })
       pullers.push(puller)
       return puller
+    },
+    share: async (kinds) => {
+      const rights = { namespace: PULLER_NAMESPACE, identity: PULLER_USER }
+      const without = new Set(rbacObjects(rights).map(({ metadata }) => metadata.name))
+      for (const object of rbacObjects({ ...rights, shared: kinds.map(parseSharedKind) }))
+        if (!without.has(object.metadata.name)) await create(collectionOf(object), object)
     },
     ready: async (tenant) => {
       const { body } = await plane.api('GET', `${GROUP}/namespaces/${tenant}/deliveries/app`)
