@@ -12,6 +12,7 @@ import { type DeliveryHeader, deliveryPath, parseDelivery, parseHeader } from '.
 import { factsOfError, isSaid } from '../reconcile/facts.ts'
 import type { Job } from '../reconcile/job.ts'
 import { type Ending, observeAccount, reconcile } from '../reconcile/reconcile.ts'
+import { besides } from '../records/besides.ts'
 import { type Ledger, openLedger } from '../records/ledger.ts'
 import { holdBack } from '../remove/finalizer.ts'
 import { removeDelivery } from '../remove/remove.ts'
@@ -216,16 +217,6 @@ async function observeAndReconcile(
   if (access.shareKey === books.access.shareKey) return ending
   memory.open(delivery, site.policies(), ledger, { account: books.account, access })
   return reconcile({ ...observed, access })
-}
-
-/** While a record is written others may work: the heads of many are then written at once. */
-function besides(ledger: Ledger, turn: Turn): Ledger {
-  return {
-    get summary() {
-      return ledger.summary
-    },
-    append: (facts) => turn.outside(() => ledger.append(facts)),
-  }
 }
 
 /** Says what went wrong where people look, and records it when it is a refusal. */
