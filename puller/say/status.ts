@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { JsonObject } from '../../contract/canonical-json.ts'
+import { isJsonObject, type JsonObject } from '../../contract/canonical-json.ts'
 import { answerError } from '../cluster/answer-error.ts'
 import type { Cluster } from '../cluster/cluster-port.ts'
 import type { Condition, DeliveryStatus } from '../kinds.ts'
@@ -135,16 +135,25 @@ export async function writeStatus(
 ): Promise<boolean> {
   const [{ notified: _was, ...old }, { notified: _is, ...said }] = [before, next]
   if (isDeepStrictEqual(old, said)) return false
-  const gone = Object.fromEntries(Object.keys(old).map((key) => [key, null]))
   const answer = await cluster.request('puller', {
     method: 'PATCH',
     path: `${deliveryPath(delivery.namespace, delivery.name)}/status`,
     contentType: 'application/merge-patch+json',
-    body: { metadata: { uid: delivery.uid }, status: parseStatusBody({ ...gone, ...said }) },
+    body: { metadata: { uid: delivery.uid }, status: mergePatch(parseStatusBody(old), parseStatusBody(said)) },
   })
   if (answer.status !== 200 && answer.status !== 404 && answer.status !== 409)
     throw answerError(`the status of Delivery ${delivery.namespace}/${delivery.name}`, answer)
   return true
+}
+
+/** Leads from one to the other by a merge patch: what is no longer there is taken out by its name, inside of what stays too. */
+function mergePatch(before: JsonObject, next: JsonObject): JsonObject {
+  const gone = Object.keys(before).filter((key) => next[key] === undefined)
+  const stays = Object.entries(next).map(([key, value]) => {
+    const was = before[key]
+    return [key, isJsonObject(was) && isJsonObject(value) ? mergePatch(was, value) : value]
+  })
+  return Object.fromEntries([...gone.map((key) => [key, null]), ...stays])
 }
 
 function parseStatusBody(value: unknown): JsonObject {

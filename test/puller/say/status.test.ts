@@ -3,7 +3,9 @@ import { test } from 'node:test'
 import { digestOf } from '../../../contract/digest.ts'
 import type { Cluster, ClusterRequest } from '../../../puller/cluster/cluster-port.ts'
 import { boundedMessage, sayError } from '../../../puller/message.ts'
+import { deliveryPath } from '../../../puller/observe.ts'
 import { type Finding, nextStatus, writeStatus } from '../../../puller/say/status.ts'
+import { FakeCluster } from '../../fakes/cluster.ts'
 
 const A = digestOf('a')
 const well: Finding = {
@@ -95,6 +97,20 @@ test('how far notifications got is neither taken back nor written by a look, whi
   await writeStatus(cluster, { namespace: 'shop', name: 'api', uid: 'u' }, before, next)
   assert.equal(bodies.length, 1)
   assert.ok(!JSON.stringify(bodies).includes('notified'))
+})
+
+test('what is no longer said goes, inside of what still is said too: a version of what ran before, a digest of what is gone', async () => {
+  const cluster = new FakeCluster()
+  const delivery = { namespace: 'shop', name: 'api', uid: 'u' }
+  const path = `${deliveryPath('shop', 'api')}/status`
+  const applied = { digest: A, version: '1.4.2', at: '2026-11-21T10:00:00Z' }
+  const unmanaged = { objects: 1, listed: ['ConfigMap shop/a'], digest: A }
+  const before = nextStatus({}, { ...well, applied, unmanaged }, '2026-11-21T10:00:00Z')
+  cluster.objects.set(path, { metadata: { uid: 'u' }, status: JSON.parse(JSON.stringify(before)) })
+  const now = { ...well, applied: { digest: A, at: applied.at }, unmanaged: { objects: 0, listed: [] } }
+  const next = nextStatus(before, now, '2026-11-21T11:00:00Z')
+  await writeStatus(cluster, delivery, before, next)
+  assert.deepEqual(cluster.objects.get(path)?.status, JSON.parse(JSON.stringify(next)))
 })
 
 test('drift is said while it is there, and taken back when it is not', () => {
