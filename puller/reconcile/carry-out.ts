@@ -141,14 +141,17 @@ function refused({ delivery }: Pick<Job, 'delivery'>, plan: Plan): Result {
   const step = confirm === undefined ? '' : `; to have exactly this done: \`${confirmCommand(delivery, confirm)}\``
   return {
     kind: 'refused',
-    said: { code, message: `${boundedMessage(`${listed.join('; ')}${more}`, SAID_CHARS_MAX)}${step}` },
+    said: {
+      code,
+      message: `${boundedMessage(`${listed.join('; ')}${more}`, step === '' ? undefined : SAID_CHARS_MAX)}${step}`,
+    },
     objects: plan.refusals,
     ...(confirm === undefined ? {} : { confirm }),
   }
 }
 
-/** With what is to be typed well within LIMITS.messageCharsMax: that is never cut. */
-const SAID_CHARS_MAX = 1024
+/** What is to be typed comes after it, and is not cut off where only the first thousand characters are shown, as in Events. */
+const SAID_CHARS_MAX = 640
 
 /** Nothing to do and nothing new to say: only health is looked at, unless nothing changed that it may rest on. */
 async function steady(job: Job, context: PlanContext, plan: Plan): Promise<Result> {
