@@ -140,6 +140,9 @@ export const ERRORS = {
   ),
   HOOK_LEFT_OUT: warned('Do by hand what it would have done, or turn it off in the values.'),
   KUBERNETES_UNPINNED: warned('Pin spec.kubernetes.version in waybill.yaml.'),
+  RULE_UNCHECKED: warned(
+    'Look at it by hand; the puller has the API server evaluate the rule, in a dry run, before it writes the object.',
+  ),
   SCHEMA_MISSING: warned('Add the CRD to the repository, and its path to spec.schemas in waybill.yaml.'),
 
   // ---- publishing

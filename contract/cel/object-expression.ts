@@ -3,9 +3,10 @@ import type { JsonObject } from '../canonical-json.ts'
 import { LIMITS } from '../limits.ts'
 import { compile } from './compile.ts'
 import { jsonValue } from './json-value.ts'
+import { namesIn } from './names.ts'
 import type { Declaration, Frame, Node } from './node.ts'
 import { parseExpression } from './parser.ts'
-import { type Expr, ExpressionFault, invalid } from './syntax.ts'
+import { ExpressionFault, invalid } from './syntax.ts'
 import { DYN, typeText } from './typing.ts'
 import { CelMap, EvaluationError, Unknown } from './values.ts'
 
@@ -52,7 +53,7 @@ function made(source: string): ObjectExpression {
   const expr = parseExpression(source)
   let slots = 1
   const node = compile(expr, {
-    variables: new Map([...namesIn(expr)].map((name) => [name, field(name)])),
+    variables: new Map([...namesIn(expr)].flatMap((name) => (TYPES.has(name) ? [] : [[name, field(name)]]))),
     fields: {},
     unsupported: new Set(),
     namespaces: new Set(),
@@ -87,31 +88,3 @@ function field(name: string): Declaration {
 
 /** Names of types, which stand for themselves; a macro's variable hides a field of its name. */
 const TYPES = new Set(['bool', 'int', 'double', 'string', 'list', 'map', 'null_type', 'type'])
-
-function namesIn(expr: Expr): ReadonlySet<string> {
-  const open = [expr]
-  const names = new Set<string>()
-  for (const one of open) {
-    if (one.kind === 'ident' && !TYPES.has(one.name)) names.add(one.name)
-    open.push(...partsOf(one))
-  }
-  return names
-}
-
-function partsOf(expr: Expr): readonly Expr[] {
-  switch (expr.kind) {
-    case 'literal':
-    case 'ident':
-      return []
-    case 'select':
-      return [expr.operand]
-    case 'call':
-      return expr.target === undefined ? expr.args : [expr.target, ...expr.args]
-    case 'list':
-      return expr.items.map(({ value }) => value)
-    case 'map':
-      return expr.entries.flatMap(({ key, value }) => [key, value])
-    case 'macro':
-      return [expr.range, expr.body, ...(expr.where === undefined ? [] : [expr.where])]
-  }
-}

@@ -110,6 +110,20 @@ export function isList(value: Result): value is readonly Value[] {
   return Array.isArray(value)
 }
 
+const unordered = new WeakSet<readonly Value[]>()
+
+/** Marks a list of x-kubernetes-list-type set or map: how those compare in another order, and add up, is not built here. */
+export function markUnordered(list: readonly Value[]): readonly Value[] {
+  unordered.add(list)
+  return list
+}
+
+export const UNORDERED = new Unknown('how lists of type set or map compare and add up')
+
+export function isUnordered(list: readonly Value[]): boolean {
+  return unordered.has(list)
+}
+
 export const noSuchOverload = new EvaluationError('no such overload')
 
 /** The name of the type that `type()` gives. */
@@ -149,7 +163,7 @@ export function equal(a: Value, b: Value): boolean | Unknown {
   if (typeof a === 'bigint' || typeof a === 'number')
     return (typeof b === 'bigint' || typeof b === 'number') && compare(a, b) === 0
   if (typeof a === 'string' || typeof a === 'boolean' || a === null) return a === b
-  if (isList(a)) return isList(b) && a.length === b.length && allEqual(a.map((one, i) => [one, b[i] ?? null]))
+  if (isList(a)) return isList(b) && equalLists(a, b)
   if (a instanceof CelMap) return b instanceof CelMap && equalMaps(a, b)
   if (a instanceof Optional) {
     if (!(b instanceof Optional)) return false
@@ -160,6 +174,12 @@ export function equal(a: Value, b: Value): boolean | Unknown {
   // An error on one side of == and false on the other, to cel-go.
   if (!(b instanceof Opaque) || a.type !== b.type) return new Unknown(`how ${a.type} compares with something else`)
   return a.equals(b)
+}
+
+function equalLists(a: readonly Value[], b: readonly Value[]): boolean | Unknown {
+  if (a.length !== b.length) return false
+  const inOrder = allEqual(a.map((one, i) => [one, b[i] ?? null]))
+  return inOrder === false && (isUnordered(a) || isUnordered(b)) ? UNORDERED : inOrder
 }
 
 function equalMaps(a: CelMap, b: CelMap): boolean | Unknown {

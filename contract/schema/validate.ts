@@ -11,6 +11,8 @@ export type SchemaFault = {
   readonly path: FieldPath
   /** `must be integer`, `unknown field`, `required`. */
   readonly message: string
+  /** The word of JSON Schema that it goes against. */
+  readonly keyword: string
   /** For an unknown field: those that there are. */
   readonly known?: readonly string[]
 }
@@ -156,7 +158,14 @@ function faultsOf(errors: readonly ErrorObject[], object: Json): readonly Schema
   return [...found.values()]
 }
 
-function faultOf({ instancePath, keyword, params, message, parentSchema }: ErrorObject, object: Json): SchemaFault {
+function faultOf(error: ErrorObject, object: Json): SchemaFault {
+  return { ...placed(error, object), keyword: error.keyword }
+}
+
+function placed(
+  { instancePath, keyword, params, message, parentSchema }: ErrorObject,
+  object: Json,
+): Omit<SchemaFault, 'keyword'> {
   const path = parsePointer(instancePath, object)
   switch (keyword) {
     case 'additionalProperties':

@@ -1,6 +1,6 @@
 import { groupOf } from '../../contract/artifact/objects.ts'
 import type { Fault } from '../../contract/errors.ts'
-import { fieldText, type SchemaFault, type Validate } from '../../contract/schema/validate.ts'
+import { fieldText, type SchemaFault } from '../../contract/schema/validate.ts'
 import type { PackageFile } from '../package-file.ts'
 import { faultAt, type Rendered, type RenderedObject } from '../render/rendered.ts'
 import { deprecation, missingKind, preview } from '../schemas/api-versions.ts'
@@ -8,27 +8,30 @@ import { type Kubernetes, kindKey } from '../schemas/builtins.ts'
 import { type CustomKind, type CustomKinds, crdFaults, customKey, customKindsOf, isCrd } from '../schemas/crds.ts'
 import { nearest } from '../schemas/suggest.ts'
 import { createValidators, type Validators } from '../schemas/validators.ts'
+import { RuleCheck } from './rules.ts'
 
 /** What is wrong, and what people should see though it passes. */
 export type Findings = { readonly faults: readonly Fault[]; readonly warnings: readonly Fault[] }
 
 /**
  * Objects against the schemas of the pinned Kubernetes and of CRDs, those of their environment before those of `spec.schemas`: unknown
- * and wrong fields, API versions that are not served, deprecated ones, CRDs that the API server would not take. What cannot be
+ * and wrong fields, what rules of CRDs refuse, API versions that are not served, deprecated ones, CRDs that the API server would not take. What cannot be
  * checked is told as a warning.
  */
 export function checkSchemas(rendered: Rendered, packageFile: PackageFile, kubernetes: Kubernetes): Findings {
   const found: Finding[] = [...pinFindings(packageFile, kubernetes)]
   const validators = createValidators(kubernetes)
+  const rules = new RuleCheck()
   const shared = rendered.schemas ?? []
   for (const object of shared)
     found.push(...(isCrd(object) ? crdFindings(object, kubernetes, validators) : [fault(noCrd(object))]))
   for (const objects of Object.values(rendered.environments)) {
     const own = objects.filter(isCrd)
     const custom = new Map([...customKindsOf(shared.filter(isCrd)), ...customKindsOf(own)])
-    for (const object of objects) found.push(...objectFindings(object, custom, kubernetes, validators))
+    for (const object of objects) found.push(...objectFindings(object, custom, kubernetes, { validators, rules }))
     found.push(...own.flatMap((crd) => crdFaults(crd).map(fault)), ...unknownKinds(objects, custom, kubernetes))
   }
+  found.push(...rules.warnings().map(warning))
   const only = (severity: Finding['severity']) => found.flatMap((one) => (one.severity === severity ? [one.fault] : []))
   return { faults: only('fault'), warnings: only('warning') }
 }
@@ -58,20 +61,26 @@ function crdFindings(crd: RenderedObject, kubernetes: Kubernetes, validators: Va
   return [...crdFaults(crd).map(fault), ...builtinFindings(crd, kubernetes, validators)]
 }
 
+type Readers = { readonly validators: Validators; readonly rules: RuleCheck }
+
 function objectFindings(
   rendered: RenderedObject,
   custom: CustomKinds,
   kubernetes: Kubernetes,
-  validators: Validators,
+  readers: Readers,
 ): readonly Finding[] {
   const { apiVersion, kind } = rendered.object
   if (typeof apiVersion !== 'string' || typeof kind !== 'string') return []
   const definition = custom.get(customKey(apiVersion, kind))
-  if (definition !== undefined) return customFindings(rendered, definition, validators)
-  return isBuiltin(apiVersion, kubernetes) ? builtinFindings(rendered, kubernetes, validators) : []
+  if (definition !== undefined) return customFindings(rendered, definition, readers)
+  return isBuiltin(apiVersion, kubernetes) ? builtinFindings(rendered, kubernetes, readers.validators) : []
 }
 
-function customFindings(rendered: RenderedObject, custom: CustomKind, validators: Validators): readonly Finding[] {
+function customFindings(
+  rendered: RenderedObject,
+  custom: CustomKind,
+  { validators, rules }: Readers,
+): readonly Finding[] {
   const { apiVersion, kind } = rendered.object
   const name = String(apiVersion).slice(String(apiVersion).indexOf('/') + 1)
   const version = custom.versions.find((one) => one.version === name && one.served)
@@ -91,7 +100,9 @@ function customFindings(rendered: RenderedObject, custom: CustomKind, validators
   const validate = validators.custom(version.schema)
   const message = `its fields are not checked: Waybill cannot follow the schema in ${custom.crd.origin.file}`
   if (validate === undefined) return [...deprecated, warning(faultAt(rendered, 'SCHEMA_MISSING', message))]
-  return [...deprecated, ...fieldFaults(rendered, validate)]
+  const faults = validate(rendered.object)
+  const refused = rules.faultsOf(rendered, custom, version, faults)
+  return [...deprecated, ...fieldFaults(rendered, faults), ...refused.map(fault)]
 }
 
 function builtinFindings(rendered: RenderedObject, kubernetes: Kubernetes, validators: Validators): readonly Finding[] {
@@ -103,11 +114,11 @@ function builtinFindings(rendered: RenderedObject, kubernetes: Kubernetes, valid
   const warnings = [deprecation(type, pinned, kubernetes), preview(type, pinned)].flatMap((one) =>
     one === undefined ? [] : [warning(faultAt(rendered, ...one, ['apiVersion']))],
   )
-  return [...warnings, ...fieldFaults(rendered, validators.builtin(kind.definition))]
+  return [...warnings, ...fieldFaults(rendered, validators.builtin(kind.definition)(rendered.object))]
 }
 
-function fieldFaults(rendered: RenderedObject, validate: Validate): readonly Finding[] {
-  return validate(rendered.object).map((one) => {
+function fieldFaults(rendered: RenderedObject, faults: readonly SchemaFault[]): readonly Finding[] {
+  return faults.map((one) => {
     const code = one.known === undefined ? 'FIELD_INVALID' : 'FIELD_UNKNOWN'
     return fault(faultAt(rendered, code, sayFault(rendered, one), one.path))
   })

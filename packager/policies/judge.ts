@@ -1,4 +1,5 @@
-import type { Frame, Node } from '../../contract/cel/node.ts'
+import { madeMessage } from '../../contract/cel/made-message.ts'
+import type { Frame } from '../../contract/cel/node.ts'
 import { EvaluationError, type Result, Unknown } from '../../contract/cel/values.ts'
 import type { ErrorCode, Fault } from '../../contract/errors.ts'
 import { faultAt } from '../render/rendered.ts'
@@ -123,18 +124,9 @@ function failed(subject: Subject, what: string, result: Result, place: string | 
   return { kind: 'denied', message: `${what} cannot be evaluated${why}`, place }
 }
 
-const MESSAGE_BYTES_MAX = 5 * 1024
-
 function messageOf({ expression, message, messageRun }: CompiledValidation, subject: Subject, frame: Frame): string {
   const made = messageRun === undefined || isSecret(subject) ? '' : madeMessage(messageRun, frame)
   return made || message?.trim() || `failed expression: ${expression.trim()}`
-}
-
-function madeMessage(run: Node['run'], frame: Frame): string {
-  const result = run(frame)
-  if (typeof result !== 'string') return ''
-  const trimmed = result.trim()
-  return Buffer.byteLength(trimmed) > MESSAGE_BYTES_MAX || trimmed.includes('\n') ? '' : trimmed
 }
 
 function isSecret({ object }: Subject): boolean {

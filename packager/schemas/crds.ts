@@ -10,6 +10,10 @@ export type CustomVersion = {
   readonly version: string
   readonly served: boolean
   readonly deprecated: boolean
+  /** Its status is apart: a create drops it. */
+  readonly hasStatus: boolean
+  /** Where its schema stands in the CRD. */
+  readonly schemaPath: FieldPath
   /** Undefined where it is not one to check by; the CRD's faults say why. */
   readonly schema?: JsonObject
 }
@@ -37,7 +41,7 @@ export function customKindsOf(crds: readonly RenderedObject[]): CustomKinds {
     const { group, names } = spec
     const kind = isJsonObject(names) ? names.kind : undefined
     if (typeof group !== 'string' || typeof kind !== 'string' || found.has(`${group}/${kind}`)) continue
-    const versions = versionsOf(spec).flatMap(({ value }) => customVersion(value))
+    const versions = versionsOf(spec).flatMap(customVersion)
     found.set(`${group}/${kind}`, { versions, crd })
   }
   return found
@@ -62,22 +66,25 @@ export function crdFaults(crd: RenderedObject): readonly Fault[] {
     )
   for (const { value, path } of versions) {
     const schema = schemaOf(value)
-    const at = [...path, 'schema', 'openAPIV3Schema']
+    const at = schemaPathOf(path)
     if (schema === undefined) faults.push(invalid(at, 'required: every version has a schema'))
     else for (const flaw of structuralFlaws(schema)) faults.push(invalid([...at, ...flaw.path], flaw.message))
   }
   return faults
 }
 
-function customVersion(value: JsonObject): readonly CustomVersion[] {
+function customVersion({ value, path }: VersionAt): readonly CustomVersion[] {
   if (typeof value.name !== 'string') return []
   const schema = schemaOf(value)
+  const { subresources } = value
   const usable = schema !== undefined && structuralFlaws(schema).length === 0
   return [
     {
       version: value.name,
       served: value.served === true,
       deprecated: value.deprecated === true,
+      hasStatus: isJsonObject(subresources) && isJsonObject(subresources.status),
+      schemaPath: schemaPathOf(path),
       ...(usable ? { schema } : {}),
     },
   ]
@@ -87,7 +94,10 @@ function specOf({ object }: RenderedObject): JsonObject {
   return isJsonObject(object.spec) ? object.spec : {}
 }
 
-function versionsOf(spec: JsonObject): readonly { readonly value: JsonObject; readonly path: FieldPath }[] {
+type VersionAt = { readonly value: JsonObject; readonly path: FieldPath }
+const schemaPathOf = (version: FieldPath): FieldPath => [...version, 'schema', 'openAPIV3Schema']
+
+function versionsOf(spec: JsonObject): readonly VersionAt[] {
   const list: Json | undefined = spec.versions
   if (!Array.isArray(list)) return []
   return list.flatMap((value: Json, i) => (isJsonObject(value) ? [{ value, path: ['spec', 'versions', i] }] : []))

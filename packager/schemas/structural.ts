@@ -5,7 +5,10 @@ import type { FieldPath } from '../../contract/schema/validate.ts'
 export type SchemaFlaw = { readonly path: FieldPath; readonly message: string }
 
 const FORBIDDEN = ['$ref', 'definitions', 'dependencies', 'patternProperties', 'additionalItems', 'id', '$schema']
-const NOT_INSIDE = ['type', 'additionalProperties', 'default', 'nullable', 'description', 'title', 'example']
+const NOT_INSIDE = [
+  ...['type', 'additionalProperties', 'default', 'nullable', 'description', 'title', 'example'],
+  'x-kubernetes-validations',
+]
 const INT_OR_STRING = 'x-kubernetes-int-or-string'
 
 /**

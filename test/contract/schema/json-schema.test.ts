@@ -126,7 +126,7 @@ test('to a CRD a null is a value: wrong unless it is nullable or has a default',
   const validate = crdValidator({ type: 'object', properties: { spec: { type: 'object', properties: spec } } })
   const nulls = { plain: null, nullable: null, filled: null }
   assert.deepEqual(validate?.({ apiVersion: 'a/v1', kind: 'A', metadata: { labels: null }, spec: nulls }), [
-    { path: ['spec', 'plain'], message: 'must be string' },
+    { path: ['spec', 'plain'], keyword: 'type', message: 'must be string' },
   ])
 })
 
@@ -161,7 +161,12 @@ test('a custom object has its type and metadata, whatever its CRD says of them',
   const validate = crdValidator(schema)
   const object = { apiVersion: 'a/v1', kind: 'A', metadata: { name: 'x', labels: { a: 'b' } }, spec: {}, spek: {} }
   assert.deepEqual(validate?.(object), [
-    { path: ['spek'], message: 'unknown field', known: ['spec', 'apiVersion', 'kind', 'metadata'] },
+    {
+      path: ['spek'],
+      keyword: 'additionalProperties',
+      message: 'unknown field',
+      known: ['spec', 'apiVersion', 'kind', 'metadata'],
+    },
   ])
 })
 

@@ -174,6 +174,7 @@ test('of a CRD check says what the API server says', async () => {
     { type: 'object', properties: { a: text }, not: { properties: { a: { default: 'x' } } } },
     { type: 'object', definitions: { a: text } },
     { type: 'string', nullabel: true },
+    { ...text, allOf: [{ 'x-kubernetes-validations': [{ rule: "self != ''" }] }] },
   ]
   const good: readonly Json[] = [
     { type: 'object', anyOf: [{ properties: { a: { minLength: 1 } } }] },
