@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import type { KubeObject } from '../../contract/artifact/objects.ts'
+import type { JsonObject } from '../../contract/canonical-json.ts'
 import { digestOf } from '../../contract/digest.ts'
 import { waybillHere } from '../cli/command.ts'
 import { field } from '../real/control-plane.ts'
@@ -187,6 +188,42 @@ test('a prune that was confirmed and is interrupted goes on without being confir
   tenant.publish(tenant.release('3', [greeting('world')]), promoted(3))
   await refused(tenant, 'PRUNE_PROTECTED')
   assert.equal((await tenant.get(at(tenant, 'third'))).status, 200)
+})
+
+test('what is confirmed in the middle of a release is on record before anything is deleted for it', async () => {
+  const tenant = await world.tenant()
+  const first: KubeObject = {
+    ...configMap('first', {}),
+    metadata: { name: 'first', annotations: { 'waybill.dev/wave': '1' } },
+  }
+  tenant.publish(tenant.release('1', [greeting('world'), first, configMap('old', {})]), promoted(1))
+  await tenant.deliver({ prune: { enabled: true, maxPercent: 100 } })
+  await tenant.run()
+  const patch = (name: string, metadata: JsonObject) =>
+    world.plane.api('PATCH', at(tenant, name), {
+      body: { metadata },
+      contentType: 'application/merge-patch+json',
+    })
+  await patch('first', { finalizers: ['example.com/wait'] })
+  tenant.publish(tenant.release('2', [greeting('mars')]), promoted(2))
+  const stop = new AbortController()
+  const stopped = tenant.run({ signal: stop.signal }).catch(() => undefined)
+  await world.plane.eventually(
+    'it is in the middle of it',
+    async () => field((await tenant.get(at(tenant, 'first'))).body, 'metadata', 'deletionTimestamp') !== undefined,
+  )
+  stop.abort()
+  await stopped
+  assert.match(await tenant.kinds(), /Intent$/)
+  await patch('old', { annotations: { 'waybill.dev/prune': 'confirm' } })
+  await confirmAsTold(tenant, await refused(tenant, 'PRUNE_PROTECTED'))
+  await patch('first', { finalizers: null })
+  assert.equal((await tenant.run()).ready, true)
+  const intents = (await tenant.records()).filter(({ kind }) => kind === 'Intent')
+  assert.deepEqual(
+    intents.map(({ confirmed }) => confirmed?.guarded.length),
+    [undefined, undefined, 1],
+  )
 })
 
 test('a Job that changed is refused with a hint, and the rest of the release with it', async () => {
