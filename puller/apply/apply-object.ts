@@ -4,7 +4,7 @@ import { answerReason } from '../cluster/answer.ts'
 import type { ClusterAnswer } from '../cluster/cluster-port.ts'
 import { objectUrl } from '../cluster/resources.ts'
 import type { InventoryEntry } from '../kinds.ts'
-import { claimOf } from '../plan/claim.ts'
+import { claimWhenNeeded } from '../plan/claim.ts'
 import { applyObject } from '../plan/dry-run.ts'
 import { isOurs } from '../plan/ownership.ts'
 import type { PlannedChange } from '../plan/plan.ts'
@@ -56,7 +56,7 @@ async function isMadeByUs({ cluster, context, book }: Applying, { desired }: Pla
   const { resource, id, key } = desired
   if (resource === undefined) return false
   const answer = await cluster.request(context.account, { method: 'GET', path: objectUrl(resource, id) })
-  const claim = claimOf(context.claimKey, context.delivery.uid, key)
+  const claim = claimWhenNeeded(context.claimKey, context.delivery.uid, key)
   return answer.status === 200 && isKubeObject(answer.body) && isOurs(book.get(key), answer.body, claim)
 }
 

@@ -12,6 +12,11 @@ export function claimOf(claimKey: Uint8Array, deliveryUid: string, objectKey: st
   return mac.subarray(0, CLAIM_BYTES).toString('base64url')
 }
 
+/** The claim when it is needed: an inventory entry with a uid needs none, and there may be ten thousand. */
+export function claimWhenNeeded(claimKey: Uint8Array, deliveryUid: string, objectKey: string): () => string {
+  return () => claimOf(claimKey, deliveryUid, objectKey)
+}
+
 /** Compares in constant time. */
 export function isClaim(found: unknown, expected: string): boolean {
   if (typeof found !== 'string') return false

@@ -1,7 +1,7 @@
 import { type KubeObject, objectName } from '../../contract/artifact/objects.ts'
 import { objectUrl } from '../cluster/resources.ts'
 import { type Change, FIELD_MANAGER, type InventoryEntry } from '../kinds.ts'
-import { claimOf } from './claim.ts'
+import { claimWhenNeeded } from './claim.ts'
 import { applySetId } from './desired.ts'
 import { type Difference, differenceOf } from './diff.ts'
 import type { Looked, LookedEntry } from './gather.ts'
@@ -59,7 +59,7 @@ export function decide(context: PlanContext, looked: Looked, inventory: Inventor
     }
   }
   const uid = String(live.metadata.uid)
-  const claim = claimOf(context.claimKey, context.delivery.uid, key)
+  const claim = claimWhenNeeded(context.claimKey, context.delivery.uid, key)
   const ours = isOurs(entry, live, claim)
   // Of what was compared before, nothing but its uid is known here; it was ours then.
   const isToTake = !ours || (dryRun !== undefined && entry !== undefined && !isTakenOver(entry, live, claim))
@@ -128,7 +128,7 @@ function cleanupOf(context: PlanContext, { desired, live }: Looked, inventory: I
   const entry = inventory.entries.get(key)
   if (live === undefined || entry === undefined || resource === undefined) return {}
   if (live.metadata.deletionTimestamp !== undefined || !cleanedUpAfter(desired, endOf(live))) return {}
-  if (!isOurs(entry, live, claimOf(context.claimKey, context.delivery.uid, key))) return {}
+  if (!isOurs(entry, live, claimWhenNeeded(context.claimKey, context.delivery.uid, key))) return {}
   return { cleanup: { entry, key, name, path: objectUrl(resource, id), ...exactly(live), isCleanup: true } }
 }
 
@@ -156,7 +156,7 @@ export function leave(context: PlanContext, { entry, key, live, path, refusal, f
   if (live === undefined || path === undefined)
     return refusal === undefined ? { kind: 'gone' } : { kind: 'refused', refusal }
   const name = objectName(entry)
-  const claim = claimOf(context.claimKey, context.delivery.uid, key)
+  const claim = claimWhenNeeded(context.claimKey, context.delivery.uid, key)
   if (!isOurs(entry, live, claim) || !isTakenOver(entry, live, claim))
     return entry.uid === undefined ? { kind: 'gone' } : { kind: 'forget', change: { action: 'forget', object: name } }
   const asked = pruneAsked(live)

@@ -6,7 +6,7 @@ import { resolveResources } from '../cluster/resolve-resources.ts'
 import { intrusions, withoutPaths } from '../drift/intrusion.ts'
 import type { Known } from '../drift/known.ts'
 import type { InventoryEntry } from '../kinds.ts'
-import { claimOf } from './claim.ts'
+import { claimWhenNeeded } from './claim.ts'
 import { deferralOf, isRoleAbsent, type SetFacts, setFacts } from './deferral.ts'
 import { type DesiredObject, prepare, type ResourceMap } from './desired.ts'
 import { differenceOf } from './diff.ts'
@@ -268,7 +268,7 @@ function isAbsent(live: Live | undefined): boolean {
 }
 
 function isOursHere({ context, inventory }: Asking, { key }: DesiredObject, live: KubeObject): boolean {
-  return isOurs(inventory.entries.get(key), live, claimOf(context.claimKey, context.delivery.uid, key))
+  return isOurs(inventory.entries.get(key), live, claimWhenNeeded(context.claimKey, context.delivery.uid, key))
 }
 
 function runHere(asking: Asking, one: DesiredObject, object: KubeObject | undefined): RunState | undefined {
@@ -278,7 +278,7 @@ function runHere(asking: Asking, one: DesiredObject, object: KubeObject | undefi
 }
 
 function isClaimedWith({ context }: Asking, entry: InventoryEntry): (live: KubeObject) => boolean {
-  return (live) => isOurs(entry, live, claimOf(context.claimKey, context.delivery.uid, objectKey(entry)))
+  return (live) => isOurs(entry, live, claimWhenNeeded(context.claimKey, context.delivery.uid, objectKey(entry)))
 }
 
 /** Other Deliveries' inventories are read only where something exists that is not ours. */

@@ -8,19 +8,19 @@ import { appliedEntry, managedEntries } from './managed-fields.ts'
  * Whether a live object is the one that the inventory speaks of: the same uid; or, where a crash kept us from writing the uid down,
  * the right claim (0003-claims). Labels and managers prove nothing. Pure.
  */
-export function isOurs(entry: InventoryEntry | undefined, live: KubeObject, claim: string): boolean {
+export function isOurs(entry: InventoryEntry | undefined, live: KubeObject, claim: () => string): boolean {
   if (entry === undefined) return false
   if (entry.uid !== undefined) return entry.uid === live.metadata.uid
-  return entry.state === 'pending' && isClaim(plain(live.metadata.annotations)[ANNOTATION.claim], claim)
+  return entry.state === 'pending' && isClaim(plain(live.metadata.annotations)[ANNOTATION.claim], claim())
 }
 
 /**
  * Whether an object that was written down to be adopted ever was: a puller may have been stopped before it was its turn. What we applied
  * carries our claim, and our entry in managedFields. Pure.
  */
-export function isTakenOver(entry: InventoryEntry, live: KubeObject, claim: string): boolean {
+export function isTakenOver(entry: InventoryEntry, live: KubeObject, claim: () => string): boolean {
   if (entry.state !== 'adopted' || appliedEntry(live, FIELD_MANAGER) !== undefined) return true
-  return isClaim(plain(live.metadata.annotations)[ANNOTATION.claim], claim)
+  return isClaim(plain(live.metadata.annotations)[ANNOTATION.claim], claim())
 }
 
 const OWNER_LABELS: readonly (readonly [string, string])[] = [

@@ -4,7 +4,7 @@ import type { Clock } from '../clock.ts'
 import type { Cluster } from '../cluster/cluster-port.ts'
 import { inParallel } from '../cluster/in-parallel.ts'
 import { waitGone } from '../health/gone.ts'
-import { claimOf } from '../plan/claim.ts'
+import { claimWhenNeeded } from '../plan/claim.ts'
 import { AT_ONCE } from '../plan/gather.ts'
 import { asksToStay } from '../plan/guards.ts'
 import type { Inventory } from '../plan/inventory.ts'
@@ -24,7 +24,7 @@ export function lookAtMembers(
   signal: AbortSignal,
 ): Promise<readonly LookedEntry[]> {
   return inParallel([...inventory.entries.values()], AT_ONCE, (entry) => {
-    const claim = claimOf(claimKey, delivery.uid, objectKey(entry))
+    const claim = claimWhenNeeded(claimKey, delivery.uid, objectKey(entry))
     return lookAtLeftover(cluster, account, entry, (live) => isOurs(entry, live, claim), signal)
   })
 }

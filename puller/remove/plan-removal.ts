@@ -1,7 +1,7 @@
 import { type KubeObject, objectKey, objectName } from '../../contract/artifact/objects.ts'
 import type { Digest } from '../../contract/digest.ts'
 import type { Change, Delivery } from '../kinds.ts'
-import { claimOf } from '../plan/claim.ts'
+import { claimWhenNeeded } from '../plan/claim.ts'
 import { deletionConfirmation } from '../plan/confirmation.ts'
 import { deletionGroups } from '../plan/groups.ts'
 import { isProtected, pruneAsked } from '../plan/guards.ts'
@@ -57,7 +57,7 @@ function fateOf({ delivery, claimKey, current, confirmed }: RemovalContext, { en
   const key = objectKey(entry)
   if (live === undefined || path === undefined) return { kind: 'gone' }
   // Another object took its place: it is not ours, and there is nothing of ours to keep.
-  const claim = claimOf(claimKey, delivery.uid, key)
+  const claim = claimWhenNeeded(claimKey, delivery.uid, key)
   if (!isOurs(entry, live, claim)) return { kind: 'gone' }
   if (!isTakenOver(entry, live, claim)) return { kind: 'kept', why: 'it was to be adopted, and never was' }
   const asked = pruneAsked(live)
