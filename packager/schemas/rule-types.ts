@@ -59,10 +59,10 @@ export function isSeen(schema: JsonObject): boolean {
 function objectType(schema: JsonObject, name: string, fields: TypeFields, place: SchemaPlace): CelType {
   const own = new Map<string, CelType>()
   for (const [property, inner] of Object.entries(propertiesOf(schema, place))) {
-    const field = escapeName(property)
+    const [field, ...others] = ruleNames(property)
     if (field === undefined || !isJsonObject(inner)) continue
     const type = schemaType(inner, `${name}.${field}`, fields, isEmbedded(inner))
-    if (type !== undefined) own.set(field, type)
+    if (type !== undefined) for (const one of [field, ...others]) own.set(one, type)
   }
   fields[name] = own
   return typeOf(name)
@@ -137,15 +137,16 @@ function objectValue(json: JsonObject, schema: JsonObject, at: SchemaPlace): Cel
   const hidden: Hidden = new Map()
   for (const [name, one] of Object.entries(json)) {
     const inner = Object.hasOwn(properties, name) ? properties[name] : undefined
-    const field = escapeName(name)
+    const names = ruleNames(name)
     // A null is as good as an absent field, but for equality.
-    if (one == null || field === undefined || !isJsonObject(inner)) {
+    if (one == null || names.length === 0 || !isJsonObject(inner)) {
       hidden.set(UNSEEN, { unknown: unseen, present: true })
       continue
     }
     const value = schemaValue(one, inner, isEmbedded(inner))
-    if (value instanceof Unknown) hidden.set(field, { unknown: value, present: true })
-    else entries.set(field, value)
+    for (const field of names)
+      if (value instanceof Unknown) hidden.set(field, { unknown: value, present: true })
+      else entries.set(field, value)
   }
   return new CelMap(entries, hidden)
 }
@@ -157,9 +158,12 @@ const RESERVED = new Set(
 )
 const ESCAPES: Readonly<Record<string, string>> = { __: 'underscores', '.': 'dot', '-': 'dash', '/': 'slash' }
 
-/** The name of a property in an expression; undefined for one that none can name. @see apiserver v0.36, pkg/cel/escaping.go */
-export function escapeName(name: string): string | undefined {
-  if (!/^[a-zA-Z_./-][a-zA-Z0-9_./-]*$/.test(name)) return undefined
-  if (RESERVED.has(name)) return `__${name}__`
-  return name.replaceAll(/__|[-./]/g, (part) => `__${ESCAPES[part]}__`)
+/**
+ * The names that a property has in expressions, none where it cannot be named; what is a word of CEL has two.
+ * @see apiserver v0.36, pkg/cel/escaping.go, and pkg/cel/types.go, recognizeKeywordAsFieldName
+ */
+export function ruleNames(property: string): readonly string[] {
+  if (!/^[a-zA-Z_./-][a-zA-Z0-9_./-]*$/.test(property)) return []
+  if (RESERVED.has(property)) return [`__${property}__`, property]
+  return [property.replaceAll(/__|[-./]/g, (part) => `__${ESCAPES[part]}__`)]
 }

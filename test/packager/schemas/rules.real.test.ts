@@ -3,11 +3,13 @@ import { test } from 'node:test'
 import { isJsonObject, type Json, type JsonObject } from '../../../contract/canonical-json.ts'
 import { checkSchemas } from '../../../packager/checks/schemas.ts'
 import { parsePackageFile } from '../../../packager/package-file.ts'
+import { compileRule } from '../../../packager/schemas/compile-rule.ts'
 import { readKubernetes } from '../../../packager/schemas/disk.ts'
+import { schemaType, type TypeFields } from '../../../packager/schemas/rule-types.ts'
 import { crdObjects } from '../../../puller/install/crds.ts'
 import { field, useControlPlane } from '../../real/control-plane.ts'
 import { packageFile } from '../repository.ts'
-import { RULED, SPECS } from './rule-cases.ts'
+import { READABLE, RULED, SPECS } from './rule-cases.ts'
 
 /** What check says of objects that rules of their CRD speak of, and what a real API server says of them. */
 const plane = await useControlPlane()
@@ -17,19 +19,17 @@ const namespace = await plane.freshNamespace()
 const GROUP = `${namespace}.example.com`
 const CRDS = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions'
 
-const RULED_CRD: JsonObject = {
+const ruledCrd = (kind: string, plural: string, openAPIV3Schema: JsonObject): JsonObject => ({
   apiVersion: 'apiextensions.k8s.io/v1',
   kind: 'CustomResourceDefinition',
-  metadata: { name: `ruleds.${GROUP}` },
+  metadata: { name: `${plural}.${GROUP}` },
   spec: {
     group: GROUP,
     scope: 'Namespaced',
-    names: { plural: 'ruleds', kind: 'Ruled' },
-    versions: [
-      { name: 'v1', served: true, storage: true, schema: { openAPIV3Schema: RULED }, subresources: { status: {} } },
-    ],
+    names: { plural, kind },
+    versions: [{ name: 'v1', served: true, storage: true, schema: { openAPIV3Schema }, subresources: { status: {} } }],
   },
-}
+})
 
 test('rules at every depth of a CRD say in check what they say in a cluster, word for word', async () => {
   const ruled = (spec: JsonObject, name = 'x'): JsonObject => ({
@@ -39,7 +39,30 @@ test('rules at every depth of a CRD say in check what they say in a cluster, wor
     spec,
   })
   const objects = [...SPECS.map((spec) => ruled(spec)), ruled({}, 'refused'), { ...ruled({}), status: { a: 'x' } }]
-  await compare(RULED_CRD, `/apis/${GROUP}/v1/namespaces/${namespace}/ruleds`, objects, 25)
+  await compare(ruledCrd('Ruled', 'ruleds', RULED), `/apis/${GROUP}/v1/namespaces/${namespace}/ruleds`, objects, 25)
+})
+
+test('a rule that the API server does not take is one that CI cannot read, and no other', async () => {
+  const isReadable = (schema: JsonObject, source: string) => {
+    const fields: TypeFields = {}
+    const self = schemaType(schema, 'self', fields, { isResource: false })
+    const [compiled] = compileRule({ rule: source }, [], self, fields)
+    return compiled?.isTransition === true || typeof compiled?.program === 'function'
+  }
+  const { properties } = RULED
+  assert.ok(isJsonObject(properties) && isJsonObject(properties.spec))
+  const { 'x-kubernetes-validations': _, ...spec } = properties.spec
+  const [here, there]: [string[], string[]] = [[], []]
+  for (const source of READABLE) {
+    const ruled = { ...spec, 'x-kubernetes-validations': [{ rule: source }] }
+    const body = ruledCrd('Read', 'reads', { type: 'object', properties: { spec: ruled } })
+    const answer = await plane.api('POST', `${CRDS}?dryRun=All`, { body })
+    // What it may cost is not looked at in CI.
+    if (answer.status === 201 || /estimated rule cost/.test(String(field(answer.body, 'message')))) there.push(source)
+    if (isReadable(spec, source)) here.push(source)
+  }
+  assert.deepEqual(here, there)
+  assert.ok(here.length > 15 && here.length < READABLE.length - 15, `${here.length}`)
 })
 
 const DELIVERY = { source: { repository: 'registry.example.com/acme/shop', channel: 'production' } }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Json, JsonObject } from '../../../contract/canonical-json.ts'
 import { fieldText } from '../../../contract/schema/validate.ts'
-import { escapeName } from '../../../packager/schemas/rule-types.ts'
+import { ruleNames } from '../../../packager/schemas/rule-types.ts'
 import { compileRules } from '../../../packager/schemas/rules.ts'
 
 const text = { type: 'string' }
@@ -59,6 +59,15 @@ test('how sets compare in another order is not built, and is told', () => {
   assert.deepEqual(says('self.a == self.b', ['x'], ['x', 'y']), ['spec: failed rule: self.a == self.b'])
 })
 
+test('what rules do not see of an object counts where it is compared, and is told', () => {
+  const side = { type: 'object', properties: { a: { ...text, nullable: true } } }
+  const sides = { type: 'array', items: side }
+  const says = (...all: readonly Json[]) => judged(ruled(sides, { rule: 'self[0] == self[1]' }), all)
+  assert.deepEqual(says({ a: null }, { a: null }), ['? spec: it depends on fields that rules do not see'])
+  assert.deepEqual(says({ a: null }, {}), ['spec: failed rule: self[0] == self[1]'])
+  assert.deepEqual(says({}, {}), [])
+})
+
 test('rules about what was before are passed over, whatever they use', () => {
   const schema = ruled(
     OBJECT,
@@ -97,14 +106,14 @@ test('where rules see nothing of a schema, none is evaluated', () => {
 })
 
 test('names of properties are escaped as Kubernetes does', () => {
-  const cases: Readonly<Record<string, string | undefined>> = {
-    plain: 'plain',
-    'a-b.c/d__e': 'a__dash__b__dot__c__slash__d__underscores__e',
-    namespace: '__namespace__',
-    namespaces: 'namespaces',
-    'x y': undefined,
-    '1a': undefined,
-    é: undefined,
+  const cases: Readonly<Record<string, readonly string[]>> = {
+    plain: ['plain'],
+    'a-b.c/d__e': ['a__dash__b__dot__c__slash__d__underscores__e'],
+    namespace: ['__namespace__', 'namespace'],
+    namespaces: ['namespaces'],
+    'x y': [],
+    '1a': [],
+    é: [],
   }
-  for (const [name, escaped] of Object.entries(cases)) assert.equal(escapeName(name), escaped, name)
+  for (const [name, escaped] of Object.entries(cases)) assert.deepEqual(ruleNames(name), escaped, name)
 })
