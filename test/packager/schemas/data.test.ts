@@ -29,7 +29,7 @@ test('what people write most is known in every minor, with the fields and enums 
     const validate = validatorsOf(builtins.definitions)('io.k8s.api.core.v1.Pod')
     const pod = { apiVersion: 'v1', kind: 'Pod', spec: { restartPolicy: 'Alwys', containers: [{ name: 'a' }] } }
     assert.deepEqual(validate?.(pod), [
-      { path: ['spec', 'restartPolicy'], message: 'must be one of Always, Never, OnFailure' },
+      { path: ['spec', 'restartPolicy'], keyword: 'enum', message: 'must be one of Always, Never, OnFailure' },
     ])
   }
 })
