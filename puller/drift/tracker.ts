@@ -40,6 +40,7 @@ export class Tracker implements Known, Watcher {
   #wanted = new Map<string, string>()
   #groups = new Map<string, Group>()
   #looking = 0
+  #isDropped = false
   #turned = false
   /** In which version health was last looked at, and good. */
   readonly #well = new Map<string, number>()
@@ -136,7 +137,7 @@ export class Tracker implements Known, Watcher {
 
   /** A look is over: follows what it wanted as the account, and wakes where something drifted meanwhile. */
   end(followed?: { readonly account: Account; readonly desired: readonly DesiredObject[] }): void {
-    if (followed !== undefined) this.#follow(followed.account, followed.desired)
+    if (followed !== undefined && !this.#isDropped) this.#follow(followed.account, followed.desired)
     this.#looking -= 1
     if (this.#looking > 0) return
     const hasTurned = this.#turned
@@ -145,7 +146,8 @@ export class Tracker implements Known, Watcher {
     this.#turned = false
     this.#judgeAll(keys)
     if (hasTurned) this.#stirLater()
-    if (this.#stirred) this.#wake.stirred()
+    // What changed before it began is why it was made, and no reason for another one.
+    if (this.#stirred && this.#stirredNow.size > 0) this.#wake.stirred()
   }
 
   changed(key: string, isQuiet: boolean): void {
@@ -169,7 +171,8 @@ export class Tracker implements Known, Watcher {
   }
 
   /** What is followed after this look may be followed from now on, and show health whole objects at first. */
-  readonly lookOn: LookOn = (account, place, onlooker) => this.#hub.lookOn(this, account, place, onlooker)
+  readonly lookOn: LookOn = (account, place, onlooker) =>
+    !this.#isDropped && this.#hub.lookOn(this, account, place, onlooker)
 
   /** Nothing to one that was as it is wanted; what differed may have ended. */
   rewritten(key: string): void {
@@ -204,8 +207,9 @@ export class Tracker implements Known, Watcher {
     this.#well.clear()
   }
 
-  /** The Delivery is gone. */
+  /** The Delivery is gone: a look that is still on its way follows nothing. */
   drop(): void {
+    this.#isDropped = true
     this.#hub.drop(this)
     this.forget()
     this.#groups.clear()

@@ -134,6 +134,35 @@ test('what changed while health was looked at makes it be looked at again, unles
   }
 })
 
+test('a look that does not come to health, or does not find it good, is no reason for the next one; what changes then is', async () => {
+  const { cluster, tracker, woken } = world(showsApi(6))
+  await lookedAtHealth(tracker, 6)
+  const [watch] = cluster.open.values()
+  watch?.push(modified(apiAt(8)))
+  await settle()
+  for (let i = 0; i < 3; i++) {
+    tracker.begin()
+    tracker.end({ account, desired: [api] })
+  }
+  assert.deepEqual([woken, tracker.isCalm()], [['stirred'], false])
+  tracker.begin()
+  watch?.push(modified(apiAt(9)))
+  await settle()
+  tracker.end({ account, desired: [api] })
+  assert.deepEqual(woken, ['stirred', 'stirred'])
+})
+
+test('a look that ends after its Delivery is gone follows nothing any more', async () => {
+  const { hub, tracker } = world(showsA)
+  looked(tracker, [[a, configMap('a', 5)]])
+  tracker.begin()
+  tracker.drop()
+  const onlooker = { seen: () => {}, gone: () => {}, listed: () => {}, over: () => {} }
+  assert.equal(tracker.lookOn(account, { resource: deployments, namespace: 'shop' }, onlooker), false)
+  tracker.end({ account, desired: [a] })
+  assert.equal(hub.size, 0)
+})
+
 test('what is as it was found needs no question, and what somebody changes does, at once', async () => {
   const { cluster, tracker, woken } = world(showsA)
   looked(tracker, [[a, configMap('a', 5)]])
