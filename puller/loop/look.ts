@@ -92,7 +92,7 @@ async function lookOnce(
     const parsed = { ...parseDelivery(object), status: header.status }
     await telling.begin(parsed)
     await holdBack(site.cluster, parsed, parsed.spec.deletion === 'delete' ? 'held' : 'free')
-    const control = await takeControl(site, parsed, ledger)
+    const control = await takeControl(site, parsed, besides(ledger, turn))
     if (control.kind === 'overtaken') return { next: { kind: 'backoff' } }
     if (control.kind === 'suspended') {
       const { message, lookInMs } = control
@@ -109,14 +109,14 @@ async function lookOnce(
       return { next: { kind: 'after', ms: 0 } }
     }
     memory.keep(ending)
-    const unmanaged = await unmanagedNow(site, delivery, ledger, turn, memory)
+    const unmanaged = await unmanagedNow(site, delivery, besides(ledger, turn), turn, memory)
     const said = await report({ ...findingOf(delivery, ledger.summary, ending), ...unmanaged })
     telling.outcome(said, { ending })
     return { next: nextRunOf(delivery, ending, site.clock.nowMs()), said }
   } catch (error) {
     memory.closeBooks()
     if (turn.signal.aborted) return { next: { kind: 'after', ms: 0 } }
-    return concludeError(site, header, ledger, error, report, telling)
+    return concludeError(site, header, ledger && besides(ledger, turn), error, report, telling)
   }
 }
 

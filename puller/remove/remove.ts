@@ -10,6 +10,7 @@ import { type DeliveryHeader, parseDelivery, parseHeader } from '../observe.ts'
 import { type Inventory, readInventory } from '../plan/inventory.ts'
 import type { Refusal } from '../plan/refusal.ts'
 import { factsOfError } from '../reconcile/facts.ts'
+import { besides } from '../records/besides.ts'
 import { type Ledger, openLedger } from '../records/ledger.ts'
 import { isDeparture } from '../records/ledger-summary.ts'
 import { changeList } from '../records/record.ts'
@@ -102,7 +103,7 @@ async function removed(
   const { cluster, clock, keys, heads } = site
   const { deletion, serviceAccount } = wishOf(object)
   if (deletion === 'orphan') return undefined
-  const ledger = await openLedger(cluster, keys, header, { heads, clock })
+  const ledger = besides(await openLedger(cluster, keys, header, { heads, clock }), turn)
   await beginTelling(site, object, ledger)
   if (isRecorded(ledger)) {
     site.outside?.looked(header, ledger.summary)

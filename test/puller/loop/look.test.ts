@@ -24,13 +24,10 @@ class Away extends FakeCluster {
   }
 }
 
-test('an API server that is away is said once when that begins and once when it ends, however often it is tried', async () => {
-  const cluster = new Away()
+function siteOf(cluster: FakeCluster, log: Site['log'] = pino({ level: 'silent' })): Site {
   const clock = new FakeClock()
   const keys = newKeys()
-  const lines: string[] = []
-  const said = { write: (line: string) => void lines.push(`${JSON.parse(line).code ?? JSON.parse(line).msg}`) }
-  const site: Site = {
+  return {
     cluster,
     clock,
     keys,
@@ -41,8 +38,15 @@ test('an API server that is away is said once when that begins and once when it 
     policies: () => ({ policies: [], invalid: [] }),
     namespace: 'waybill-system',
     waitTimeoutMs: 0,
-    log: pino({ level: 'info' }, said),
+    log,
   }
+}
+
+test('an API server that is away is said once when that begins and once when it ends, however often it is tried', async () => {
+  const cluster = new Away()
+  const lines: string[] = []
+  const said = { write: (line: string) => void lines.push(`${JSON.parse(line).code ?? JSON.parse(line).msg}`) }
+  const site = siteOf(cluster, pino({ level: 'info' }, said))
   const memory = new Memory(undefined)
   const signal = new AbortController().signal
   const once = (attempt: number) =>
@@ -56,4 +60,30 @@ test('an API server that is away is said once when that begins and once when it 
   await once(6)
   assert.equal(lines.length, 3)
   await site.registries.close()
+})
+
+test('that a Delivery is suspended, or what is wrong with it, is recorded while others have the place to work in', async () => {
+  for (const [spec, kind] of [
+    [{ suspend: { reason: 'an audit' } }, 'Suspended'],
+    [{ environment: 'production' }, 'Refused'],
+  ] as const) {
+    const cluster = new FakeCluster()
+    const log: string[] = []
+    cluster.onWrite = (line) => void log.push(line.split('/').at(-1) ?? '')
+    const site = siteOf(cluster)
+    const outside = async <T>(work: () => Promise<T>): Promise<T> => {
+      log.push('leaves')
+      return work().finally(() => log.push('comes back'))
+    }
+    const object = {
+      metadata: { namespace: 'shop', name: 'app', uid: 'u', generation: 1, resourceVersion: '1' },
+      spec: { source: { repository: 'registry.example.com/acme/shop', channel: 'production' }, ...spec },
+    }
+    const turn = { signal: new AbortController().signal, attempt: 1, askedAtMs: 0, outside }
+    const memory = new Memory(undefined)
+    await look(site, { namespace: 'shop', name: 'app' }, turn, memory, object)
+    const at = log.indexOf('deliveryrecords')
+    assert.deepEqual(log.slice(at - 1, at + 3), ['leaves', 'deliveryrecords', 'configmaps', 'comes back'], kind)
+    await site.registries.close()
+  }
 })

@@ -64,9 +64,11 @@ async function afterUnmanaged() {
   return { cluster, site, inventories }
 }
 
-test('a Delivery that had unmanaged objects removed last is not let go before its own objects are', async () => {
-  const { site, inventories } = await afterUnmanaged()
+/** Looks at the Delivery as one that is being deleted; the account that it is to be done as is not there. `log`: writes, and when others work. */
+async function removal({ site, cluster }: Awaited<ReturnType<typeof afterUnmanaged>>, isOver: boolean) {
   const said: string[] = []
+  const log: string[] = []
+  cluster.onWrite = (line) => void log.push(line.split('/').at(-1) ?? '')
   const object = {
     metadata: {
       ...DELIVERY,
@@ -80,16 +82,30 @@ test('a Delivery that had unmanaged objects removed last is not let go before it
     signal: new AbortController().signal,
     attempt: 1,
     askedAtMs: 0,
-    outside: <T>(work: () => Promise<T>) => work(),
+    outside: async <T>(work: () => Promise<T>): Promise<T> => {
+      log.push('leaves')
+      return work().finally(() => log.push('comes back'))
+    },
   }
   const report = async ({ ready }: { ready: Finding['ready'] }) => {
     said.push(ready.reason)
     return ready
   }
-  const patience = { isOver: false, until: '2026-11-21T10:10:00Z' }
-  const looked = await removeDelivery(site, object, turn, report, patience)
-  assert.deepEqual([said, looked.next.kind], [['ACCOUNT_MISSING'], 'after'])
-  assert.equal(inventories().length, 1)
+  const { next } = await removeDelivery(site, object, turn, report, { isOver, until: '2026-11-21T10:10:00Z' })
+  return { said, next, log }
+}
+
+test('a Delivery that had unmanaged objects removed last is not let go before its own objects are', async () => {
+  const here = await afterUnmanaged()
+  const { said, next } = await removal(here, false)
+  assert.deepEqual([said, next.kind], [['ACCOUNT_MISSING'], 'after'])
+  assert.equal(here.inventories().length, 1)
+})
+
+test('the last word is written while others have the place to work in', async () => {
+  const { log } = await removal(await afterUnmanaged(), true)
+  const at = log.indexOf('deliveryrecords')
+  assert.deepEqual(log.slice(at - 1, at + 3), ['leaves', 'deliveryrecords', 'waybill-records', 'comes back'])
 })
 
 test('what it leaves behind is recorded, though unmanaged objects were removed last', async () => {
