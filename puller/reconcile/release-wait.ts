@@ -1,11 +1,15 @@
 import type { Waiter } from '../apply/applying.ts'
 import type { Clock } from '../clock.ts'
 import { durationMs } from '../clock.ts'
+import { versionOf } from '../cluster/version.ts'
 import { waitGone } from '../health/gone.ts'
 import { rulesOf } from '../health/rules.ts'
 import { type Health, waitHealthy } from '../health/wait.ts'
+import type { Delivery } from '../kinds.ts'
+import type { Turn } from '../loop/queue.ts'
 import type { Plan } from '../plan/plan.ts'
 import type { PlanContext } from '../plan/plan-context.ts'
+import type { Site } from '../site.ts'
 import type { Job, Progress } from './job.ts'
 
 /** Everything that is waited for while one release goes out: between its groups and in the end. */
@@ -17,6 +21,13 @@ export type ReleaseWait = Waiter & {
   readonly close: () => Promise<void>
 }
 
+/** What of a job is needed to wait for it. */
+type Waiting = Pick<Job, 'newer' | 'progress' | 'memory'> & {
+  readonly site: Pick<Site, 'clock' | 'cluster' | 'waitTimeoutMs' | 'observe'>
+  readonly turn: Pick<Turn, 'signal' | 'outside'>
+  readonly delivery: { readonly spec: Pick<Delivery['spec'], 'timeout'> }
+}
+
 export type WaitHow = {
   /** The status goes on saying what it says. */
   readonly quiet?: boolean
@@ -26,7 +37,12 @@ export type WaitHow = {
  * Looks for something newer from now on, and waits in nobody's way, for as long as the release may take in all: `spec.timeout`, or what the
  * puller was told. What is waited for stands in the status as it changes.
  */
-export function beginWait(job: Job, context: PlanContext, plan: Plan, { quiet = false }: WaitHow = {}): ReleaseWait {
+export function beginWait(
+  job: Waiting,
+  context: PlanContext,
+  plan: Pick<Plan, 'desired' | 'unchanged'>,
+  { quiet = false }: WaitHow = {},
+): ReleaseWait {
   const { site, turn, delivery } = job
   const { clock, cluster } = site
   const stop = new AbortController()
@@ -47,6 +63,8 @@ export function beginWait(job: Job, context: PlanContext, plan: Plan, { quiet = 
   // What is as it was when all was well, and has not stirred since, is well.
   const spared = job.memory?.wasAllWell() === true ? new Set(plan.unchanged.map(({ key }) => key)) : new Set<string>()
   let well = new Set<string>()
+  /** In which version the answer to our own write said that it is well. */
+  const settled = new Map<string, number>()
   const timed = async <T>(work: (timeoutMs: number) => Promise<T>): Promise<T> => {
     const sinceMs = clock.monotonicMs()
     const over = job.memory?.tracker?.whileWaiting(() => {
@@ -81,10 +99,12 @@ export function beginWait(job: Job, context: PlanContext, plan: Plan, { quiet = 
         waitHealthy(context, objects, cluster, { signal, timeoutMs, clock, onProgress, lookOn }),
       )
       if (health.healthy) well = new Set([...well, ...objects.map(({ key }) => key)])
-      return health
+      return { ...health, versions: new Map([...settled, ...health.versions]) }
     },
     wrote: (desired, object) => {
-      if (rules.isSettled(desired, object)) spared.add(desired.key)
+      if (!rules.isSettled(desired, object)) return
+      spared.add(desired.key)
+      settled.set(desired.key, versionOf(object))
     },
     gone: (objects) => timed((timeoutMs) => waitGone(context.account, objects, cluster, { signal, timeoutMs, clock })),
   }
@@ -92,7 +112,7 @@ export function beginWait(job: Job, context: PlanContext, plan: Plan, { quiet = 
 
 const WAITING_LISTED_MAX = 10
 
-async function sayProgress(job: Job, { ready, total, waiting }: Progress): Promise<void> {
+async function sayProgress(job: Pick<Job, 'progress'>, { ready, total, waiting }: Progress): Promise<void> {
   const listed = waiting.slice(0, WAITING_LISTED_MAX)
   const more = waiting.length > listed.length ? ` and ${waiting.length - listed.length} more` : ''
   const message = `${ready} of ${total} ready, waiting for ${listed.join(', ')}${more}`

@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { KubeObject } from '../../../contract/artifact/objects.ts'
+import { parseDigest } from '../../../contract/digest.ts'
+import { Hub } from '../../../puller/drift/hub.ts'
+import { Tracker } from '../../../puller/drift/tracker.ts'
+import { prepare } from '../../../puller/plan/desired.ts'
+import type { PlanContext } from '../../../puller/plan/plan-context.ts'
 import type { Progress } from '../../../puller/reconcile/job.ts'
-import { pace } from '../../../puller/reconcile/release-wait.ts'
+import { beginWait, pace } from '../../../puller/reconcile/release-wait.ts'
+import { added, configMap, endOfList, FakeWatches, modified, SET, settle } from '../drift/fake-watches.ts'
 import { FakeClock } from '../fake-clock.ts'
 
 const waitingFor = (ready: number): Progress => ({ ready, total: 5, waiting: ['Deployment.apps shop/api'] })
@@ -44,4 +51,64 @@ test('a status that cannot be written now holds nothing up', async () => {
   await clock.runUntil(3_000)
   await paced.settled()
   assert.equal(tries, 2)
+})
+
+const account = { namespace: 'shop', serviceAccount: 'waybill' }
+const context: PlanContext = {
+  delivery: { name: 'app', namespace: 'shop', uid: 'd' },
+  account,
+  digest: parseDigest(`sha256:${'1'.repeat(64)}`),
+  adopt: 'never',
+  prune: { enabled: true, maxPercent: 30 },
+  confirmed: undefined,
+  environment: 'production',
+  claimKey: Buffer.alloc(32, 7),
+}
+
+test('what its own write says to be well is in the version of that write, and the watch that shows it is no news', async () => {
+  const clock = new FakeClock()
+  const cluster = new FakeWatches()
+  const services = { group: '', version: 'v1', kind: 'Service', plural: 'services', namespaced: true }
+  const desired = prepare(
+    [{ apiVersion: 'v1', kind: 'Service', metadata: { name: 'api' } }],
+    context,
+    new Map([['v1 Service', services]]),
+  )
+  const [service] = desired
+  assert.ok(service)
+  const serviceAt = (version: number, time: string): KubeObject => ({
+    ...configMap('api', version, { time }),
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { ...Object(configMap('api', version, { time }).metadata), name: 'api' },
+  })
+  cluster.begin = () => [added(serviceAt(5, 't1')), endOfList(5)]
+  const hub = new Hub(cluster, { clock, onFault: (fault) => assert.fail(String(fault)) })
+  const woken: string[] = []
+  const wake = { drifted: () => woken.push('drifted'), stirred: () => woken.push('stirred') }
+  const tracker = new Tracker(hub, SET, clock, wake)
+  tracker.begin()
+  tracker.want(desired)
+  tracker.compared(service, serviceAt(5, 't1'))
+  tracker.calmed(new Map([[service.key, 5]]))
+  tracker.end({ account, desired })
+  await settle()
+
+  tracker.begin()
+  const job = {
+    site: { clock, cluster, waitTimeoutMs: 1_000 },
+    turn: { signal: new AbortController().signal, outside: <T>(work: () => Promise<T>) => work() },
+    delivery: { spec: {} },
+    newer: async () => undefined,
+    progress: async () => {},
+  }
+  const wait = beginWait(job, context, { desired, unchanged: [] })
+  tracker.written(service, serviceAt(9, 't2'))
+  wait.wrote?.(service, serviceAt(9, 't2'))
+  cluster.open.get('/api/v1/namespaces/shop/services')?.push(modified(serviceAt(9, 't2')))
+  await settle()
+  tracker.calmed((await wait.healthy(desired)).versions)
+  tracker.end({ account, desired })
+  await wait.close()
+  assert.deepEqual([woken, tracker.isCalm()], [[], true])
 })
