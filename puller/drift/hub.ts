@@ -13,7 +13,7 @@ export type Place = { readonly resource: Resource; readonly namespace: string }
 export type Watcher = {
   readonly applySet: string
   changed(key: string, isQuiet: boolean): void
-  /** In what is no drift, and no health rests on. */
+  /** In what is no drift, and no health rests on by the rules of its kind. */
   rewritten(key: string): void
   turned(): void
 }

@@ -174,9 +174,10 @@ export class Tracker implements Known, Watcher {
   readonly lookOn: LookOn = (account, place, onlooker) =>
     !this.#isDropped && this.#hub.lookOn(this, account, place, onlooker)
 
-  /** Nothing to one that was as it is wanted; what differed may have ended. */
+  /** Nothing to one that was as it is wanted, unless a rule of the Delivery's own tells its health; what differed may have ended. */
   rewritten(key: string): void {
     if (this.#differing.has(key)) this.changed(key, false)
+    else if (this.#isLater(key)) this.#stir(key)
   }
 
   turned(): void {

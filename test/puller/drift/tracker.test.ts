@@ -134,6 +134,20 @@ test('what changed while health was looked at makes it be looked at again, unles
   }
 })
 
+test('what is well by a rule of its own is looked at again when it changes, though its kind has no health', async () => {
+  const { cluster, tracker, woken } = world(showsA)
+  tracker.begin()
+  tracker.want([a])
+  tracker.compared(a, configMap('a', 5))
+  tracker.calmed(new Map([[a.key, 5]]))
+  tracker.end({ account, desired: [a] })
+  await settle()
+  const entries = [{ manager: 'ingress', operation: 'Update', fieldsV1: { 'f:status': {} } }]
+  cluster.open.get(PATH)?.push(modified(configMap('a', 8, { entries })))
+  await settle()
+  assert.deepEqual([woken, tracker.isCalm()], [['stirred'], false])
+})
+
 test('a look that does not come to health, or does not find it good, is no reason for the next one; what changes then is', async () => {
   const { cluster, tracker, woken } = world(showsApi(6))
   await lookedAtHealth(tracker, 6)
