@@ -66,7 +66,12 @@ test('a Deployment is waited for by one watch until its Pods are ready', async (
     timeoutMs: 60_000,
     onProgress: ({ waiting }) => seen.push(waiting.map(({ message }) => message).join()),
   })
-  assert.deepEqual(health, { healthy: true, failed: [], waiting: [] })
+  const { versions, ...found } = health
+  assert.deepEqual(found, { healthy: true, failed: [], waiting: [] })
+  assert.deepEqual(
+    objects.filter(({ key }) => versions.has(key)).map(({ id }) => id.kind),
+    ['Deployment'],
+  )
   assert.equal(seen.at(-1), '')
   const asked = (await plane.auditSince(mark)).filter(
     ({ impersonatedUser, verb }) =>
