@@ -2,7 +2,6 @@ import { isDigest } from '../../contract/digest.ts'
 import type { ErrorCode } from '../../contract/errors.ts'
 import { timestamp } from '../clock.ts'
 import { recordLeftDrift } from '../drift/left-drift.ts'
-import { waitHealthy } from '../health/wait.ts'
 import { ANNOTATION, type RecordSpec } from '../kinds.ts'
 import { boundedMessage } from '../message.ts'
 import { timed } from '../metrics/observation.ts'
@@ -18,6 +17,7 @@ import { converge, writeIntent } from './converge.ts'
 import { factsAbout, goesOn, intentToContinue, isSettled, outcomeKind, ranBefore } from './facts.ts'
 import type { Job, Result } from './job.ts'
 import { beginWait } from './release-wait.ts'
+import { steady } from './steady.ts'
 
 /**
  * Plan → Apply → Wait → Record. Nothing is written to users' objects before the Intent is, and the Intent not before the
@@ -152,22 +152,6 @@ function refused({ delivery }: Pick<Job, 'delivery'>, plan: Plan): Result {
 
 /** What is to be typed comes after it, and is not cut off where only the first thousand characters are shown, as in Events. */
 const SAID_CHARS_MAX = 640
-
-/** Nothing to do and nothing new to say: only health is looked at, unless nothing changed that it may rest on. */
-async function steady(job: Job, context: PlanContext, plan: Plan): Promise<Result> {
-  const { treeDigest } = job.fetched
-  if (job.memory?.isWell(treeDigest) === true) return { kind: 'healthy', corrected: undefined }
-  const health = await waitHealthy(context, plan.desired, job.site.cluster, {
-    timeoutMs: STEADY_MS,
-    signal: job.turn.signal,
-    clock: job.site.clock,
-    lookOn: job.memory?.tracker?.lookOn,
-  })
-  if (health.healthy) job.memory?.wasWell(treeDigest, health)
-  return job.turn.signal.aborted ? { kind: 'interrupted' } : ofHealth(health, undefined)
-}
-
-const STEADY_MS = 1_000
 
 /** The tree is the one that was applied last, and this is not a step back: a release that changes nothing here. */
 function isUnchanged({ ledger, fetched, role }: Job): boolean {
