@@ -81,7 +81,11 @@ export async function runLoop(options: LoopOptions): Promise<readonly Standing[]
   const run = async (id: string, turn: Turn): Promise<NextRun> => {
     const key = keys.get(id)
     if (key === undefined) return { kind: 'never' }
-    const { next, said } = await look(full, key, turn, memoryOf(id, key), watched.get(id))
+    const { next, said } = await look(full, key, turn, memoryOf(id, key), watched.get(id)).finally(() => {
+      // It may have told of it after it was gone.
+      if (!keys.has(id)) site.outside?.gone(id)
+    })
+    if (!keys.has(id)) return { kind: 'never' }
     standings.set(id, { ...key, ...(said === undefined ? {} : { said }) })
     if (once === undefined || (next.kind === 'after' && next.ms === 0)) return next
     if (next.kind === 'backoff' && turn.attempt < once.attempts) return { kind: 'backoff' }
