@@ -116,11 +116,16 @@ export class Hub {
     const stop = new AbortController()
     const { clock, onFault } = this.#options
     const options = { clock, signal: stop.signal, ...(onlooker === undefined ? {} : { onlooker }) }
-    const over = watchMetadata(this.#cluster, { as, path }, group, options)
-      .catch(onFault)
+    const over: Promise<void> = watchMetadata(this.#cluster, { as, path }, group, options)
+      .catch((fault) => {
+        onFault(fault)
+        // Nobody takes it for one that shows something, and who needs it begins it anew.
+        if (this.#running.get(id) === running) this.#running.delete(id)
+        group.blind('unanswered')
+      })
       .finally(() => this.#over.delete(over))
     this.#over.add(over)
-    const running = { group, watchers, stop, over }
+    const running: Running = { group, watchers, stop, over }
     this.#running.set(id, running)
     return running
   }

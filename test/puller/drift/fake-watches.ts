@@ -22,6 +22,8 @@ export class FakeWatches implements Cluster {
   listAnswer: ClusterAnswer = { status: 404, body: {} }
   /** Of the watches that are open now. */
   readonly open = new Map<string, { push(event: WatchEvent): void; close(): void }>()
+  /** What a watch throws in the place of its next event. */
+  fail: Error | undefined
   /** What a watch that begins is answered with at once; `lost`: the server is away. By default it stays open. */
   begin: (call: Call) => readonly WatchEvent[] | 'lost' = () => []
 
@@ -55,6 +57,7 @@ export class FakeWatches implements Cluster {
     for (;;) {
       const next = queue.shift()
       if (next !== undefined) {
+        if (this.fail !== undefined) throw this.fail
         yield next
         if (next.type === 'ERROR') return
       } else if (closed) return

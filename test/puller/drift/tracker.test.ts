@@ -365,6 +365,24 @@ test('one kind whose API is gone degrades that kind alone; a server that is away
   await clock.runUntil(1_000)
 })
 
+test('a watch that a fault of ours ended shows nothing any more, and the next look begins another one', async () => {
+  const { cluster, tracker, hub, faults } = world(showsA)
+  looked(tracker, [[a, configMap('a', 5)]])
+  await settle()
+  assert.equal(tracker.judge(a.key), 'converged')
+  cluster.fail = new TypeError('a fault')
+  cluster.open.get(PATH)?.push(bookmark(9))
+  await settle()
+  assert.deepEqual(
+    [faults.length, tracker.blind(), hub.size],
+    [1, [{ place: '/ConfigMap/shop', why: 'unanswered' }], 0],
+  )
+  cluster.fail = undefined
+  looked(tracker, [[a, configMap('a', 5)]])
+  await settle()
+  assert.deepEqual([tracker.judge(a.key), tracker.blind(), hub.size], ['converged', [], 1])
+})
+
 test('a server that cannot stream what exists is listed first', async () => {
   const { cluster, clock, tracker } = world((call) => (call.query.sendInitialEvents === 'true' ? [error(422)] : []))
   cluster.listAnswer = { status: 200, body: { metadata: { resourceVersion: '7' }, items: [configMap('a', 5)] } }
