@@ -74,7 +74,7 @@ async function lookOnce(
   if (object === undefined) return { next: { kind: 'never' } }
   const read = parseHeader(object)
   memory.recall(read, site.policies())
-  const header = memory.status === undefined ? read : { ...read, status: memory.status }
+  const header = { ...read, status: memory.statusOf(read) }
   const report = reporter(site, header, memory, telling)
   if (header.deletedAt !== undefined) {
     const patience = memory.removal(header.deletedAt, site.clock)
@@ -171,7 +171,7 @@ function reporter(site: Site, header: DeliveryHeader, memory: Memory, telling: T
   return async (finding) => {
     const next = nextStatus(status, finding, timestamp(site.clock))
     memory.status = undefined
-    await writeStatus(site.cluster, header, status, next)
+    memory.wroteStatus(next, await writeStatus(site.cluster, header, status, next))
     telling.reported(header, status, next)
     status = next
     memory.status = next

@@ -74,6 +74,8 @@ export class Memory implements Recall {
   books: Books | undefined
   /** The newest status that we wrote; undefined where nobody knows whether it was. */
   status: DeliveryStatus | undefined
+  /** The same, with the version of the Delivery that it made; kept where the rest is forgotten. */
+  #said: { readonly status: DeliveryStatus; readonly version: number } | undefined
   /** The API server could not be asked for the Delivery when it was last tried: the code of that, which was said. */
   unreadable: ErrorCode | undefined
   /** What a person confirmed when unmanaged objects were last looked at; undefined: they are to be. */
@@ -191,8 +193,23 @@ export class Memory implements Recall {
     const isOther = this.#uid !== '' && this.#uid !== uid
     if (isOther || (books !== undefined && (books.generation !== generation || books.policies !== policies)))
       this.forget()
-    if (isOther) this.#removal = undefined
+    if (isOther) {
+      this.#removal = undefined
+      this.#said = undefined
+    }
     this.#uid = uid
+  }
+
+  /** Of a Delivery as it was read: the watch may not show yet what we wrote last. */
+  statusOf(read: Pick<Delivery, 'status' | 'resourceVersion'>): DeliveryStatus {
+    if (this.status !== undefined) return this.status
+    const said = this.#said
+    return said !== undefined && Number(read.resourceVersion) < said.version ? said.status : read.status
+  }
+
+  /** Written, in this version of the Delivery; undefined: it was not. */
+  wroteStatus(status: DeliveryStatus, version: number | undefined): void {
+    if (version !== undefined) this.#said = { status, version }
   }
 
   #removal: (() => Patience) | undefined

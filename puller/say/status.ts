@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { isJsonObject, type JsonObject } from '../../contract/canonical-json.ts'
 import { answerError } from '../cluster/answer-error.ts'
 import type { Cluster } from '../cluster/cluster-port.ts'
+import { versionOf } from '../cluster/version.ts'
 import type { Condition, DeliveryStatus } from '../kinds.ts'
 import { boundedMessage } from '../message.ts'
 import { deliveryPath } from '../observe.ts'
@@ -124,7 +125,7 @@ function dated<T extends object>(
 
 /**
  * Writes the status with one PATCH of the status subresource, and nothing at all when it says what was said before.
- * True when it was written. A Delivery that is gone, or another one by now, is no error.
+ * In which version of the Delivery it was written; undefined where it was not. A Delivery that is gone, or another one by now, is no error.
  * @throws WaybillError CLUSTER_FORBIDDEN, CLUSTER_FAILED
  */
 export async function writeStatus(
@@ -132,9 +133,9 @@ export async function writeStatus(
   delivery: { readonly namespace: string; readonly name: string; readonly uid: string },
   before: DeliveryStatus,
   next: DeliveryStatus,
-): Promise<boolean> {
+): Promise<number | undefined> {
   const [{ notified: _was, ...old }, { notified: _is, ...said }] = [before, next]
-  if (isDeepStrictEqual(old, said)) return false
+  if (isDeepStrictEqual(old, said)) return undefined
   const answer = await cluster.request('puller', {
     method: 'PATCH',
     path: `${deliveryPath(delivery.namespace, delivery.name)}/status`,
@@ -143,7 +144,7 @@ export async function writeStatus(
   })
   if (answer.status !== 200 && answer.status !== 404 && answer.status !== 409)
     throw answerError(`the status of Delivery ${delivery.namespace}/${delivery.name}`, answer)
-  return true
+  return answer.status === 200 ? versionOf(answer.body) : undefined
 }
 
 /** Leads from one to the other by a merge patch: what is no longer there is taken out by its name, inside of what stays too. */

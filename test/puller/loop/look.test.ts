@@ -87,3 +87,36 @@ test('that a Delivery is suspended, or what is wrong with it, is recorded while 
     await site.registries.close()
   }
 })
+
+test('what was said last counts, though the watch does not show it yet: it is not said again', async () => {
+  const patches: unknown[] = []
+  class Answering extends FakeCluster {
+    override async request(as: Identity, request: ClusterRequest): Promise<ClusterAnswer> {
+      if (!request.path.endsWith('/status')) return super.request(as, request)
+      patches.push(request.body)
+      return { status: 200, body: { metadata: { resourceVersion: String(4 + patches.length) } } }
+    }
+  }
+  const site = siteOf(new Answering())
+  const memory = new Memory(undefined)
+  const at = (resourceVersion: string) => ({
+    metadata: { namespace: 'shop', name: 'app', uid: 'u', generation: 1, resourceVersion },
+    spec: { source: { repository: 'registry.example.com/acme/shop', channel: 'production' }, suspend: {} },
+  })
+  const turn = {
+    signal: new AbortController().signal,
+    attempt: 1,
+    askedAtMs: 0,
+    outside: <T>(work: () => Promise<T>) => work(),
+  }
+  for (const { version, said } of [
+    { version: '1', said: 1 },
+    { version: '4', said: 1 },
+    { version: '6', said: 2 },
+  ]) {
+    memory.askAnew()
+    await look(site, { namespace: 'shop', name: 'app' }, turn, memory, at(version))
+    assert.equal(patches.length, said, `as the watch shows it in version ${version}`)
+  }
+  await site.registries.close()
+})

@@ -23,15 +23,15 @@ test('finding the same again gives the same status, so that nothing is written',
   const cluster: Cluster = {
     request: async (_as, request) => {
       requests.push(request)
-      return { status: 200, body: {} }
+      return { status: 200, body: { metadata: { resourceVersion: '7' } } }
     },
     watch: async function* () {},
     resource: async () => undefined,
   }
   const delivery = { namespace: 'shop', name: 'api', uid: 'u' }
-  assert.equal(await writeStatus(cluster, delivery, first, second), false)
+  assert.equal(await writeStatus(cluster, delivery, first, second), undefined)
   assert.equal(requests.length, 0)
-  assert.equal(await writeStatus(cluster, delivery, {}, first), true)
+  assert.equal(await writeStatus(cluster, delivery, {}, first), 7)
   assert.equal(requests[0]?.path, '/apis/waybill.dev/v1alpha1/namespaces/shop/deliveries/api/status')
 })
 
