@@ -66,18 +66,25 @@ export function beginWait(
   /** In which version the answer to our own write said that it is well. */
   const settled = new Map<string, number>()
   const timed = async <T>(work: (timeoutMs: number) => Promise<T>): Promise<T> => {
-    const sinceMs = clock.monotonicMs()
     const over = job.memory?.tracker?.whileWaiting(() => {
       hasDrifted = true
       stop.abort()
     })
+    // Coming back to work does not count.
+    const counted = async (): Promise<T> => {
+      const sinceMs = clock.monotonicMs()
+      try {
+        return await work(Math.max(0, leftMs))
+      } finally {
+        const tookMs = Math.max(0, clock.monotonicMs() - sinceMs)
+        leftMs -= tookMs
+        site.observe?.({ kind: 'stage', stage: 'wait', seconds: tookMs / 1000 })
+      }
+    }
     try {
-      return await turn.outside(() => work(Math.max(0, leftMs)))
+      return await turn.outside(counted)
     } finally {
       over?.()
-      const tookMs = Math.max(0, clock.monotonicMs() - sinceMs)
-      leftMs -= tookMs
-      site.observe?.({ kind: 'stage', stage: 'wait', seconds: tookMs / 1000 })
       await paced.settled()
     }
   }

@@ -112,3 +112,34 @@ test('what its own write says to be well is in the version of that write, and th
   await wait.close()
   assert.deepEqual([woken, tracker.isCalm()], [[], true])
 })
+
+test('coming back to work takes nothing from the time that a release may take', { timeout: 20_000 }, async () => {
+  const clock = new FakeClock()
+  const deployments = { group: 'apps', version: 'v1', kind: 'Deployment', plural: 'deployments', namespaced: true }
+  const desired = prepare(
+    [{ apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name: 'api' } }],
+    context,
+    new Map([['apps/v1 Deployment', deployments]]),
+  )
+  const tookMs: number[] = []
+  const outside = async <T>(work: () => Promise<T>): Promise<T> => {
+    const leftAtMs = clock.monotonicMs()
+    const done = await work()
+    tookMs.push(clock.monotonicMs() - leftAtMs)
+    await clock.sleep(800)
+    return done
+  }
+  const job = {
+    site: { clock, cluster: new FakeWatches(), waitTimeoutMs: 1_000 },
+    turn: { signal: new AbortController().signal, outside },
+    delivery: { spec: {} },
+    newer: async () => undefined,
+    progress: async () => {},
+  }
+  const wait = beginWait(job, context, { desired, unchanged: [] })
+  const waited = wait.gone([]).then(() => wait.healthy(desired))
+  await clock.runUntil(5_000)
+  assert.equal((await waited).healthy, false)
+  assert.deepEqual(tookMs, [0, 1_000])
+  await wait.close()
+})
