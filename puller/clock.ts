@@ -1,5 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises'
-
 /** Time as the puller takes it, so that tests can pass their own. */
 export interface Clock {
   /** Milliseconds since 1970. */
@@ -15,16 +13,24 @@ export interface Clock {
 /** Node takes a longer time for none at all. */
 const TIMER_MS_MAX = 2 ** 31 - 1
 
+/** Why a sleep is ended that nobody waits for any more: a signal that is given no reason makes an error for one. */
+export const NOT_NEEDED = 'not needed any more'
+
 export const systemClock: Clock = {
   nowMs: () => Date.now(),
   monotonicMs: () => performance.now(),
-  sleep: async (ms, signal) => {
-    try {
-      await delay(Math.min(ms, TIMER_MS_MAX), undefined, signal === undefined ? {} : { signal })
-    } catch (error) {
-      if (signal?.aborted !== true) throw error
-    }
-  },
+  // Not node:timers/promises, which makes an error with a stack for each sleep that ends early: there is one for each request.
+  sleep: (ms, signal) =>
+    new Promise((resolve) => {
+      if (signal?.aborted === true) return resolve()
+      const end = () => {
+        clearTimeout(timer)
+        signal?.removeEventListener('abort', end)
+        resolve()
+      }
+      const timer = setTimeout(end, Math.min(ms, TIMER_MS_MAX))
+      signal?.addEventListener('abort', end)
+    }),
   random: () => Math.random(),
 }
 

@@ -1,4 +1,4 @@
-import type { Clock } from '../clock.ts'
+import { type Clock, NOT_NEEDED } from '../clock.ts'
 import type { Cluster, Identity } from './cluster-port.ts'
 
 /** Requests to the API server at a time, watches aside: more does not make it faster, and takes its time from others. */
@@ -43,7 +43,7 @@ export function fairShare(
         return await cluster.request(as, request)
       } finally {
         giveOnce()
-        over.abort()
+        over.abort(NOT_NEEDED)
       }
     },
     watch: (as, request) => cluster.watch(as, request),

@@ -1,4 +1,4 @@
-import type { Clock } from '../clock.ts'
+import { type Clock, NOT_NEEDED } from '../clock.ts'
 
 /** One run's place among those that work. */
 export type Place = {
@@ -78,7 +78,7 @@ export class Places {
       this.#give()
     })
     return () => {
-      left.abort()
+      left.abort(NOT_NEEDED)
       if (isSlow) this.#slow -= 1
       else this.#give()
     }

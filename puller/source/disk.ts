@@ -122,20 +122,27 @@ async function exists(path: string): Promise<boolean> {
 async function writeWhole(folder: string, path: string, bytes: Uint8Array): Promise<void> {
   const draft = join(folder, 'tmp', randomBytes(8).toString('hex'))
   try {
-    await mkdir(dirname(path), { recursive: true })
-    await mkdir(dirname(draft), { recursive: true })
-    const file = await open(draft, 'wx')
-    try {
-      await file.writeFile(bytes)
-      await file.sync()
-    } finally {
-      await file.close()
-    }
-    await rename(draft, path)
+    await writeDraft(draft, path, bytes).catch(async (error) => {
+      if (codeOf(error) !== 'ENOENT') throw error
+      for (const one of [draft, path]) await mkdir(dirname(one), { recursive: true })
+      await rm(draft, { force: true })
+      await writeDraft(draft, path, bytes)
+    })
   } catch (error) {
     await rm(draft, { force: true }).catch(() => undefined)
     throw diskError(path, error)
   }
+}
+
+async function writeDraft(draft: string, path: string, bytes: Uint8Array): Promise<void> {
+  const file = await open(draft, 'wx')
+  try {
+    await file.writeFile(bytes)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+  await rename(draft, path)
 }
 
 const FULL = new Set(['ENOSPC', 'EDQUOT', 'EFBIG'])
