@@ -34,7 +34,8 @@ hint: install a newer Node, or run \`npm install\` without --omit=optional, whic
  */
 function boundHeap() {
   const youngBytes = () => getHeapSpaceStatistics().find(({ space_name }) => space_name === 'new_space').space_size
-  for (let kept = []; youngBytes() < 4 * 2 ** 20 && kept.length < 1_000; ) kept.push(new Array(10_000).fill(kept.length))
+  for (let kept = []; youngBytes() < 4 * 2 ** 20 && kept.length < 1_000; )
+    kept.push(new Array(10_000).fill(kept.length))
   for (const flag of ['--semi-space-growth-factor=1', '--heap-growing-percent=60']) setFlagsFromString(flag)
 }
 
