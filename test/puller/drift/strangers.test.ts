@@ -1,24 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { parseDigest } from '../../../contract/digest.ts'
 import { Hub } from '../../../puller/drift/hub.ts'
 import { Tracker } from '../../../puller/drift/tracker.ts'
 import { prepare } from '../../../puller/plan/desired.ts'
 import { FakeClock } from '../fake-clock.ts'
+import { account, context } from '../plan-fixture.ts'
 import { added, endOfList, FakeWatches, modified, SET, settle } from './fake-watches.ts'
 
-const account = { namespace: 'shop', serviceAccount: 'waybill' }
 const resource = { group: 'apps', version: 'v1', kind: 'Deployment', plural: 'deployments', namespaced: true }
-const context = {
-  delivery: { name: 'app', namespace: 'shop', uid: 'd' },
-  account,
-  digest: parseDigest(`sha256:${'1'.repeat(64)}`),
-  adopt: 'never' as const,
-  prune: { enabled: true, maxPercent: 30 },
-  confirmed: undefined,
-  environment: 'production',
-  claimKey: Buffer.alloc(32, 7),
-}
 const deployment = (name: string, version: number) => ({
   apiVersion: 'apps/v1',
   kind: 'Deployment',

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { JsonObject } from '../../../contract/canonical-json.ts'
-import { parseDigest } from '../../../contract/digest.ts'
 import { apiVersionOf } from '../../../puller/cluster/resources.ts'
 import { Hub } from '../../../puller/drift/hub.ts'
 import { Tracker } from '../../../puller/drift/tracker.ts'
 import { type DesiredObject, prepare } from '../../../puller/plan/desired.ts'
 import { FakeClock } from '../fake-clock.ts'
+import { account, context } from '../plan-fixture.ts'
 import {
   added,
   bookmark,
@@ -20,20 +20,8 @@ import {
   settle,
 } from './fake-watches.ts'
 
-const account = { namespace: 'shop', serviceAccount: 'waybill' }
 const resource = { group: '', version: 'v1', kind: 'ConfigMap', plural: 'configmaps', namespaced: true }
 const PATH = '/api/v1/namespaces/shop/configmaps'
-
-const context = {
-  delivery: { name: 'app', namespace: 'shop', uid: 'd' },
-  account,
-  digest: parseDigest(`sha256:${'1'.repeat(64)}`),
-  adopt: 'never' as const,
-  prune: { enabled: true, maxPercent: 30 },
-  confirmed: undefined,
-  environment: 'production',
-  claimKey: Buffer.alloc(32, 7),
-}
 
 function desired(name: string, data = '1', of = resource): DesiredObject {
   const apiVersion = apiVersionOf(of)

@@ -1,24 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { JsonObject } from '../../../contract/canonical-json.ts'
-import { parseDigest } from '../../../contract/digest.ts'
 import { waitHealthy } from '../../../puller/health/wait.ts'
-import { prepare } from '../../../puller/plan/desired.ts'
-import type { PlanContext } from '../../../puller/plan/plan-context.ts'
 import { added, endOfList, error, FakeWatches, modified, settle } from '../drift/fake-watches.ts'
 import { FakeClock } from '../fake-clock.ts'
+import { context, desiredDeployments } from '../plan-fixture.ts'
 
-const context: PlanContext = {
-  delivery: { name: 'app', namespace: 'shop', uid: 'd' },
-  account: { namespace: 'shop', serviceAccount: 'waybill' },
-  digest: parseDigest(`sha256:${'1'.repeat(64)}`),
-  adopt: 'never',
-  prune: { enabled: true, maxPercent: 30 },
-  confirmed: undefined,
-  environment: 'production',
-  claimKey: Buffer.alloc(32, 7),
-}
-const deployments = { group: 'apps', version: 'v1', kind: 'Deployment', plural: 'deployments', namespaced: true }
 const PATH = '/apis/apps/v1/namespaces/shop/deployments'
 
 function deployment(name: string, version: number, observedGeneration: number | undefined): JsonObject {
@@ -36,11 +23,7 @@ function waiting(names: readonly string[], begin: FakeWatches['begin']) {
   cluster.begin = begin
   const clock = new FakeClock()
   const stop = new AbortController()
-  const objects = prepare(
-    names.map((name) => ({ apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name } })),
-    context,
-    new Map([['apps/v1 Deployment', deployments]]),
-  )
+  const objects = desiredDeployments(...names)
   const health = waitHealthy(context, objects, cluster, { timeoutMs: 60_000, clock, signal: stop.signal })
   return { cluster, clock, stop, health }
 }

@@ -1,26 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { JsonObject } from '../../../contract/canonical-json.ts'
-import { parseDigest } from '../../../contract/digest.ts'
 import { Hub } from '../../../puller/drift/hub.ts'
 import { Tracker } from '../../../puller/drift/tracker.ts'
 import { waitHealthy } from '../../../puller/health/wait.ts'
 import { prepare } from '../../../puller/plan/desired.ts'
-import type { PlanContext } from '../../../puller/plan/plan-context.ts'
 import { added, endOfList, error, FakeWatches, modified, SET, settle } from '../drift/fake-watches.ts'
 import { FakeClock } from '../fake-clock.ts'
+import { account, context } from '../plan-fixture.ts'
 
-const account = { namespace: 'shop', serviceAccount: 'waybill' }
-const context: PlanContext = {
-  delivery: { name: 'app', namespace: 'shop', uid: 'd' },
-  account,
-  digest: parseDigest(`sha256:${'1'.repeat(64)}`),
-  adopt: 'never',
-  prune: { enabled: true, maxPercent: 30 },
-  confirmed: undefined,
-  environment: 'production',
-  claimKey: Buffer.alloc(32, 7),
-}
 const deployments = { group: 'apps', version: 'v1', kind: 'Deployment', plural: 'deployments', namespaced: true }
 const PATH = '/apis/apps/v1/namespaces/shop/deployments'
 const desired = prepare(

@@ -1,15 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { KubeObject } from '../../../contract/artifact/objects.ts'
-import { parseDigest } from '../../../contract/digest.ts'
 import { Hub } from '../../../puller/drift/hub.ts'
 import { Tracker } from '../../../puller/drift/tracker.ts'
 import { prepare } from '../../../puller/plan/desired.ts'
-import type { PlanContext } from '../../../puller/plan/plan-context.ts'
 import type { Progress } from '../../../puller/reconcile/job.ts'
 import { beginWait, pace } from '../../../puller/reconcile/release-wait.ts'
 import { added, configMap, endOfList, FakeWatches, modified, SET, settle } from '../drift/fake-watches.ts'
 import { FakeClock } from '../fake-clock.ts'
+import { account, context, desiredDeployments } from '../plan-fixture.ts'
 
 const waitingFor = (ready: number): Progress => ({ ready, total: 5, waiting: ['Deployment.apps shop/api'] })
 
@@ -52,18 +51,6 @@ test('a status that cannot be written now holds nothing up', async () => {
   await paced.settled()
   assert.equal(tries, 2)
 })
-
-const account = { namespace: 'shop', serviceAccount: 'waybill' }
-const context: PlanContext = {
-  delivery: { name: 'app', namespace: 'shop', uid: 'd' },
-  account,
-  digest: parseDigest(`sha256:${'1'.repeat(64)}`),
-  adopt: 'never',
-  prune: { enabled: true, maxPercent: 30 },
-  confirmed: undefined,
-  environment: 'production',
-  claimKey: Buffer.alloc(32, 7),
-}
 
 test('what its own write says to be well is in the version of that write, and the watch that shows it is no news', async () => {
   const clock = new FakeClock()
@@ -115,12 +102,7 @@ test('what its own write says to be well is in the version of that write, and th
 
 test('coming back to work takes nothing from the time that a release may take', { timeout: 20_000 }, async () => {
   const clock = new FakeClock()
-  const deployments = { group: 'apps', version: 'v1', kind: 'Deployment', plural: 'deployments', namespaced: true }
-  const desired = prepare(
-    [{ apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name: 'api' } }],
-    context,
-    new Map([['apps/v1 Deployment', deployments]]),
-  )
+  const desired = desiredDeployments('api')
   const tookMs: number[] = []
   const outside = async <T>(work: () => Promise<T>): Promise<T> => {
     const leftAtMs = clock.monotonicMs()
