@@ -69,10 +69,13 @@ export class Hub {
     return groups
   }
 
-  /** Begins to follow one more place for a watcher, and shows the onlooker whole objects at first; false where that runs already or is shared. */
+  /**
+   * Begins to follow one more place for a watcher, and shows the onlooker whole objects at first; false where that runs already or is shared, and for
+   * kinds without a namespace, of which others have many and large ones (CRDs).
+   */
   lookOn(watcher: Watcher, account: Identity, place: Place, onlooker: Onlooker): boolean {
     const target = this.#targetOf(account, place)
-    if (target.as === 'puller' || this.#running.has(target.id)) return false
+    if (place.namespace === '' || target.as === 'puller' || this.#running.has(target.id)) return false
     this.#watchers.set(watcher.applySet, watcher)
     this.#begin(target, onlooker).watchers.add(watcher)
     return true

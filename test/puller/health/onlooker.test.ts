@@ -96,6 +96,14 @@ test('a watch that runs already, or is shared by all, is not looked on at: healt
   )
 })
 
+test('of kinds without a namespace health looks at what it waits for alone: others may have many that are large', async () => {
+  const definitions = { group: 'example.com', version: 'v1', kind: 'Bell', plural: 'bells', namespaced: false }
+  const { hub, tracker } = firstRelease(() => [])
+  const onlooker = { seen: () => {}, gone: () => {}, listed: () => {}, over: () => {} }
+  assert.equal(tracker.lookOn(account, { resource: definitions, namespace: '' }, onlooker), false)
+  assert.equal(hub.size, 0)
+})
+
 test('where the watch that is looked on at ends or is refused, health goes on by itself', {
   timeout: 20_000,
 }, async () => {
