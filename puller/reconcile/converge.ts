@@ -156,10 +156,8 @@ function refusalOf(outcome: { object: string; code?: ErrorCode; message?: string
 function applyError(faults: readonly Refusal[]): Said {
   const listed = faults.slice(0, 5).map(({ object, message }) => `${object}: ${message}`)
   const code = faults.every((fault) => fault.code === 'HEALTH_FAILED') ? 'HEALTH_FAILED' : 'APPLY_FAILED'
-  return {
-    code,
-    message: boundedMessage(`${faults.length} objects were not applied: ${listed.join('; ')}`),
-  }
+  const many = faults.length === 1 ? '' : `${faults.length} objects were not applied: `
+  return { code, message: boundedMessage(`${many}${listed.join('; ')}`) }
 }
 
 async function failed(job: Job, intent: RecordSpec, said: Said, objects: readonly Refusal[]): Promise<Result> {
