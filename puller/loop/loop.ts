@@ -85,7 +85,8 @@ export async function runLoop(options: LoopOptions): Promise<readonly Standing[]
       // It may have told of it after it was gone.
       if (!keys.has(id)) site.outside?.gone(id)
     })
-    if (!keys.has(id)) return { kind: 'never' }
+    // With `once`, what was said of one that went in this look is the answer.
+    if (!keys.has(id) && once === undefined) return { kind: 'never' }
     standings.set(id, { ...key, ...(said === undefined ? {} : { said }) })
     if (once === undefined || (next.kind === 'after' && next.ms === 0)) return next
     if (next.kind === 'backoff' && turn.attempt < once.attempts) return { kind: 'backoff' }
