@@ -1,19 +1,12 @@
 import assert from 'node:assert/strict'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { test } from 'node:test'
 import { pino } from 'pino'
 import { WaybillError } from '../../../contract/errors.ts'
 import type { ClusterAnswer, ClusterRequest, Identity } from '../../../puller/cluster/cluster-port.ts'
 import { look } from '../../../puller/loop/look.ts'
 import { Memory } from '../../../puller/loop/memory.ts'
-import { HeadKeeper } from '../../../puller/records/head-keeper.ts'
-import type { Site } from '../../../puller/site.ts'
-import { openCache } from '../../../puller/source/disk.ts'
-import { createRegistries } from '../../../puller/source/registries.ts'
 import { FakeCluster } from '../../fakes/cluster.ts'
-import { FakeClock } from '../fake-clock.ts'
-import { newKeys } from '../records/records-fixture.ts'
+import { siteOf } from './site-fixture.ts'
 
 /** Is away for as long as a test says. */
 class Away extends FakeCluster {
@@ -21,24 +14,6 @@ class Away extends FakeCluster {
   override async request(as: Identity, request: ClusterRequest): Promise<ClusterAnswer> {
     if (this.isAway) throw new WaybillError('CLUSTER_UNREACHABLE', 'away')
     return super.request(as, request)
-  }
-}
-
-function siteOf(cluster: FakeCluster, log: Site['log'] = pino({ level: 'silent' })): Site {
-  const clock = new FakeClock()
-  const keys = newKeys()
-  return {
-    cluster,
-    clock,
-    keys,
-    heads: new HeadKeeper(cluster, { namespace: 'waybill-system', publicPem: keys.publicPem, clock }),
-    cache: openCache(join(tmpdir(), 'waybill-look-unused')),
-    cacheBytesMax: 0,
-    registries: createRegistries({}, clock),
-    policies: () => ({ policies: [], invalid: [] }),
-    namespace: 'waybill-system',
-    waitTimeoutMs: 0,
-    log,
   }
 }
 

@@ -1,8 +1,5 @@
 import assert from 'node:assert/strict'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { test } from 'node:test'
-import { pino } from 'pino'
 import type { JsonObject } from '../../../contract/canonical-json.ts'
 import type {
   Cluster,
@@ -13,12 +10,8 @@ import type {
 } from '../../../puller/cluster/cluster-port.ts'
 import { runLoop } from '../../../puller/loop/loop.ts'
 import { DELIVERIES_PATH } from '../../../puller/observe.ts'
-import { HeadKeeper } from '../../../puller/records/head-keeper.ts'
-import { openCache } from '../../../puller/source/disk.ts'
-import { createRegistries } from '../../../puller/source/registries.ts'
 import { FakeCluster } from '../../fakes/cluster.ts'
-import { FakeClock } from '../fake-clock.ts'
-import { newKeys } from '../records/records-fixture.ts'
+import { siteOf } from './site-fixture.ts'
 
 const SUSPENDED: JsonObject = {
   metadata: { namespace: 'shop', name: 'app', uid: 'u', generation: 1, resourceVersion: '1' },
@@ -59,22 +52,11 @@ class Deleting implements Cluster {
 
 test('a Delivery that is deleted while it is looked at is told of as gone last', { timeout: 20_000 }, async () => {
   const cluster = new Deleting()
-  const clock = new FakeClock()
-  const keys = newKeys()
   const told: string[] = []
   const stop = new AbortController()
   const over = Promise.withResolvers<void>()
   const site = {
-    cluster,
-    clock,
-    keys,
-    heads: new HeadKeeper(cluster, { namespace: 'waybill-system', publicPem: keys.publicPem, clock }),
-    cache: openCache(join(tmpdir(), 'waybill-loop-unused')),
-    cacheBytesMax: 0,
-    registries: createRegistries({}, clock),
-    namespace: 'waybill-system',
-    waitTimeoutMs: 0,
-    log: pino({ level: 'silent' }),
+    ...siteOf(cluster),
     outside: {
       begin: async () => {},
       said: () => void told.push('said'),
