@@ -30,7 +30,8 @@ hint: install a newer Node, or run \`npm install\` without --omit=optional, whic
 
 /**
  * A process that runs for months: V8 would let its heap grow far beyond what is in use, to collect less often. The young
- * generation begins as large as it may become, since it can only be told how to grow: smaller, and most of the time of many Deliveries goes into collecting it.
+ * generation begins as large as it may become, since it can only be told how to grow: smaller, and a quarter of the time that many Deliveries take goes into
+ * collecting it.
  */
 function boundHeap() {
   const youngBytes = () => getHeapSpaceStatistics().find(({ space_name }) => space_name === 'new_space').space_size
