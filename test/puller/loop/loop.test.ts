@@ -78,3 +78,24 @@ test('a Delivery that is deleted while it is looked at is told of as gone last',
   await site.registries.close()
   assert.deepEqual(told, ['gone', 'said', 'looked', 'gone'])
 })
+
+test('with once, what was said of a Delivery that went in the look at it is the answer', {
+  timeout: 20_000,
+}, async () => {
+  const cluster = new Deleting()
+  const outside = {
+    begin: async () => {},
+    said: () => {},
+    looked: () => {},
+    gone: () => cluster.gone.resolve(),
+    end: async () => {},
+  }
+  const site = { ...siteOf(cluster), outside }
+  const { signal } = new AbortController()
+  const standings = await runLoop({ site, parallel: 1, once: { attempts: 1 }, signal })
+  await site.registries.close()
+  assert.deepEqual(
+    standings.map(({ name }) => name),
+    ['app'],
+  )
+})
