@@ -55,6 +55,9 @@ export const ANNOTATION = {
   release: 'waybill.dev/release',
 } as const
 
+/** On delivered objects, where the guard is installed: why somebody other than a Delivery changes this one by hand. */
+export const BREAK_GLASS = 'waybill.dev/break-glass'
+
 /** On Deliveries that are to be deleted with what they delivered. */
 export const FINALIZER = 'waybill.dev/removal'
 
