@@ -1,3 +1,4 @@
+import { deliveryName, deliveryObject } from '../../puller/install/delivery.ts'
 import { tenantObjects } from '../../puller/install/tenant.ts'
 import { collect, examples, kubeName } from '../flags.ts'
 import { printObjects } from '../objects.ts'
@@ -11,18 +12,28 @@ export const verb: Verb = {
       .option('--puller-namespace <name>', 'the puller’s own namespace', kubeName, 'waybill-system')
       .option('--identity <user>', 'the user name that the puller’s requests come with (default: its service account)')
       .option('--api-group <group>', 'custom kinds that the tenant may use; may be given again', collect)
-    examples(command, 'waybill tenant shop | kubectl apply --server-side -f -')
+      .option('--deliver <reference>', 'a Delivery of this channel too: host/path:channel; may be given again', collect)
+    examples(
+      command,
+      'waybill tenant shop | kubectl apply --server-side -f -',
+      'waybill tenant shop --deliver registry.example.com/acme/shop:production | kubectl apply --server-side -f -',
+    )
   },
   run: async ([name = ''], flags) => {
     const identity = flags.text('identity')
-    return printObjects(
-      tenantObjects({
+    const account = flags.need('account')
+    const deliveries = flags
+      .list('deliver')
+      .map((followed) => deliveryObject({ name: deliveryName(followed), namespace: name, account, followed }))
+    return printObjects([
+      ...tenantObjects({
         name,
-        account: flags.need('account'),
+        account,
         pullerNamespace: flags.need('pullerNamespace'),
         apiGroups: flags.list('apiGroup'),
         ...(identity === undefined ? {} : { identity }),
       }),
-    )
+      ...deliveries,
+    ])
   },
 }

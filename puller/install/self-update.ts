@@ -1,0 +1,97 @@
+import type { KubeObject } from '../../contract/artifact/objects.ts'
+import type { JsonObject } from '../../contract/canonical-json.ts'
+import { GROUP } from '../kinds.ts'
+import { deliveryObject } from './delivery.ts'
+import { PULLER_ACCOUNT, subjectOf } from './identity.ts'
+
+/** The account that a Delivery in the puller's own namespace acts as, where it names none. */
+const ACCOUNT = 'waybill'
+const DELIVERY = 'waybill'
+const NAME = 'waybill-self-update'
+const RBAC = 'rbac.authorization.k8s.io/v1'
+const BINDING = 'rbac.authorization.k8s.io'
+
+/**
+ * What `waybill install --self-update REPOSITORY:CHANNEL` adds: a Delivery of that channel in the puller's own namespace, an account for it
+ * that may apply what `install` and `tenant` print, Deliveries and TrustPolicies, and the puller's right to act as it. Who may write ClusterRoles
+ * can give himself anything: whom the TrustPolicy of that repository trusts is an administrator of the cluster.
+ * @throws WaybillError as deliveryObject
+ */
+export function selfUpdateObjects({
+  namespace,
+  identity,
+  followed,
+}: {
+  readonly namespace: string
+  /** `host/path:channel` */
+  readonly followed: string
+  /** User name that the puller's requests come with. */
+  readonly identity: string
+}): KubeObject[] {
+  const account = { kind: 'ServiceAccount', name: ACCOUNT, namespace }
+  const impersonator = `${PULLER_ACCOUNT}-${ACCOUNT}`
+  return [
+    { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: ACCOUNT, namespace } },
+    { apiVersion: RBAC, kind: 'ClusterRole', metadata: { name: NAME }, rules: CLUSTER_RULES },
+    {
+      apiVersion: RBAC,
+      kind: 'ClusterRoleBinding',
+      metadata: { name: NAME },
+      roleRef: { apiGroup: BINDING, kind: 'ClusterRole', name: NAME },
+      subjects: [account],
+    },
+    { apiVersion: RBAC, kind: 'Role', metadata: { name: NAME, namespace }, rules: OWN_NAMESPACE_RULES },
+    roleBinding(namespace, NAME, account),
+    {
+      apiVersion: RBAC,
+      kind: 'Role',
+      metadata: { name: impersonator, namespace },
+      rules: [
+        { apiGroups: [''], resources: ['serviceaccounts'], resourceNames: [ACCOUNT], verbs: ['get', 'impersonate'] },
+      ],
+    },
+    roleBinding(namespace, impersonator, subjectOf(identity)),
+    // Whoever installed it owns it until now, and hands it over by this.
+    deliveryObject({ name: DELIVERY, namespace, followed, adopt: 'always' }),
+  ]
+}
+
+function roleBinding(namespace: string, role: string, subject: JsonObject): KubeObject {
+  return {
+    apiVersion: RBAC,
+    kind: 'RoleBinding',
+    metadata: { name: role, namespace },
+    roleRef: { apiGroup: BINDING, kind: 'Role', name: role },
+    subjects: [subject],
+  }
+}
+
+const MANAGE = ['get', 'list', 'watch', 'create', 'patch', 'update', 'delete']
+const manage = (group: string, resources: readonly string[], more: readonly string[] = []): JsonObject => ({
+  apiGroups: [group],
+  resources,
+  verbs: [...MANAGE, ...more],
+})
+
+const CLUSTER_RULES: readonly JsonObject[] = [
+  manage('apiextensions.k8s.io', ['customresourcedefinitions']),
+  manage('admissionregistration.k8s.io', [
+    'validatingadmissionpolicies',
+    'validatingadmissionpolicybindings',
+    'mutatingadmissionpolicies',
+    'mutatingadmissionpolicybindings',
+  ]),
+  // The API server lets nobody write a role that gives more than the writer has, but who has these two verbs.
+  manage('rbac.authorization.k8s.io', ['clusterroles', 'roles'], ['bind', 'escalate']),
+  manage('rbac.authorization.k8s.io', ['clusterrolebindings', 'rolebindings']),
+  manage('', ['namespaces', 'serviceaccounts']),
+  manage(GROUP, ['deliveries', 'trustpolicies']),
+]
+
+const OWN_NAMESPACE_RULES: readonly JsonObject[] = [
+  manage('', ['services']),
+  manage('apps', ['deployments']),
+  manage('policy', ['poddisruptionbudgets']),
+  manage('networking.k8s.io', ['networkpolicies']),
+  manage('monitoring.coreos.com', ['servicemonitors']),
+]
