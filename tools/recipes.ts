@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-/** The name of a program that tests and the demo run, as it is called on a PATH. */
+/** The name of a program that tests and the demo run, as it is called on a PATH; `pause` and `shop` go into images. */
 export type ToolName =
   | 'oras'
   | 'registry'
@@ -15,6 +15,10 @@ export type ToolName =
   | 'kube-scheduler'
   | 'kwok'
   | 'cosign'
+  | 'kubelet'
+  | 'kube-proxy'
+  | 'pause'
+  | 'shop'
 
 /** How one tool is built: a Go package of one of the modules under tools/go, which pin every version. */
 export type Recipe = {
@@ -72,6 +76,10 @@ export const RECIPES: Readonly<Record<ToolName, Recipe>> = {
       as: (version) => [`sigs.k8s.io/release-utils/version.gitVersion=${version}`],
     },
   },
+  kubelet: kubernetes('kubelet'),
+  'kube-proxy': kubernetes('kube-proxy'),
+  pause: plain('pause', '.'),
+  shop: plain('shop', '.'),
 }
 
 /** Every tool's name, in building order. */

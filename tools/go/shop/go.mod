@@ -1,0 +1,3 @@
+module waybill.dev/tools/shop
+
+go 1.26.0
