@@ -43,10 +43,8 @@ export function differenceOf(
   dryRun: JsonObject,
   ignored: (path: FieldPath) => boolean = () => false,
 ): Difference {
-  const keys = listKeys(live, dryRun)
-  const isCompared = (path: FieldPath) => !ignored(path)
-  const values = changedPaths(comparable(live), comparable(dryRun), [], '', keys).filter(isCompared)
-  const changed = [...values, ...ownershipChanges(live, dryRun).filter(isCompared)]
+  const values = changedValues(live, dryRun, ignored)
+  const changed = [...values, ...ownershipChanges(live, dryRun).filter((path) => !ignored(path))]
   if (changed.length === 0) return { fields: [] }
   const byText = new Map(changed.map((path) => [pathText(path), path]))
   const fields = [...byText.keys()].sort().slice(0, FIELDS_LISTED_MAX)
@@ -67,6 +65,16 @@ export function differenceOf(
     const [declared, found] = [dryRun, live].map((object) => valueText(valueAt(object, path)))
     return { field, ...(declared !== undefined && { declared }), ...(found !== undefined && { found }) }
   }
+}
+
+/** The fields whose values differ, whoever holds them; of the same that `differenceOf` compares. Pure. */
+export function changedValues(
+  live: JsonObject,
+  dryRun: JsonObject,
+  ignored: (path: FieldPath) => boolean,
+): readonly FieldPath[] {
+  const changed = changedPaths(comparable(live), comparable(dryRun), [], '', listKeys(live, dryRun))
+  return changed.filter((path) => !ignored(path))
 }
 
 /** Items of sets are shown with their list. */

@@ -2,7 +2,7 @@ import type { KubeObject } from '../../contract/artifact/objects.ts'
 import { LAST_APPLIED } from '../../contract/artifact/secret-values.ts'
 import { isJsonObject, type Json, type JsonObject } from '../../contract/canonical-json.ts'
 import { FIELD_MANAGER } from '../kinds.ts'
-import { type Difference, differenceOf, FIELDS_LISTED_MAX } from './diff.ts'
+import { changedValues, type Difference, differenceOf, FIELDS_LISTED_MAX } from './diff.ts'
 import {
   appliedEntry,
   type FieldPath,
@@ -107,17 +107,17 @@ function isOurs({ manager, operation, subresource }: ManagedEntry): boolean {
 }
 
 /**
- * What adopting an object changes in it: what our apply does, and what goes because its former managers held it and the artifact does
- * not have it; `manager` names them. `dryRun` was answered before the move. Pure.
+ * What adopting an object changes in it: the values that our apply changes, and what goes because its former managers held it and the
+ * artifact does not have it; not what only gets another holder. `manager` names them. `dryRun` was answered before the move. Pure.
  */
 export function adoptionOf(live: KubeObject, dryRun: KubeObject, ignored: (path: FieldPath) => boolean): Difference {
-  const { values: _, ...difference } = differenceOf(live, dryRun, ignored)
+  const { values: _values, fields: _held, ...difference } = differenceOf(live, dryRun, ignored)
   const move = takeOver(live, dryRun.apiVersion, ignored)
-  if (move === undefined) return difference
-  const dropped = droppedFields(live, dryRun, move).map(pathText)
-  const fields = [...new Set([...difference.fields, ...dropped])].sort().slice(0, FIELDS_LISTED_MAX)
-  const { managers } = move
-  return { ...difference, fields, ...(managers.length > 0 && { manager: managers.join(', ').slice(0, 256) }) }
+  const dropped = move === undefined ? [] : droppedFields(live, dryRun, move)
+  const changed = [...changedValues(live, dryRun, ignored), ...dropped].map(pathText)
+  const fields = [...new Set(changed)].sort().slice(0, FIELDS_LISTED_MAX)
+  const manager = move?.managers.join(', ').slice(0, 256)
+  return { ...difference, fields, ...(manager && { manager }) }
 }
 
 function droppedFields(live: KubeObject, dryRun: KubeObject, { fields }: TakeOver): readonly FieldPath[] {

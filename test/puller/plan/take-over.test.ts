@@ -77,13 +77,17 @@ test('an ignored field is then held by nobody, so that our apply does not reset 
   assert.deepEqual(texts(move?.fields), ['data.a'])
 })
 
-test('the plan of an adoption names what goes, because its former manager held it and the artifact does not have it', () => {
+test('the plan of an adoption names what changes or goes, because Git does not have it, and not what only gets another holder', () => {
   const live = object([entry('helm', data('a', 'b')), entry('autoscaler', data('b', 'c'))])
   const gone = object([entry('helm', data('a', 'c'))])
   const dryRun = object([entry('waybill', data('a'), { operation: 'Apply' })])
   const adopt = (from: KubeObject) => adoptionOf(from, dryRun, never)
-  assert.deepEqual(adopt(live).fields, ['data.a'])
-  assert.deepEqual(adopt(gone).fields, ['data.a', 'data.c'])
+  assert.deepEqual(adopt(live).fields, [])
+  assert.deepEqual(adopt(gone).fields, ['data.c'])
+  assert.deepEqual(adoptionOf(gone, { ...dryRun, data: { a: '2', b: '2', c: '3' } }, never).fields, [
+    'data.a',
+    'data.c',
+  ])
   assert.equal(adopt(gone).manager, 'helm')
   assert.equal(adopt(gone).values, undefined)
 })
