@@ -61,6 +61,8 @@ export type PullerOptions = {
   readonly hookSecretFile?: string
   /** For trials: notifications may go to http addresses and to this machine. */
   readonly notifyAnywhere?: boolean
+  /** Say with each request made as a service account for which Delivery, as the guard asks for (`install --guard`); leave alone what has its glass broken. */
+  readonly guard?: boolean
   /** Told where it listens. */
   readonly onListening?: (address: Front['address']) => void
   /** SIGTERM: finish or abandon the write in flight, then return. */
@@ -122,7 +124,18 @@ export async function runPuller(options: PullerOptions): Promise<PullerSummary> 
     const mine = { cluster: shared, clock, log, ...observe }
     const outside = createOutside(mine, senderOf(options))
     const standings = await runLoop({
-      site: { ...mine, keys, heads, cache, cacheBytesMax, registries, namespace, waitTimeoutMs, outside },
+      site: {
+        ...mine,
+        ...(options.guard === true ? { guard: true } : {}),
+        keys,
+        heads,
+        cache,
+        cacheBytesMax,
+        registries,
+        namespace,
+        waitTimeoutMs,
+        outside,
+      },
       parallel,
       signal: until,
       ...(options.sharedWatch === undefined
@@ -205,15 +218,16 @@ const ONCE_ATTEMPTS = 3
 
 /** The library that reads kubeconfigs is loaded where there is one. */
 async function connect(
-  { kubeconfig, context, serviceAccount }: PullerOptions,
+  { kubeconfig, context, serviceAccount, guard = false }: PullerOptions,
   { observe }: Pick<Front, 'observe'> | { readonly observe?: undefined },
 ): Promise<ConnectedCluster> {
-  if (serviceAccount !== undefined) return connectMounted(serviceAccount, observe)
+  const options = { namesDeliveries: guard, ...(observe === undefined ? {} : { observe }) }
+  if (serviceAccount !== undefined) return connectMounted(serviceAccount, options)
   const { connectCluster } = await import('./cluster/cluster.ts')
   return connectCluster({
+    ...options,
     ...(kubeconfig === undefined ? {} : { kubeconfig }),
     ...(context === undefined ? {} : { context }),
-    ...(observe === undefined ? {} : { observe }),
   })
 }
 

@@ -30,7 +30,12 @@ export function wordsOf(catalogue: readonly CatalogueEntry[]): Promise<readonly 
       outputFlag(command, forms)
       const choices = command.registeredArguments.flatMap(({ argChoices = [] }) => argChoices)
       const help: OptionWords = { long: '--help', short: '-h', summary: 'what it takes', value: 'none', again: false }
-      return { name, summary, choices, options: [...command.options.map(optionOf), help] }
+      return {
+        name,
+        summary,
+        choices,
+        options: [...command.options.filter(({ hidden }) => !hidden).map(optionOf), help],
+      }
     }),
   )
 }

@@ -1,45 +1,118 @@
+import { InvalidArgumentError, Option } from 'commander'
 import { WaybillError } from '../../contract/errors.ts'
-import { attributionObjects } from '../../puller/install/attribution.ts'
-import { installObjects } from '../../puller/install/install.ts'
+import { parseReference } from '../../contract/reference.ts'
+import { type InstallOptions, installObjects } from '../../puller/install/install.ts'
 import { parseSharedKind } from '../../puller/install/shared-kinds.ts'
-import { collect, examples, kubeName } from '../flags.ts'
+import { collect, examples, type Flags, kubeName } from '../flags.ts'
 import { printObjects } from '../objects.ts'
-import type { Verb } from '../verb.ts'
+import type { Context, Verb } from '../verb.ts'
 
 export const verb: Verb = {
   define: (command) => {
     command
-      .option('--crds-only', 'the kinds, the puller’s RBAC and the admission policy that guards the records')
-      .option('--attribution', 'instead: a policy that notes on delivered objects who changed them (Kubernetes 1.36)')
-      .option('--puller-namespace <name>', 'the puller’s own namespace', kubeName, 'waybill-system')
+      .option('--image <ref>', 'the puller’s image, by digest')
+      .option('--namespace <name>', 'the puller’s own namespace (default: waybill-system)', kubeName)
+      .addOption(new Option('--puller-namespace <name>', 'as --namespace').argParser(kubeName).hideHelp())
+      .option('--replicas <n>', 'one works, the others stand by (default: 2)', replicas)
+      .option('--attribution', 'and a policy that notes on delivered objects who changed them (Kubernetes 1.36)')
+      .option('--guard', 'and a policy that keeps others than Waybill from changing what is delivered')
+      .option('--guard-group <group>', 'a group that the guard lets through; may be given again', collect)
       .option(
         '--shared-watch <kind>',
-        'the puller may watch this kind everywhere: Deployment.apps; may be given again',
+        'the puller watches this kind everywhere as itself: Deployment.apps; may be given again',
         collect,
       )
-      .option('--identity <user>', 'the user name that the puller’s requests come with (default: its service account)')
+      .option('--service-monitor', 'and a ServiceMonitor, for the Prometheus operator')
+      .option(
+        '--egress-port <port>',
+        'a TCP port that the puller reaches besides 443 and 6443; may be given again',
+        collect,
+      )
+      .option('--crds-only', 'all but the Deployment and what goes with it: the puller runs by other means')
+      .option('--identity <user>', 'with --crds-only: the user name that the puller’s requests come with')
     examples(
       command,
+      'waybill install --image registry.example.com/waybill/puller@sha256:… | kubectl apply -f -',
+      'waybill install --image … --guard --guard-group system:serviceaccounts:cert-manager | kubectl apply -f -',
       'waybill install --crds-only | kubectl apply --server-side -f -',
-      'waybill install --attribution | kubectl apply --server-side -f -',
     )
   },
-  run: async (_args, flags) => {
-    if (flags.on('attribution') && flags.on('crdsOnly'))
-      throw new WaybillError('USAGE', '--attribution prints nothing else: run it by itself')
-    if (flags.on('attribution')) return printObjects(attributionObjects())
-    if (!flags.on('crdsOnly'))
-      throw new WaybillError('FIELD_UNSUPPORTED', 'install without --crds-only is not built yet', {
-        hint: 'Use --crds-only, and run the puller beside the cluster: waybill puller --kubeconfig FILE.',
+  run: async (_args, flags, context) => printObjects(installObjects(optionsOf(flags, context))),
+}
+
+function optionsOf(flags: Flags, context: Context): InstallOptions {
+  const namespace = flags.text('namespace') ?? flags.text('pullerNamespace')
+  const common = {
+    shared: flags.list('sharedWatch').map(parseSharedKind),
+    attribution: flags.on('attribution'),
+    ...(namespace === undefined ? {} : { namespace }),
+    ...guardOf(flags),
+  }
+  const identity = flags.text('identity')
+  const image = flags.text('image')
+  const count = flags.number('replicas')
+  const egressPorts = flags.list('egressPort').map(port)
+  const serviceMonitor = flags.on('serviceMonitor')
+  if (flags.on('crdsOnly')) {
+    if ([image, count, egressPorts[0]].some((one) => one !== undefined) || serviceMonitor)
+      throw new WaybillError('USAGE', '--crds-only prints no Deployment, and nothing that goes with one', {
+        hint: 'Leave out --crds-only, or --image, --replicas, --egress-port and --service-monitor.',
       })
-    const identity = flags.text('identity')
-    return printObjects(
-      installObjects({
-        crdsOnly: true,
-        namespace: flags.need('pullerNamespace'),
-        shared: flags.list('sharedWatch').map(parseSharedKind),
-        ...(identity === undefined ? {} : { identity }),
-      }),
-    )
-  },
+    return { ...common, crdsOnly: true, ...(identity === undefined ? {} : { identity }) }
+  }
+  if (identity !== undefined)
+    throw new WaybillError('USAGE', '--identity goes with --crds-only: the Deployment runs as its own service account')
+  return {
+    ...common,
+    crdsOnly: false,
+    image: imageOf(image, context),
+    egressPorts,
+    serviceMonitor,
+    ...(count === undefined ? {} : { replicas: count }),
+  }
+}
+
+/** A tag is taken, and warned of: whoever can move it says what runs with the puller's rights. */
+function imageOf(text: string | undefined, { progress }: Context): string {
+  if (text === undefined)
+    throw new WaybillError('USAGE', '--image is needed: the Deployment runs an image of yours', {
+      hint: 'Make one with `npm run image` and push it (docs/guides/image.md). Without a Deployment: --crds-only.',
+    })
+  const { tag, digest } = parseReference(text)
+  if (digest === undefined && tag === undefined)
+    throw new WaybillError('REFERENCE_INVALID', `"${text}" has neither digest nor tag`, {
+      hint: 'Name the image by its digest: HOST/PATH@sha256:…',
+    })
+  if (digest === undefined)
+    progress(`warning: ${text} is a tag, and may move: name the image by its digest, HOST/PATH@sha256:…`)
+  return text
+}
+
+function guardOf(flags: Flags): Pick<InstallOptions, 'guard'> {
+  const groups = flags.list('guardGroup')
+  if (!flags.on('guard')) {
+    if (groups.length > 0) throw new WaybillError('USAGE', '--guard-group goes with --guard')
+    return {}
+  }
+  const everybody = groups.find((group) => /^system:(?:un)?authenticated$/.test(group))
+  if (everybody !== undefined)
+    throw new WaybillError('USAGE', `--guard-group ${everybody} lets everybody through`, {
+      hint: 'Name a group of few, such as system:serviceaccounts:cert-manager.',
+    })
+  const odd = groups.find((group) => group.length > 253 || /[\p{Cc}\p{Cs}]/u.test(group))
+  if (odd !== undefined) throw new WaybillError('USAGE', '--guard-group: a name of a group is needed')
+  return { guard: { groups } }
+}
+
+/** For commander's `argParser`. */
+function replicas(text: string): number {
+  if (!/^[1-9]$/.test(text))
+    throw new InvalidArgumentError('A number from 1 to 9 is needed. To stop the puller: kubectl scale --replicas=0.')
+  return Number(text)
+}
+
+function port(text: string): number {
+  const number = Number(text)
+  if (/^[1-9][0-9]{0,4}$/.test(text) && number <= 65_535) return number
+  throw new WaybillError('USAGE', `--egress-port ${text.slice(0, 32)}: a port from 1 to 65535 is needed`)
 }

@@ -21,11 +21,13 @@ export const verb: Verb = {
       .option('--namespace <name>', 'the puller’s own namespace', kubeName, 'waybill-system')
       .option('--only-namespace <name>', 'deliver only these namespaces; may be given again', collect)
       .option('--cache-dir <dir>', 'where fetched artifacts are kept (default: $XDG_CACHE_HOME/waybill)')
+      .option('--cache-size <size>', 'how much of that is kept: 500Mi, 2Gi (default: 10Gi)', sizeBytes)
       .option(
         '--shared-watch <kind>',
         'watch this kind everywhere as the puller, not as each account; may be given again',
         collect,
       )
+      .option('--guard', 'say for which Delivery each request is, as `install --guard` asks for')
       .option('--once', 'reconcile every Delivery until it is settled, then end')
       .option('--plain-http', 'speak HTTP to every registry')
       .option('--wait-timeout <duration>', 'how long a release may take to become healthy (default: 5m)', durationMs)
@@ -64,11 +66,13 @@ export const verb: Verb = {
     const parallel = flags.number('parallel')
     const onlyNamespaces = flags.list('onlyNamespace')
     const cacheDir = flags.text('cacheDir')
+    const cacheBytesMax = flags.number('cacheSize')
     const { deliveries } = await runPuller({
       namespace: flags.need('namespace'),
       cacheDir: cacheDir === undefined ? defaultCache(env) : pathFrom(cwd, cacheDir),
       plainHttp: flags.on('plainHttp'),
       once: flags.on('once'),
+      guard: flags.on('guard'),
       sharedWatch: flags.list('sharedWatch').map(parseSharedKind),
       proxy: proxyOf(env),
       signal: context.signal,
@@ -81,6 +85,7 @@ export const verb: Verb = {
       ...elected(flags, context),
       ...(waitTimeoutMs === undefined ? {} : { waitTimeoutMs }),
       ...(parallel === undefined ? {} : { parallel }),
+      ...(cacheBytesMax === undefined ? {} : { cacheBytesMax }),
       ...(onlyNamespaces.length === 0 ? {} : { onlyNamespaces }),
     })
     const rows = deliveries.map((row) => [
@@ -103,6 +108,13 @@ export const verb: Verb = {
 function address(text: string): string {
   if (parseListenAddress(text) !== undefined) return text
   throw new InvalidArgumentError('An address such as :8080 or 127.0.0.1:8080 is needed.')
+}
+
+/** As Kubernetes writes it. For commander's `argParser`. */
+function sizeBytes(text: string): number {
+  const [, number, unit] = /^([1-9][0-9]{0,5})(Mi|Gi)$/.exec(text) ?? []
+  if (number === undefined) throw new InvalidArgumentError('A size such as 500Mi or 2Gi is needed.')
+  return Number(number) * 1024 ** (unit === 'Gi' ? 3 : 2)
 }
 
 function frontOf(flags: Flags, cwd: string) {

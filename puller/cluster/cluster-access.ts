@@ -15,6 +15,8 @@ export interface ClusterAccess {
   /** Asks the kubeconfig again before the next request. */
   renew(): void
   readonly observe?: Observer | undefined
+  /** Requests made as an account say for which Delivery: the API server takes that from whoever may impersonate it. */
+  readonly namesDeliveries?: boolean
 }
 
 /** Who says which credentials to use now: a kubeconfig, or a mounted account. */
@@ -35,10 +37,12 @@ export class Access implements ClusterAccess {
   #dispatcher: { readonly key: string; readonly pool: Dispatcher } | undefined
 
   readonly observe: Observer | undefined
+  readonly namesDeliveries: boolean
 
-  constructor(config: Credentials, observe?: Observer) {
+  constructor(config: Credentials, options: Pick<ClusterAccess, 'observe' | 'namesDeliveries'> = {}) {
     this.#config = config
-    this.observe = observe
+    this.observe = options.observe
+    this.namesDeliveries = options.namesDeliveries ?? false
   }
 
   current(): Promise<CurrentAccess> {

@@ -1,7 +1,14 @@
 import type { Json, JsonObject } from '../../contract/canonical-json.ts'
 
 /** Who asks: the puller itself, for its own kinds, or a Delivery's service account, for everything else. */
-export type Identity = 'puller' | { readonly namespace: string; readonly serviceAccount: string }
+export type Identity =
+  | 'puller'
+  | {
+      readonly namespace: string
+      readonly serviceAccount: string
+      /** The name of the Delivery, of that namespace, that it is asked for. */
+      readonly delivery?: string
+    }
 
 export type ClusterRequest = {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'

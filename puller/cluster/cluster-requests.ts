@@ -5,6 +5,7 @@ import { systemClock } from '../clock.ts'
 import type { Access, ClusterAccess } from './cluster-access.ts'
 import { readAnswer, watchLines } from './cluster-body.ts'
 import type { Cluster, ClusterAnswer, ClusterRequest, Identity, WatchEvent } from './cluster-port.ts'
+import { DELIVERY_EXTRA } from './delivery-extra.ts'
 import { Discovery } from './discovery.ts'
 
 export type ConnectedCluster = Cluster & {
@@ -105,7 +106,7 @@ async function sendAuthenticated(
         send(urlOf(server, request), {
           dispatcher,
           method: request.method,
-          headers: { ...headers, ...requestHeaders(as, request) },
+          headers: { ...headers, ...requestHeaders(as, request, access) },
           body: request.body === undefined ? null : JSON.stringify(request.body),
           headersTimeout: SILENCE_MS,
           bodyTimeout: limits.silenceMs,
@@ -164,14 +165,21 @@ function urlOf(server: string, { path, query }: ClusterRequest): string {
 
 const ACCOUNT = /^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$/
 
+const EXTRA_HEADER = `Impersonate-Extra-${encodeURIComponent(DELIVERY_EXTRA)}`
+
 /** Headers of one request. Asking as an account sets Impersonate-User, over anything that the kubeconfig says. */
-function requestHeaders(as: Identity, { accept, contentType, body }: ClusterRequest): Record<string, string> {
+function requestHeaders(
+  as: Identity,
+  { accept, contentType, body }: ClusterRequest,
+  { namesDeliveries = false }: Pick<ClusterAccess, 'namesDeliveries'>,
+): Record<string, string> {
   const headers: Record<string, string> = { accept: accept ?? 'application/json', 'user-agent': 'waybill' }
   if (body !== undefined) headers['content-type'] = contentType ?? 'application/json'
   if (as !== 'puller') {
     if (!ACCOUNT.test(as.namespace) || !ACCOUNT.test(as.serviceAccount))
       throw new WaybillError('DELIVERY_INVALID', 'the service account’s name is not one that Kubernetes takes')
     headers['Impersonate-User'] = `system:serviceaccount:${as.namespace}:${as.serviceAccount}`
+    if (namesDeliveries && as.delivery !== undefined) headers[EXTRA_HEADER] = `${as.namespace}/${as.delivery}`
   }
   return headers
 }

@@ -14,6 +14,8 @@ export type ClusterOptions = {
   readonly serviceAccount?: ServiceAccountMount
   /** Told of every request that is sent, watches included. */
   readonly observe?: Observer
+  /** Say with each request made as an account for which Delivery (`puller --guard`). */
+  readonly namesDeliveries?: boolean
 }
 
 /**
@@ -22,12 +24,12 @@ export type ClusterOptions = {
  * @throws WaybillError CLUSTER_CONFIG
  */
 export function connectCluster(options: ClusterOptions = {}): ConnectedCluster {
-  if (options.serviceAccount !== undefined) return connectMounted(options.serviceAccount, options.observe)
+  if (options.serviceAccount !== undefined) return connectMounted(options.serviceAccount, options)
   const config = loadConfig(options)
   const server = config.getCurrentCluster()?.server
   if (server === undefined) throw new WaybillError('CLUSTER_CONFIG', 'no kubeconfig names a cluster to use')
   const namespace = config.getContextObject(config.getCurrentContext())?.namespace ?? 'default'
-  return clusterOver(new Access(config, options.observe), server, namespace)
+  return clusterOver(new Access(config, options), server, namespace)
 }
 
 function loadConfig({ kubeconfig, context }: ClusterOptions): KubeConfig {

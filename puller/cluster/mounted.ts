@@ -3,8 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { isIPv6 } from 'node:net'
 import { join } from 'node:path'
 import { WaybillError } from '../../contract/errors.ts'
-import type { Observer } from '../metrics/observation.ts'
-import { Access, type Credentials } from './cluster-access.ts'
+import { Access, type ClusterAccess, type Credentials } from './cluster-access.ts'
 import { type ConnectedCluster, clusterOver } from './cluster-requests.ts'
 
 /** What a pod gets: a folder with `token` (which rotates), `ca.crt` and `namespace`, and where the API server is. */
@@ -25,12 +24,15 @@ export function mountedCredentials(directory: string): Credentials {
  * As connectCluster, with the mounted account. Needs no kubeconfig, and so not the library that reads one, which takes a third of an idle puller's memory.
  * @throws WaybillError CLUSTER_CONFIG
  */
-export function connectMounted({ directory, host, port }: ServiceAccountMount, observe?: Observer): ConnectedCluster {
+export function connectMounted(
+  { directory, host, port }: ServiceAccountMount,
+  options: Pick<ClusterAccess, 'observe' | 'namesDeliveries'> = {},
+): ConnectedCluster {
   const server = `https://${isIPv6(host) ? `[${host}]` : host}:${port}`
   try {
     for (const name of ['token', 'ca.crt']) accessSync(join(directory, name), constants.R_OK)
     const namespace = readFileSync(join(directory, 'namespace'), 'utf8').trim()
-    return clusterOver(new Access(mountedCredentials(directory), observe), server, namespace)
+    return clusterOver(new Access(mountedCredentials(directory), options), server, namespace)
   } catch (cause) {
     throw new WaybillError('CLUSTER_CONFIG', `${directory} cannot be read`, { cause })
   }

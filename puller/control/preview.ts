@@ -5,6 +5,7 @@ import type { Digest } from '../../contract/digest.ts'
 import { WaybillError } from '../../contract/errors.ts'
 import { systemClock } from '../clock.ts'
 import type { Cluster } from '../cluster/cluster-port.ts'
+import { accountOf } from '../cluster/delivery-extra.ts'
 import { listAll } from '../cluster/watch.ts'
 import { ANNOTATION, type Change, recordSpecSchema } from '../kinds.ts'
 import { parseDelivery, parsePolicies, TRUST_POLICIES_PATH } from '../observe.ts'
@@ -56,7 +57,7 @@ export async function preview(asked: Cluster, object: JsonObject, place: Place):
   const whole = parseDelivery(object)
   const control = controlOf(whole, place.nowMs)
   const { delivery } = control
-  const account = { namespace: delivery.namespace, serviceAccount: delivery.spec.serviceAccountName }
+  const account = accountOf(delivery)
   const observed: Observed = {
     site: await siteOf(cluster, place),
     delivery,
@@ -136,12 +137,13 @@ async function summaryOf(cluster: Cluster, delivery: { readonly namespace: strin
 
 const CLAIM_FIELD = `metadata.annotations["${ANNOTATION.claim}"]`
 
-/** Only the puller can make claims: that ours differ from them is no change. */
+/** Only the puller can make claims: that ours differ from them is no change. From whom an adoption takes an object is said all the same. */
 function withoutClaims(changes: readonly Change[]): readonly Change[] {
   return changes.flatMap((change) => {
     if (change.fields?.includes(CLAIM_FIELD) !== true) return [change]
-    const { manager: _m, since: _s, operation: _o, ...rest } = change
+    const { manager, since: _s, operation: _o, ...rest } = change
+    const from = change.action === 'adopt' && manager !== undefined ? { manager } : {}
     const fields = change.fields.filter((field) => field !== CLAIM_FIELD)
-    return fields.length === 0 && change.action === 'configure' ? [] : [{ ...rest, fields }]
+    return fields.length === 0 && change.action === 'configure' ? [] : [{ ...rest, ...from, fields }]
   })
 }

@@ -106,6 +106,7 @@ function resources(
   return { apiGroups: [group], apiVersions: [version], resources: names, operations }
 }
 
-function celText(text: string): string {
+/** The text as it stands inside single quotes in CEL. */
+export function celText(text: string): string {
   return text.replace(/[\\']/g, (char) => `\\${char}`)
 }

@@ -1,29 +1,66 @@
 import type { KubeObject } from '../../contract/artifact/objects.ts'
 import { DEFAULT_NAMESPACE } from '../records/keys.ts'
 import { admissionObjects } from './admission.ts'
+import { attributionObjects } from './attribution.ts'
 import { crdObjects } from './crds.ts'
+import { guardObjects } from './guard.ts'
 import { pullerIdentity } from './identity.ts'
-import { rbacObjects } from './rbac.ts'
+import { networkObjects } from './network.ts'
+import { labelled } from './part-of.ts'
+import { namespaceObject, rbacObjects } from './rbac.ts'
 import type { SharedKind } from './shared-kinds.ts'
+import { workloadObjects } from './workload.ts'
 
-export type InstallOptions = {
-  /** Without the puller's own Deployment. The Deployment is not built yet, so both give the same. */
-  readonly crdsOnly: boolean
+/** What a cluster needs for any puller, wherever it runs. */
+type EveryInstall = {
   /** The puller's own namespace. Default: waybill-system. */
   readonly namespace?: string
-  /** User name that the puller's requests come with. Default: its service account, system:serviceaccount:<namespace>:waybill-puller. */
-  readonly identity?: string
   /** Kinds that the puller watches everywhere as itself (`puller --shared-watch`). */
   readonly shared?: readonly SharedKind[]
+  /** With the policy that notes who changed a delivered object. */
+  readonly attribution?: boolean
+  /** With the policy that keeps others from delivered objects; `groups` are let through. */
+  readonly guard?: { readonly groups: readonly string[] }
 }
 
-/** What `waybill install` prints, in the order to apply it in: kinds, the puller's rights, and who may write records. */
+export type InstallOptions =
+  | (EveryInstall & {
+      /** Without a Deployment: the puller runs by other means. */
+      readonly crdsOnly: true
+      /** User name that the puller's requests come with. Default: its service account, system:serviceaccount:<namespace>:waybill-puller. */
+      readonly identity?: string
+    })
+  | (EveryInstall & {
+      readonly crdsOnly: false
+      /** Reference of the puller's image, by digest or tag. */
+      readonly image: string
+      /** Of the puller, 1 at least. Default: 2. */
+      readonly replicas?: number
+      /** TCP ports, besides 443 and 6443, that the puller may reach anywhere. */
+      readonly egressPorts?: readonly number[]
+      /** With a ServiceMonitor for the Prometheus operator. */
+      readonly serviceMonitor?: boolean
+    })
+
+/**
+ * What `waybill install` prints, in the order to apply it in: the namespace, kinds, the puller's rights, who may write what, and the puller. Every
+ * object carries `app.kubernetes.io/part-of: waybill`.
+ */
 export function installObjects(options: InstallOptions): KubeObject[] {
-  const namespace = options.namespace ?? DEFAULT_NAMESPACE
-  const identity = options.identity ?? pullerIdentity(namespace)
-  return [
+  const { namespace = DEFAULT_NAMESPACE, shared = [], guard } = options
+  const identity = (options.crdsOnly ? options.identity : undefined) ?? pullerIdentity(namespace)
+  return labelled([
+    namespaceObject(namespace, { isRestricted: !options.crdsOnly }),
     ...crdObjects(),
-    ...rbacObjects({ namespace, identity, ...(options.shared && { shared: options.shared }) }),
+    ...rbacObjects({ namespace, identity, shared, namesDeliveries: guard !== undefined }),
     ...admissionObjects({ namespace, identity }),
-  ]
+    ...(options.attribution === true ? attributionObjects() : []),
+    ...(guard === undefined ? [] : guardObjects(guard)),
+    ...(options.crdsOnly
+      ? []
+      : [
+          ...networkObjects({ namespace, ...options }),
+          ...workloadObjects({ namespace, shared, isGuarded: guard !== undefined, ...options }),
+        ]),
+  ])
 }

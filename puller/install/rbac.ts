@@ -1,5 +1,6 @@
 import type { KubeObject } from '../../contract/artifact/objects.ts'
 import type { JsonObject } from '../../contract/canonical-json.ts'
+import { DELIVERY_EXTRA } from '../cluster/delivery-extra.ts'
 import { GROUP } from '../kinds.ts'
 import { KEY_SECRET, RECORDS_CONFIG_MAP } from '../records/keys.ts'
 import { PULLER_ACCOUNT, subjectOf } from './identity.ts'
@@ -8,25 +9,34 @@ import type { SharedKind } from './shared-kinds.ts'
 const RBAC = 'rbac.authorization.k8s.io/v1'
 const BINDING = 'rbac.authorization.k8s.io'
 
+/** The puller's namespace. `isRestricted`: its pods have to pass Pod Security `restricted`, as those that install prints do. */
+export function namespaceObject(name: string, { isRestricted }: { readonly isRestricted: boolean }): KubeObject {
+  const labels = isRestricted ? { labels: { 'pod-security.kubernetes.io/enforce': 'restricted' } } : {}
+  return { apiVersion: 'v1', kind: 'Namespace', metadata: { name, ...labels } }
+}
+
 /**
- * The puller's namespace, its service account, and the least that it needs: its own kinds, Events, Leases, its own Secret
+ * The puller's service account, and the least that it needs: its own kinds, Events, Leases, its own Secret
  * and ConfigMap, discovery. It may impersonate nobody until `waybill tenant` names an account.
  */
 export function rbacObjects({
   namespace,
   identity,
   shared = [],
+  namesDeliveries = false,
 }: {
   readonly namespace: string
   readonly identity: string
   /** Kinds that the puller watches everywhere as itself. */
   readonly shared?: readonly SharedKind[]
+  /** It says for which Delivery it acts (`puller --guard`). */
+  readonly namesDeliveries?: boolean
 }): KubeObject[] {
+  const clusterRules = namesDeliveries ? [...CLUSTER_RULES, NAME_DELIVERIES] : CLUSTER_RULES
   const subjects = [subjectOf(identity)]
   return [
-    { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } },
     { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: PULLER_ACCOUNT, namespace } },
-    { apiVersion: RBAC, kind: 'ClusterRole', metadata: { name: PULLER_ACCOUNT }, rules: CLUSTER_RULES },
+    { apiVersion: RBAC, kind: 'ClusterRole', metadata: { name: PULLER_ACCOUNT }, rules: clusterRules },
     {
       apiVersion: RBAC,
       kind: 'ClusterRoleBinding',
@@ -90,6 +100,9 @@ const CLUSTER_RULES: readonly JsonObject[] = [
     verbs: ['get'],
   },
 ]
+
+/** An extra alone makes nobody anybody: whom to be is impersonated besides. */
+const NAME_DELIVERIES = allow('authentication.k8s.io', [`userextras/${DELIVERY_EXTRA}`], ['impersonate'])
 
 // RBAC cannot name what does not exist yet: create has no name.
 const OWN_NAMESPACE_RULES: readonly JsonObject[] = [

@@ -2,6 +2,7 @@ import type { KubeObject } from '../../contract/artifact/objects.ts'
 import type { JsonObject } from '../../contract/canonical-json.ts'
 import { DEFAULT_NAMESPACE } from '../records/keys.ts'
 import { PULLER_ACCOUNT, pullerIdentity, subjectOf } from './identity.ts'
+import { labelled } from './part-of.ts'
 
 export type TenantOptions = {
   /** The tenant's namespace. */
@@ -30,7 +31,7 @@ export function tenantObjects(options: TenantOptions): KubeObject[] {
   const identity = options.identity ?? pullerIdentity(pullerNamespace)
   const own = { kind: 'ServiceAccount', name: account, namespace }
   const impersonator = `${PULLER_ACCOUNT}-${account}`
-  return [
+  return labelled([
     { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } },
     { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: account, namespace } },
     { apiVersion: RBAC, kind: 'Role', metadata: { name: account, namespace }, rules: accountRules(apiGroups) },
@@ -44,7 +45,7 @@ export function tenantObjects(options: TenantOptions): KubeObject[] {
       ],
     },
     binding(namespace, impersonator, subjectOf(identity)),
-  ]
+  ])
 }
 
 function binding(namespace: string, role: string, subject: JsonObject): KubeObject {

@@ -3,6 +3,7 @@ import { hasCode, WaybillError } from '../../contract/errors.ts'
 import { durationMs, timestamp } from '../clock.ts'
 import { accountExists } from '../cluster/access.ts'
 import { answerError } from '../cluster/answer-error.ts'
+import { accountOf } from '../cluster/delivery-extra.ts'
 import { suspendedSays } from '../control/says.ts'
 import { takeControl } from '../control/take-control.ts'
 import { ANNOTATION, type Delivery, FINALIZER, type RecordFacts } from '../kinds.ts'
@@ -124,7 +125,7 @@ async function lookOnce(
 async function unmanagedNow(site: Site, delivery: Delivery, ledger: Ledger, { signal }: Turn, memory: Memory) {
   const confirmed = delivery.annotations[ANNOTATION.confirm] ?? ''
   if (memory.unmanaged === confirmed) return {}
-  const account = { namespace: delivery.namespace, serviceAccount: delivery.spec.serviceAccountName }
+  const account = accountOf(delivery)
   try {
     const found = await lookAtUnmanaged({ site, delivery, account, ledger, signal })
     memory.unmanaged = confirmed

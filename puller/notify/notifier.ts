@@ -2,6 +2,7 @@ import { WaybillError } from '../../contract/errors.ts'
 import type { Clock } from '../clock.ts'
 import { accountExists } from '../cluster/access.ts'
 import type { Cluster } from '../cluster/cluster-port.ts'
+import { accountOf } from '../cluster/delivery-extra.ts'
 import type { EventSubject } from '../events/events.ts'
 import type { Delivery, RecordSpec } from '../kinds.ts'
 import { sayError } from '../message.ts'
@@ -69,7 +70,7 @@ export function createNotifier(parts: NotifierParts): Notifier {
   const deliver = async (one: Known, outlet: Outlet): Promise<void> => {
     const { delivery } = one
     const { notification } = outlet
-    const account = { namespace: delivery.namespace, serviceAccount: delivery.spec.serviceAccountName }
+    const account = accountOf(delivery)
     await accountExists(cluster, account)
     const receiver = await readReceiver(cluster, account, notification)
     for (let next = outlet.waiting[0]; next !== undefined && !over.signal.aborted; next = outlet.waiting[0]) {

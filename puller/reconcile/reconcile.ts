@@ -1,6 +1,7 @@
 import type { Digest } from '../../contract/digest.ts'
 import { WaybillError } from '../../contract/errors.ts'
 import { checkAccount, meetAccount } from '../cluster/access.ts'
+import { accountOf } from '../cluster/delivery-extra.ts'
 import { isMove, isOther, windowWait } from '../control/control.ts'
 import { gateOf, windowGate } from '../control/gate.ts'
 import type { Delivery } from '../kinds.ts'
@@ -182,7 +183,7 @@ export async function observeAccount(
   delivery: Delivery,
   { isDoubtful = true }: { readonly isDoubtful?: boolean } = {},
 ): Promise<{ readonly account: Account; readonly access: PullAccess }> {
-  const account = { namespace: delivery.namespace, serviceAccount: delivery.spec.serviceAccountName }
+  const account = accountOf(delivery)
   await (isDoubtful ? checkAccount : meetAccount)(site.cluster, account)
   return { account, access: await readPullAccess(site.cluster, account, delivery.spec) }
 }

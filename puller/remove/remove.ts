@@ -110,7 +110,7 @@ async function removed(
     return forget(site, header, await readInventory(cluster, header))
   }
   const inventory = await readInventory(cluster, header)
-  const account = { namespace: header.namespace, serviceAccount }
+  const account = { namespace: header.namespace, serviceAccount, delivery: header.name }
   const context = { delivery: header, account, claimKey: keys.claimKey }
   const missing = await accountTrouble(site, account)
   const looked = missing === undefined ? await lookAtMembers(context, inventory, cluster, turn.signal) : []

@@ -1,6 +1,7 @@
 import type { JsonObject } from '../../contract/canonical-json.ts'
 import { checkAccount } from '../cluster/access.ts'
 import type { Cluster } from '../cluster/cluster-port.ts'
+import { accountOf } from '../cluster/delivery-extra.ts'
 import type { Delivery } from '../kinds.ts'
 import type { Turn } from '../loop/queue.ts'
 import type { Said } from '../message.ts'
@@ -38,7 +39,7 @@ export async function warm(
   const summary = await believedOf(site.cluster, site.namespace, delivery)
   const wanted = heldOf(delivery, summary).filter((held) => !known.has(keyOf(held)))
   if (wanted.length === 0) return []
-  const account = { namespace: delivery.namespace, serviceAccount: delivery.spec.serviceAccountName }
+  const account = accountOf(delivery)
   await checkAccount(site.cluster, account)
   const access = await readPullAccess(site.cluster, account, delivery.spec)
   const ledger: Pick<Ledger, 'summary'> = { summary }

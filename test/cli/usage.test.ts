@@ -93,18 +93,3 @@ test('where the puller listens, and whom it takes webhooks from, are checked bef
   const ran = await waybillHere(['puller', '--listen', '127.0.0.1:0', '--hook-secret-file', 'no-such-file'])
   assertFails(ran, 2, 'HOOK_SECRET')
 })
-
-test('the attribution policy is printed by itself: a policy and its binding', async () => {
-  const { stdout } = await waybillHere(['install', '--attribution', '--output', 'json'])
-  assert.deepEqual(
-    [...stdout.matchAll(/"kind": ?"(Mutating\w+)"/g)].map(([, kind]) => kind),
-    ['MutatingAdmissionPolicy', 'MutatingAdmissionPolicyBinding'],
-  )
-  assertFails(await waybillHere(['install', '--attribution', '--crds-only']), 2, 'USAGE')
-})
-
-test('a field that this version does not build is refused, and says what to use', async () => {
-  const ran = await waybillHere(['install'])
-  assertFails(ran, 3, 'FIELD_UNSUPPORTED')
-  assert.match(ran.stderr, /--crds-only/)
-})

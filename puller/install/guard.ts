@@ -1,0 +1,90 @@
+import type { KubeObject } from '../../contract/artifact/objects.ts'
+import type { JsonObject } from '../../contract/canonical-json.ts'
+import { DELIVERY_EXTRA } from '../cluster/delivery-extra.ts'
+import { BREAK_GLASS, FIELD_MANAGER, LABELS } from '../kinds.ts'
+import { celText } from './admission.ts'
+
+const ADMISSION = 'admissionregistration.k8s.io/v1'
+export const GUARD_NAME = 'waybill-guard'
+
+/**
+ * What `waybill install --guard` adds: a ValidatingAdmissionPolicy that denies changing and deleting delivered objects to all but the puller in the
+ * name of a Delivery, the cluster's own controllers, `groups`, and whoever breaks the glass: an object is open to all who may write it while it
+ * carries the annotation with a reason. What is asked about is the object as it was, so that nobody gets out by taking off the label, or our
+ * entry in managedFields, in the same write. Subresources are not looked at, but for those that change a Pod: a Scale has no labels, and a
+ * status is its controller's.
+ */
+export function guardObjects({ groups }: { readonly groups: readonly string[] }): KubeObject[] {
+  const spec: JsonObject = {
+    failurePolicy: 'Fail',
+    matchConstraints: {
+      matchPolicy: 'Equivalent',
+      resourceRules: [
+        {
+          apiGroups: ['*'],
+          apiVersions: ['*'],
+          resources: ['*', 'pods/ephemeralcontainers', 'pods/resize'],
+          operations: ['UPDATE', 'DELETE'],
+          scope: '*',
+        },
+      ],
+      objectSelector: { matchExpressions: [{ key: LABELS.partOf, operator: 'Exists' }] },
+    },
+    matchConditions: [
+      // Labels are inherited, and anybody may set them.
+      {
+        name: 'delivered',
+        expression:
+          'has(oldObject.metadata.managedFields) && oldObject.metadata.managedFields.exists(entry, ' +
+          `has(entry.manager) && entry.manager == '${FIELD_MANAGER}' && has(entry.operation) && entry.operation == 'Apply')`,
+      },
+      { name: 'not-the-puller', expression: `!(${isPuller})` },
+      { name: 'not-a-controller', expression: `!(${isOneOf(CONTROLLERS, [...CONTROLLER_GROUPS, ...groups])})` },
+      { name: 'not-only-asked', expression: `!(${isOnlyAsked})` },
+    ],
+    validations: [
+      {
+        expression: `${isOpen('oldObject')} || (object != null && ${isOpen('object')})`,
+        message: `Waybill delivers this object: change it in Git, or annotate it with ${BREAK_GLASS}: <reason> first`,
+        reason: 'Forbidden',
+      },
+    ],
+  }
+  return [
+    { apiVersion: ADMISSION, kind: 'ValidatingAdmissionPolicy', metadata: { name: GUARD_NAME }, spec },
+    {
+      apiVersion: ADMISSION,
+      kind: 'ValidatingAdmissionPolicyBinding',
+      metadata: { name: GUARD_NAME },
+      spec: { policyName: GUARD_NAME, validationActions: ['Deny'] },
+    },
+  ]
+}
+
+const CONTROLLERS = ['system:kube-controller-manager', 'system:kube-scheduler', 'system:apiserver']
+const CONTROLLER_GROUPS = ['system:nodes', 'system:serviceaccounts:kube-system']
+
+const isServiceAccount = "request.userInfo.username.startsWith('system:serviceaccount:')"
+/** Only who may impersonate this extra can send it: the puller, by the ClusterRole that comes with the guard. */
+const isPuller =
+  `${isServiceAccount} && has(request.userInfo.extra) && ` + `'${DELIVERY_EXTRA}' in request.userInfo.extra`
+
+function isOneOf(users: readonly string[], groups: readonly string[]): string {
+  const list = (names: readonly string[]) => `[${names.map((name) => `'${celText(name)}'`).join(', ')}]`
+  return (
+    `request.userInfo.username in ${list(users)} || ` +
+    `(has(request.userInfo.groups) && request.userInfo.groups.exists(group, group in ${list(groups)}))`
+  )
+}
+
+/** Dry runs change nothing; but a puller that was not told of the guard is to learn of it before its first write. */
+const isOnlyAsked =
+  'has(request.dryRun) && request.dryRun && ' +
+  `!(${isServiceAccount} && has(request.options.fieldManager) && request.options.fieldManager == '${FIELD_MANAGER}')`
+
+function isOpen(object: string): string {
+  return (
+    `(has(${object}.metadata.annotations) && '${BREAK_GLASS}' in ${object}.metadata.annotations && ` +
+    `${object}.metadata.annotations['${BREAK_GLASS}'].trim() != '')`
+  )
+}
