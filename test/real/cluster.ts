@@ -152,7 +152,12 @@ export function writeKubeconfig(
   writeFileSync(path, JSON.stringify(config, null, 2), { mode: 0o600 })
 }
 
-async function eventually<T>(what: string, check: () => Promise<T | undefined | false>, waitMs = 30_000): Promise<T> {
+/** Polls until `check` answers something other than undefined or false. Throws, naming `what`, after `waitMs`. */
+export async function eventually<T>(
+  what: string,
+  check: () => Promise<T | undefined | false>,
+  waitMs = 30_000,
+): Promise<T> {
   for (const deadline = Date.now() + waitMs; ; await sleep(100)) {
     const answer = await check()
     if (answer !== undefined && answer !== false) return answer
