@@ -17,9 +17,13 @@ export const PREDICATES = {
   release: 'https://in-toto.io/attestation/release/v0.1',
   /** Ours: binds a channel to the digest, in order. */
   promotion: 'https://waybill.dev/attestations/promotion/v1',
+  /** SPDX 2.x: what is in an image (tools/image); releases carry none. */
+  sbom: 'https://spdx.dev/Document',
 } as const
 
-export type StatementRole = keyof typeof PREDICATES
+export type PredicateRole = keyof typeof PREDICATES
+/** What a release carries. */
+export type StatementRole = Exclude<PredicateRole, 'sbom'>
 
 export const STATEMENT_TYPE = 'https://in-toto.io/Statement/v1'
 export const PAYLOAD_TYPE = 'application/vnd.in-toto+json'
@@ -37,7 +41,7 @@ export const statementSchema = z.strictObject({
 })
 export type Statement = z.infer<typeof statementSchema>
 
-export function statement(subject: Digest, role: StatementRole, predicate: Record<string, unknown>): Statement {
+export function statement(subject: Digest, role: PredicateRole, predicate: Record<string, unknown>): Statement {
   return {
     _type: STATEMENT_TYPE,
     subject: [{ digest: { sha256: digestHex(subject) } }],

@@ -3,7 +3,7 @@ import { WaybillError } from '../../contract/errors.ts'
 import { byDigest } from '../../contract/reference.ts'
 import type { RegistryReader } from '../../contract/registry/registry.ts'
 import { parsePublicKey } from '../../contract/trust/public-key.ts'
-import type { StatementRole } from '../../contract/trust/statements.ts'
+import type { PredicateRole } from '../../contract/trust/statements.ts'
 import { wait } from '../clock.ts'
 import type { SigningKey } from './keys.ts'
 import type { Pushed } from './push.ts'
@@ -11,7 +11,7 @@ import type { RegistryWriter } from './registry-writer.ts'
 import { attach, type Claim, isClaimed, statementsBy } from './sign.ts'
 
 export type Attestation = {
-  readonly role: StatementRole
+  readonly role: PredicateRole
   /** Of the referrer's manifest; absent when an equal one by this key was there already. */
   readonly referrer?: Digest
   readonly written: boolean
@@ -40,7 +40,7 @@ export async function attest(
 ): Promise<readonly Attestation[]> {
   const { reader, key, onStep = () => {} } = options
   const own = parsePublicKey(key.publicKeyPem)
-  const written = new Map<StatementRole, Digest>()
+  const written = new Map<PredicateRole, Digest>()
   for (let round = 0; round < roundsMax; round++) {
     const found = statementsBy(await reader.fetchBundles(artifact.repository, artifact.digest), [own], artifact.digest)
     const missing = claims.filter((claim) => !isClaimed(claim, found))

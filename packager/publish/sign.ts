@@ -4,7 +4,7 @@ import { hasCode } from '../../contract/errors.ts'
 import { type OpenedBundle, openBundle, writeBundle } from '../../contract/trust/bundle.ts'
 import { type PublicKey, verifyEnvelope } from '../../contract/trust/public-key.ts'
 import { EMPTY_CONFIG, writeReferrer } from '../../contract/trust/referrer.ts'
-import { PREDICATES, type Statement, type StatementRole, statement } from '../../contract/trust/statements.ts'
+import { PREDICATES, type PredicateRole, type Statement, statement } from '../../contract/trust/statements.ts'
 import { parseTrustPolicy, type TrustPolicy } from '../../contract/trust/trust-policy.ts'
 import type { SigningKey } from './keys.ts'
 import { seconds } from './provenance.ts'
@@ -13,7 +13,7 @@ import type { RegistryWriter } from './registry-writer.ts'
 
 /** A statement to be made about an artifact. `holds` says whether one that is there already says the same. */
 export type Claim = {
-  readonly role: StatementRole
+  readonly role: PredicateRole
   readonly predicate: Record<string, unknown>
   readonly holds: (predicate: Record<string, unknown>) => boolean
 }
