@@ -165,6 +165,8 @@ export const changeSchema = z.strictObject({
   operation: z.string().max(16).optional(),
   /** Whom the API server had before it, where the attribution policy is installed. */
   user: z.string().max(256).optional(),
+  /** Why somebody broke the object's glass, where the guard is installed: it is left as it is. */
+  breakGlass: z.string().max(256).optional(),
   /** Of drift, bounded; never of a Secret. */
   values: valuesSchema.optional(),
 })
@@ -244,6 +246,7 @@ export const deliveryStatusSchema = z.object({
             operation: z.string().optional(),
             since: z.string().optional(),
             user: z.string().optional(),
+            breakGlass: z.string().optional(),
             values: valuesSchema.optional(),
           }),
         )

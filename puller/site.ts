@@ -30,6 +30,8 @@ export type Site = {
   /** The puller's own namespace. */
   readonly namespace: string
   readonly waitTimeoutMs: number
+  /** Where `install --guard` denies changes by hand: an annotation says why one was made all the same. */
+  readonly guard?: boolean
   readonly log: Logger
   /** Takes note of what happens, for metrics and readiness. */
   readonly observe?: Observer

@@ -1,6 +1,6 @@
 import { isKubeObject, type KubeObject } from '../../contract/artifact/objects.ts'
 import { isJsonObject, type Json, type JsonObject } from '../../contract/canonical-json.ts'
-import { ANNOTATION, LABELS } from '../kinds.ts'
+import { ANNOTATION, BREAK_GLASS, LABELS } from '../kinds.ts'
 import type { FieldPath, Step } from '../plan/managed-fields.ts'
 import { hasKeys, parsePathText } from './path-text.ts'
 
@@ -43,10 +43,10 @@ export function adoptDrift(declared: KubeObject, live: KubeObject, fields: reado
   return { object, patch, unclear }
 }
 
-/** What the puller puts on every object is in no artifact. */
+/** What the puller puts on every object, and what a person says to change one by hand, is in no artifact. */
 function isMark(path: FieldPath): boolean {
   const last = path.at(-1)
-  const marks: readonly string[] = [LABELS.partOf, ANNOTATION.claim, ANNOTATION.release]
+  const marks: readonly string[] = [LABELS.partOf, ANNOTATION.claim, ANNOTATION.release, BREAK_GLASS]
   return last !== undefined && 'field' in last && marks.includes(last.field)
 }
 

@@ -43,7 +43,7 @@ export function driftNews(
 }
 
 function whatOf(change: Change | undefined): string {
-  return change === undefined ? '' : canonicalJson([change.action, change.fields ?? []])
+  return change === undefined ? '' : canonicalJson([change.action, change.fields ?? [], change.breakGlass ?? ''])
 }
 
 function howEnded(records: readonly RecordSpec[], detected: RecordSpec | undefined): string {
@@ -71,8 +71,15 @@ export function newsToTell(
   return told.length >= TOLD_MAX ? undefined : driftNews(records, now)
 }
 
-/** Records what drift began and what ended since it was last said; `now`: what is left as it is found. */
-export async function recordLeftDrift(job: Job, now: readonly Change[]): Promise<void> {
+/**
+ * Records what drift began and what ended since it was last said; `now`: what is left as it is found. `ends`: whether anything is said to have
+ * ended, by default it is.
+ */
+export async function recordLeftDrift(
+  job: Job,
+  now: readonly Change[],
+  { ends = true }: { readonly ends?: boolean } = {},
+): Promise<void> {
   const { ledger, delivery, fetched, site } = job
   const news = newsToTell(ledger.summary.records, now, site.clock.nowMs())
   if (news === undefined) return
@@ -80,7 +87,7 @@ export async function recordLeftDrift(job: Job, now: readonly Change[]): Promise
   const { began, ended, how, since } = news
   const at = timestamp(site.clock)
   const trigger = { type: 'drift', generation: delivery.generation } as const
-  if (ended.length > 0)
+  if (ends && ended.length > 0)
     await ledger.append({
       ...about,
       kind: 'DriftResolved',
@@ -93,8 +100,12 @@ export async function recordLeftDrift(job: Job, now: readonly Change[]): Promise
     await ledger.append({ ...about, kind: 'DriftDetected', trigger, changes: changeList(began), startedAt: at })
 }
 
-/** The changes of a plan that puts drift back: what others did comes with its values. Pure. */
-export function driftChanges({ changes, undoing }: Pick<Plan, 'changes' | 'undoing'>): readonly Change[] {
-  const byObject = new Map(undoing.map((change) => [change.object, change]))
+/** The changes of a plan that puts drift back: what others did comes with its values, and with why they say they did. Pure. */
+export function driftChanges({
+  changes,
+  undoing,
+  broken,
+}: Pick<Plan, 'changes' | 'undoing' | 'broken'>): readonly Change[] {
+  const byObject = new Map([...undoing, ...broken].map((change) => [change.object, change]))
   return changes.map((change) => byObject.get(change.object) ?? change)
 }

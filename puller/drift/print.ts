@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
 import { isJsonObject, type JsonObject } from '../../contract/canonical-json.ts'
-import { FIELD_MANAGER, LABELS } from '../kinds.ts'
+import { BREAK_GLASS, FIELD_MANAGER, LABELS } from '../kinds.ts'
 import { type ManagedEntry, managedEntries } from '../plan/managed-fields.ts'
 
 /** What of an object's metadata tells drift, in few bytes: there is one for each object that is managed. */
@@ -14,6 +14,8 @@ export type Print = {
   readonly mark: string
   /** Changes when the others' entries do; where there is a generation, those for a status are left out. */
   readonly others: string
+  /** Changes when why somebody changed it by hand does; '' where nobody says. */
+  readonly glass: string
   /** metadata.generation; 0 for kinds that count none. */
   readonly generation: number
 }
@@ -34,7 +36,9 @@ export function printOf(kind: Kind, object: JsonObject): Print | undefined {
   if (typeof uid !== 'string' || typeof resourceVersion !== 'string' || !Number.isSafeInteger(version)) return undefined
   const label = isJsonObject(labels) ? labels[LABELS.partOf] : undefined
   const applySet = share(typeof label === 'string' ? label : '')
-  return { uid, version, applySet, mark: markOf(kind, object), others: othersOf(object, generation), generation }
+  const text = glassText(object)
+  const glass = text === undefined ? '' : hash('sha1', text, 'base64')
+  return { uid, version, applySet, mark: markOf(kind, object), others: othersOf(object, generation), glass, generation }
 }
 
 /**
@@ -43,10 +47,17 @@ export function printOf(kind: Kind, object: JsonObject): Print | undefined {
  * that count none, any newer version. Pure.
  */
 export function isAlike(earlier: Print, later: Print): boolean {
-  const { uid, applySet, mark, others, generation, version } = earlier
-  if (later.uid !== uid || later.applySet !== applySet || later.mark !== mark) return false
+  const { uid, applySet, mark, others, glass, generation, version } = earlier
+  if (later.uid !== uid || later.applySet !== applySet || later.mark !== mark || later.glass !== glass) return false
   if (later.others !== others) return true
   return generation === 0 ? later.version === version : later.generation === generation
+}
+
+/** The annotation that breaks the glass, as it stands; undefined: there is none. Pure. */
+export function glassText({ metadata }: JsonObject): string | undefined {
+  const annotations = isJsonObject(metadata) ? metadata.annotations : undefined
+  const text = isJsonObject(annotations) ? annotations[BREAK_GLASS] : undefined
+  return typeof text === 'string' ? text : undefined
 }
 
 function markOf(kind: Kind, object: JsonObject): string {

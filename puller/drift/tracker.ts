@@ -7,6 +7,7 @@ import { versionOf } from '../cluster/version.ts'
 import type { LookOn } from '../health/onlooker.ts'
 import type { DesiredObject } from '../plan/desired.ts'
 import type { Account } from '../plan/plan-context.ts'
+import { glassReason } from './break-glass.ts'
 import { Contest, type Contested } from './contest.ts'
 import type { Group } from './group.ts'
 import type { Hub, Place, Watcher } from './hub.ts'
@@ -31,6 +32,7 @@ export class Tracker implements Known, Watcher {
   readonly #hub: Hub
   readonly #clock: Clock
   readonly #wake: Wake
+  readonly #isGuarded: boolean
   readonly #contest = new Contest()
   readonly #baselines = new Map<string, Baseline>()
   readonly #managers = new Map<string, string | undefined>()
@@ -51,11 +53,19 @@ export class Tracker implements Known, Watcher {
   #noticed = new Set<string>()
   #endWait: (() => void) | undefined
 
-  constructor(hub: Hub, applySet: string, clock: Clock, wake: Wake) {
+  /** `guard`: an object whose glass is broken is never as it is wanted. */
+  constructor(
+    hub: Hub,
+    applySet: string,
+    clock: Clock,
+    wake: Wake,
+    { guard = false }: { readonly guard?: boolean } = {},
+  ) {
     this.#hub = hub
     this.applySet = applySet
     this.#clock = clock
     this.#wake = wake
+    this.#isGuarded = guard
   }
 
   /** These are wanted, before what `spec.ignore` leaves to others is taken out of them. */
@@ -69,15 +79,19 @@ export class Tracker implements Known, Watcher {
     const found = this.judge(key)
     const isLetBe = found === 'drifted' && this.#contest.isContested(key, this.#clock.monotonicMs())
     if (found !== 'converged' && found !== 'pending' && !isLetBe) return undefined
+    if (found === 'converged') this.#differing.delete(key)
     const { apiVersion, kind, metadata } = object
     const { name, namespace } = metadata
     const { uid } = baseline.print
     return { apiVersion, kind, metadata: { name, ...(namespace === undefined ? {} : { namespace }), uid } }
   }
 
-  compared({ key, id }: DesiredObject, object: JsonObject): void {
+  compared(desired: DesiredObject, object: JsonObject): void {
+    const { key, id } = desired
     this.#differing.delete(key)
-    const print = printOf(id, object)
+    const found = printOf(id, object)
+    const isBroken = this.#isGuarded && glassReason(desired.object, object) !== undefined
+    const print = found !== undefined && isBroken ? { ...found, glass: '' } : found
     const bytes = this.#wanted.get(key)
     if (print === undefined || bytes === undefined) this.#baselines.delete(key)
     else this.#baselines.set(key, { bytes, print })

@@ -1,7 +1,7 @@
 import { shortDigest } from '../../contract/digest.ts'
 import type { Change, RecordSpec } from '../kinds.ts'
 
-/** Pure: records and changes in the words that people read in Events, notifications and conditions. Paths and names, never a value. */
+/** Pure: records and changes in the words that people read in Events, notifications and conditions. Paths, names and reasons, never a value. */
 
 const CHANGES_SAID_MAX = 5
 const FIELDS_SAID_MAX = 3
@@ -13,11 +13,12 @@ export function changesSaid(changes: readonly Change[], total: number = changes.
   return `${listed.join('; ')}${more > 0 ? `; and ${more} more` : ''}`
 }
 
-function changeSaid({ action, object, fields = [], manager, user }: Change): string {
+function changeSaid({ action, object, fields = [], manager, user, breakGlass }: Change): string {
   const paths = fields.slice(0, FIELDS_SAID_MAX).join(', ')
   const more = fields.length > FIELDS_SAID_MAX ? ` and ${fields.length - FIELDS_SAID_MAX} more` : ''
   const who = [user, manager].filter((one) => one !== undefined).join(' with ')
-  const notes = [`${paths}${more}`, who].filter((note) => note !== '')
+  const glass = breakGlass === undefined ? '' : `break glass: ${breakGlass}`
+  const notes = [`${paths}${more}`, who, glass].filter((note) => note !== '')
   return `${action} ${object}${notes.length === 0 ? '' : ` (${notes.join('; ')})`}`
 }
 

@@ -115,7 +115,11 @@ export async function runLoop(options: LoopOptions): Promise<readonly Standing[]
       drifted: () => alarms.set(id, GATHER_MS),
       stirred: () => alarms.set(id, CALM_MS, CALM_EVERY_MS),
     }
-    const memory = new Memory(hub === undefined ? undefined : new Tracker(hub, applySetId(key), site.clock, wake))
+    const memory = new Memory(
+      hub === undefined
+        ? undefined
+        : new Tracker(hub, applySetId(key), site.clock, wake, { guard: site.guard === true }),
+    )
     memories.set(id, memory)
     return memory
   }

@@ -149,7 +149,8 @@ export class Memory implements Recall {
   }
   found(desired: DesiredObject, looked: Looked): void {
     if (looked.live === undefined) this.tracker?.missing(desired)
-    if (this.#leavesDrift && (this.#left.has(desired) || this.#left.size < LEFT_MAX)) this.#left.set(desired, looked)
+    const isLeft = this.#leavesDrift || looked.breakGlass !== undefined
+    if (isLeft && (this.#left.has(desired) || this.#left.size < LEFT_MAX)) this.#left.set(desired, looked)
   }
 
   /** A run that is done, whether or not its Job is there. */

@@ -1,5 +1,6 @@
 import { type KubeObject, objectName } from '../../contract/artifact/objects.ts'
 import { objectUrl } from '../cluster/resources.ts'
+import { brokenChange } from '../drift/break-glass.ts'
 import { type Change, FIELD_MANAGER, type InventoryEntry } from '../kinds.ts'
 import { claimWhenNeeded } from './claim.ts'
 import { applySetId } from './desired.ts'
@@ -21,7 +22,7 @@ import { adoptionOf } from './take-over.ts'
 /** What is decided of one desired object. */
 export type Decision =
   | { readonly kind: 'refused' | 'failed'; readonly refusal: Refusal }
-  | { readonly kind: 'unchanged'; readonly entry: InventoryEntry }
+  | { readonly kind: 'unchanged'; readonly entry: InventoryEntry; readonly broken?: Change }
   /** It ran, and is not made again. */
   | { readonly kind: 'done'; readonly cleanup?: PlannedDelete }
   | {
@@ -29,6 +30,8 @@ export type Decision =
       readonly planned: PlannedChange
       readonly change: Change
       readonly entry: InventoryEntry
+      /** Its glass is broken: how it differs, that included. */
+      readonly broken?: Change
     }
 
 /** What is decided of one entry that is no longer desired. */
@@ -91,7 +94,12 @@ export function decide(context: PlanContext, looked: Looked, inventory: Inventor
   const compare = isKept ? differenceOf : adoptionOf
   const { ownersOnly, ...difference }: Difference =
     dryRun === undefined ? { fields: [] } : compare(live, dryRun, ignored)
-  if (ours && looked.deferred === undefined && difference.fields.length === 0) return { kind: 'unchanged', entry: kept }
+  const broken =
+    isKept && dryRun !== undefined && looked.breakGlass !== undefined
+      ? { broken: brokenChange(name, { live, dryRun, reason: looked.breakGlass }, ignored) }
+      : {}
+  if (ours && looked.deferred === undefined && difference.fields.length === 0)
+    return { kind: 'unchanged', entry: kept, ...broken }
   const action = isKept ? 'configure' : 'adopt'
   return {
     kind: 'change',
@@ -105,6 +113,7 @@ export function decide(context: PlanContext, looked: Looked, inventory: Inventor
     },
     change: { action, object: name, ...difference, fields: [...difference.fields] },
     entry: kept,
+    ...broken,
   }
 }
 

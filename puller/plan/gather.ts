@@ -3,6 +3,7 @@ import { AccessReviews } from '../cluster/access.ts'
 import type { Cluster } from '../cluster/cluster-port.ts'
 import { AT_ONCE, inParallel } from '../cluster/in-parallel.ts'
 import { resolveResources } from '../cluster/resolve-resources.ts'
+import { glassReason } from '../drift/break-glass.ts'
 import { intrusions, withoutPaths } from '../drift/intrusion.ts'
 import type { Known } from '../drift/known.ts'
 import type { InventoryEntry } from '../kinds.ts'
@@ -47,6 +48,8 @@ export type Looked = {
   readonly replace?: true
   /** Others put something into its pod template, which `dryRun` is without. */
   readonly reclaims?: true
+  /** Why somebody broke its glass; `live` and `dryRun` are there, whether or not anything else differs. */
+  readonly breakGlass?: string
   /** The other Delivery that owns it, where one does. */
   readonly otherDelivery?: string
 }
@@ -213,9 +216,14 @@ function settle(
   const intruded = intrusions(desired.id, live, ignored)
   const foreseen = intruded.length === 0 ? dryRun : withoutPaths(dryRun, intruded)
   const { fields, manager } = differenceOf(live, foreseen, ignored)
-  if (fields.length > 0) {
+  const breakGlass = asking.context.guard === true ? glassReason(desired.object, live) : undefined
+  if (fields.length > 0 || breakGlass !== undefined) {
     recall?.differs(prepared, manager, live)
-    const differing: Looked = intruded.length === 0 ? looked : { ...looked, dryRun: foreseen, reclaims: true }
+    const differing: Looked = {
+      ...looked,
+      ...(intruded.length === 0 ? {} : { dryRun: foreseen, reclaims: true }),
+      ...(breakGlass === undefined ? {} : { breakGlass }),
+    }
     if (isForeseen(looked)) recall?.found(prepared, differing)
     return differing
   }

@@ -26,6 +26,8 @@ export type PlanContext = {
   readonly ranBefore?: boolean
   /** The Delivery's own expressions for the health of kinds. */
   readonly health?: DeliverySpec['health']
+  /** The guard is installed: an object whose glass is broken is left as it is. */
+  readonly guard?: boolean
   /** Kinds, as `Job.batch`, that may be deleted and made anew where a field that cannot change has changed. */
   readonly force?: readonly string[]
   /** 32 secret bytes of the puller's own, the same over restarts (puller/plan/claim.ts). */

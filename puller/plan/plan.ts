@@ -58,6 +58,8 @@ export type Plan = {
   readonly undoing: readonly Change[]
   /** Those of `undoing` that show: fields with other values, objects that are gone. */
   readonly drifted: readonly Change[]
+  /** Of objects whose glass is broken, how they differ, that included; sorted. What of it an apply would undo is in `undoing` too. */
+  readonly broken: readonly Change[]
   readonly unchanged: readonly DesiredObject[]
   /** What has to be healthy: all that is desired but what ran for this release already. */
   readonly desired: readonly DesiredObject[]
@@ -126,6 +128,9 @@ export function planChanges(context: PlanContext, gathered: Gathered, inventory:
     changes: changes.map(withoutValues),
     undoing: undoing.map(({ change }) => change),
     drifted: undoing.filter(({ planned }) => planned.ownersOnly !== true).map(({ change }) => change),
+    broken: decided
+      .flatMap(({ decision }) => ('broken' in decision && decision.broken !== undefined ? [decision.broken] : []))
+      .sort(byObject),
     unchanged: decided.flatMap(({ looked, decision }) => (decision.kind === 'unchanged' ? [looked.desired] : [])),
     desired: desired.filter(({ key }) => !done.has(key)),
     ahead,

@@ -1,14 +1,17 @@
 import { objectKey } from '../../contract/artifact/objects.ts'
+import type { Change } from '../kinds.ts'
 import { type Inventory, isStored } from './inventory.ts'
 import type { Plan } from './plan.ts'
 
 /**
- * The plan without what would undo what others did: that is left as it is found, in the cluster and in the inventory; what is gone is not
- * waited for. Pure.
+ * The plan without what would undo what others did, of these objects or of all: that is left as it is found, in the cluster and in the
+ * inventory; what is gone is not waited for. Pure.
  */
-export function withoutUndoing(plan: Plan, inventory: Inventory): Plan {
-  const left = new Set(plan.undoing.map(({ object }) => object))
-  const gone = new Set(plan.undoing.filter(({ action }) => action === 'create').map(({ object }) => object))
+export function withoutUndoing(plan: Plan, inventory: Inventory, only?: ReadonlySet<string>): Plan {
+  const leaves = ({ object }: Change) => only === undefined || only.has(object)
+  const undone = plan.undoing.filter(leaves)
+  const left = new Set(undone.map(({ object }) => object))
+  const gone = new Set(undone.filter(({ action }) => action === 'create').map(({ object }) => object))
   const kept = new Set(plan.desired.filter(({ name }) => left.has(name)).map(({ key }) => key))
   const ahead = plan.ahead.map((entry) => {
     const key = objectKey(entry)
@@ -24,8 +27,9 @@ export function withoutUndoing(plan: Plan, inventory: Inventory): Plan {
       members: group.members.filter(({ name }) => !gone.has(name)),
     })),
     changes,
-    undoing: [],
-    drifted: [],
+    undoing: plan.undoing.filter((change) => !leaves(change)),
+    drifted: plan.drifted.filter((change) => !leaves(change)),
+    broken: [],
     desired: plan.desired.filter(({ name }) => !gone.has(name)),
     ahead,
     isNoop,

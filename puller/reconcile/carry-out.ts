@@ -2,7 +2,7 @@ import { isDigest } from '../../contract/digest.ts'
 import type { ErrorCode } from '../../contract/errors.ts'
 import { timestamp } from '../clock.ts'
 import { recordLeftDrift } from '../drift/left-drift.ts'
-import { ANNOTATION, type RecordSpec } from '../kinds.ts'
+import { ANNOTATION, type Change, type RecordSpec } from '../kinds.ts'
 import { boundedMessage } from '../message.ts'
 import { timed } from '../metrics/observation.ts'
 import { confirmCommand } from '../plan/confirmation.ts'
@@ -36,7 +36,7 @@ export async function carryOut(job: Job): Promise<Result> {
   const plan = planChanges(context, gathered, inventory)
   if (plan.refusals.length > 0) return refused(job, plan)
   const gate = job.gate === undefined ? 'go' : await job.gate(plan)
-  if (gate === 'look') return steady(job, context, plan)
+  if (gate === 'look') return withLeft(await steady(job, context, plan), plan.broken)
   if (gate !== 'go') return gate
   const { summary } = job.ledger
   const { digest } = fetched.verified
@@ -46,13 +46,31 @@ export async function carryOut(job: Job): Promise<Result> {
     ? intentToContinue(summary, { digest, generation: wantedGeneration(job) })
     : undefined
   const settled = job.role === 'current' || isSettled(summary, fetched.verified, job.delivery.generation)
-  const leaves = intent === undefined && leavesDrift(job, settled)
-  const rest = leaves ? withoutUndoing(plan, inventory) : plan
-  const result = await carryOutRest(job, context, { plan: rest, inventory, intent, settled })
-  if (result.kind !== 'healthy') return result
-  const left = leaves ? plan.drifted : []
-  await recordLeftDrift(job, left)
-  return { ...result, left }
+  const left = leftOf(job, plan, { intent, settled })
+  const leaves = new Set(left.map(({ object }) => object))
+  const isAll = intent === undefined && leavesDrift(job, settled)
+  const rest = isAll || leaves.size > 0 ? withoutUndoing(plan, inventory, isAll ? undefined : leaves) : plan
+  // Whatever becomes of the rest, that the glass is broken is on record.
+  if (plan.broken.length > 0 && left.length > 0) await recordLeftDrift(job, left, { ends: false })
+  const goesOn = leaves.size > 0 && intent?.trigger.type === 'drift' ? {} : { intent }
+  const result = await carryOutRest(job, context, { intent: undefined, ...goesOn, plan: rest, inventory, settled })
+  if (result.kind === 'healthy') await recordLeftDrift(job, left)
+  return withLeft(result, left)
+}
+
+function withLeft(result: Result, left: readonly Change[]): Result {
+  return result.kind === 'healthy' || (result.kind === 'failed' && left.length > 0) ? { ...result, left } : result
+}
+
+/** What is left as it is found, while nothing new is declared: all drift with `drift: report`, and whatever has its glass broken. */
+function leftOf(job: Job, plan: Plan, { intent, settled }: Pick<Rest, 'intent' | 'settled'>): readonly Change[] {
+  const { broken, drifted } = plan
+  const isBroken = new Set(broken.map(({ object }) => object))
+  const others = drifted.filter(({ object }) => !isBroken.has(object))
+  if (intent === undefined && leavesDrift(job, settled)) return [...broken, ...others]
+  // What a drift repair has begun is no reason to go on with it; a release is.
+  const isRelease = intent !== undefined && intent.trigger.type !== 'drift'
+  return !isRelease && (settled || isUnchanged(job)) ? broken : []
 }
 
 /** As remembered or read. Nothing is in it before the first Intent is on record. */
@@ -121,6 +139,7 @@ export function planContext({
     ranBefore: ranBefore(ledger.summary, fetched),
     ...(delivery.spec.health === undefined ? {} : { health: delivery.spec.health }),
     ...(delivery.spec.force === undefined ? {} : { force: delivery.spec.force.kinds }),
+    ...(site.guard === true ? { guard: true } : {}),
     claimKey: site.keys.claimKey,
   }
 }

@@ -64,6 +64,6 @@ export type Result =
       readonly confirm?: Digest
     }
   /** Not as it should be; it is tried again. `held`: what comes after it is kept back meanwhile. */
-  | { readonly kind: 'failed'; readonly said: Said; readonly held?: true }
+  | { readonly kind: 'failed'; readonly said: Said; readonly held?: true; readonly left?: readonly Change[] }
   /** A newer release or wish is there: look again at once. */
   | { readonly kind: 'interrupted' }

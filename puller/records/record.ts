@@ -158,7 +158,7 @@ function boundListed(listed: readonly Change[]): { readonly listed: readonly Cha
 }
 
 function boundChange(change: Change): Change {
-  const { action, object, fields, manager, since, operation, user, values } = change
+  const { action, object, fields, manager, since, operation, user, breakGlass, values } = change
   return {
     action,
     object: object.slice(0, 700),
@@ -167,6 +167,7 @@ function boundChange(change: Change): Change {
     ...(since === undefined ? {} : { since: since.slice(0, 64) }),
     ...(operation === undefined ? {} : { operation: operation.slice(0, 16) }),
     ...(user === undefined ? {} : { user: user.slice(0, 256) }),
+    ...(breakGlass === undefined ? {} : { breakGlass: breakGlass.slice(0, 256) }),
     ...(values === undefined ? {} : { values: values.slice(0, VALUES_MAX).map(boundValue) }),
   }
 }

@@ -169,12 +169,13 @@ function driftOf({ result, differs }: Ending): Pick<Finding, 'drift'> {
 }
 
 function driftFound(result: Ending['result']): readonly Change[] | undefined {
+  if (result?.kind === 'failed') return result.left
   if (result?.kind !== 'healthy') return undefined
   const { corrected, left = [] } = result
   return left.length > 0 || corrected === undefined ? left : driftChanges(corrected)
 }
 
-function driftListed({ action, object, fields = [], manager, operation, since, user, values }: Change) {
+function driftListed({ action, object, fields = [], manager, operation, since, user, breakGlass, values }: Change) {
   return {
     object,
     action,
@@ -183,6 +184,7 @@ function driftListed({ action, object, fields = [], manager, operation, since, u
     ...(operation === undefined ? {} : { operation }),
     ...(since === undefined ? {} : { since }),
     ...(user === undefined ? {} : { user }),
+    ...(breakGlass === undefined ? {} : { breakGlass }),
     ...(values === undefined ? {} : { values: values.slice(0, DRIFT_VALUES_MAX) }),
   }
 }

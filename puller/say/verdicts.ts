@@ -1,5 +1,6 @@
 import { shortDigest } from '../../contract/digest.ts'
 import { ERRORS, type ErrorCode } from '../../contract/errors.ts'
+import { driftChanges } from '../drift/left-drift.ts'
 import { changesSaid } from '../events/say.ts'
 import type { RecordSpec } from '../kinds.ts'
 import { boundedMessage, type Said } from '../message.ts'
@@ -52,15 +53,16 @@ function driftedSays({ result, differs, contested = [] }: Ending): Pick<Finding,
     return { drifted: { status: 'True', reason: 'Contested', message: boundedMessage(message) } }
   }
   if (differs !== undefined) {
-    const message = boundedMessage(`left as it is: ${changesSaid(differs.changes)}`)
+    const message = boundedMessage(`left as it is: ${changesSaid(driftChanges(differs))}`)
     return { drifted: { status: 'True', reason: 'Observed', message } }
   }
+  const left = result?.kind === 'healthy' || result?.kind === 'failed' ? (result.left ?? []) : []
+  if (left.length > 0) {
+    const reason = left.some(({ breakGlass }) => breakGlass !== undefined) ? 'BreakGlass' : 'Reported'
+    return { drifted: { status: 'True', reason, message: boundedMessage(`left as it is: ${changesSaid(left)}`) } }
+  }
   if (result?.kind !== 'healthy') return {}
-  const { corrected, left = [] } = result
-  if (left.length > 0)
-    return {
-      drifted: { status: 'True', reason: 'Reported', message: boundedMessage(`left as it is: ${changesSaid(left)}`) },
-    }
+  const { corrected } = result
   if (corrected === undefined)
     return { drifted: { status: 'False', reason: 'InSync', message: 'the cluster is as it was applied' } }
   const message = `put back: ${changesSaid(corrected.changes)}`
