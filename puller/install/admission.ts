@@ -59,6 +59,9 @@ const inventoryIsCollected =
   "(request.resource.resource == 'deliveryinventories' && " +
   `request.userInfo.username in ['${CONTROLLER}:generic-garbage-collector', 'system:kube-controller-manager'])`
 
+/** What the API server would fill in: the field is one to it, so that applying it without them would be a change each time. */
+export const MATCH_DEFAULTS = { matchPolicy: 'Equivalent', namespaceSelector: {}, objectSelector: {} } as const
+
 type PolicyOptions = {
   readonly name: string
   readonly resourceRules: readonly JsonObject[]
@@ -83,7 +86,11 @@ function policy({
       metadata: { name },
       spec: {
         failurePolicy: 'Fail',
-        matchConstraints: { resourceRules, ...(namespaceSelector === undefined ? {} : { namespaceSelector }) },
+        matchConstraints: {
+          ...MATCH_DEFAULTS,
+          resourceRules,
+          ...(namespaceSelector === undefined ? {} : { namespaceSelector }),
+        },
         ...(condition === undefined ? {} : { matchConditions: [{ name: 'ours', expression: condition }] }),
         validations: [{ expression, message, reason: 'Forbidden' }],
       },
@@ -103,7 +110,7 @@ function resources(
   names: readonly string[],
   operations: readonly string[],
 ): JsonObject {
-  return { apiGroups: [group], apiVersions: [version], resources: names, operations }
+  return { apiGroups: [group], apiVersions: [version], resources: names, operations, scope: '*' }
 }
 
 /** The text as it stands inside single quotes in CEL. */

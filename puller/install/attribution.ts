@@ -2,6 +2,7 @@ import type { KubeObject } from '../../contract/artifact/objects.ts'
 import type { JsonObject } from '../../contract/canonical-json.ts'
 import { FIELD_MANAGER, LABELS } from '../kinds.ts'
 import { CHANGED_BY } from '../plan/ignore.ts'
+import { MATCH_DEFAULTS } from './admission.ts'
 
 const ADMISSION = 'admissionregistration.k8s.io/v1'
 const NAME = 'waybill-attribution'
@@ -18,6 +19,7 @@ export function attributionObjects(): KubeObject[] {
     failurePolicy: 'Ignore',
     reinvocationPolicy: 'Never',
     matchConstraints: {
+      ...MATCH_DEFAULTS,
       resourceRules: [{ apiGroups: ['*'], apiVersions: ['*'], resources: ['*'], operations: ['UPDATE'], scope: '*' }],
       objectSelector: { matchExpressions: [{ key: LABELS.partOf, operator: 'Exists' }] },
     },

@@ -2,7 +2,7 @@ import type { KubeObject } from '../../contract/artifact/objects.ts'
 import type { JsonObject } from '../../contract/canonical-json.ts'
 import { DELIVERY_EXTRA } from '../cluster/delivery-extra.ts'
 import { BREAK_GLASS, FIELD_MANAGER, LABELS } from '../kinds.ts'
-import { celText } from './admission.ts'
+import { celText, MATCH_DEFAULTS } from './admission.ts'
 
 const ADMISSION = 'admissionregistration.k8s.io/v1'
 export const GUARD_NAME = 'waybill-guard'
@@ -18,7 +18,7 @@ export function guardObjects({ groups }: { readonly groups: readonly string[] })
   const spec: JsonObject = {
     failurePolicy: 'Fail',
     matchConstraints: {
-      matchPolicy: 'Equivalent',
+      ...MATCH_DEFAULTS,
       resourceRules: [
         {
           apiGroups: ['*'],
