@@ -3,14 +3,22 @@ import { test } from 'node:test'
 import { isKubeObject, type KubeObject } from '../../../contract/artifact/objects.ts'
 import type { JsonObject } from '../../../contract/canonical-json.ts'
 import { brokenChange, glassReason } from '../../../puller/drift/break-glass.ts'
+import { Hub } from '../../../puller/drift/hub.ts'
 import { driftNews } from '../../../puller/drift/left-drift.ts'
 import { isAlike, printOf } from '../../../puller/drift/print.ts'
+import { Tracker } from '../../../puller/drift/tracker.ts'
 import { changesSaid } from '../../../puller/events/say.ts'
 import { type Change, recordSpecSchema } from '../../../puller/kinds.ts'
+import { prepare } from '../../../puller/plan/desired.ts'
 import { changeList } from '../../../puller/records/record.ts'
+import { FakeClock } from '../fake-clock.ts'
+import { account, context } from '../plan-fixture.ts'
 import { chainOf, facts, newKeys } from '../records/records-fixture.ts'
+import { added, endOfList, FakeWatches, SET, settle } from './fake-watches.ts'
 
 const KEY = 'waybill.dev/break-glass'
+const SET_LABEL = { 'applyset.kubernetes.io/part-of': SET }
+const resource = { group: '', version: 'v1', kind: 'ConfigMap', plural: 'configmaps', namespaced: true }
 const FIELD = 'metadata.annotations["waybill.dev/break-glass"]'
 
 function object(annotations: Record<string, string>, more: JsonObject = {}): KubeObject {
@@ -75,4 +83,27 @@ test('another reason is told anew, in Events and conditions too', () => {
   assert.deepEqual(driftNews(records, [change('a')]).began, [])
   assert.deepEqual(driftNews(records, [change('b')]).began, [change('b')])
   assert.match(changesSaid([change('a')]), /break glass: a\)/)
+})
+
+test('where the guard is installed, an object whose glass is broken is not as it is wanted, even as our own write left it', async () => {
+  for (const guard of [false, true]) {
+    const cluster = new FakeWatches()
+    const live = { ...object({ [KEY]: 'why' }), metadata: { ...object({ [KEY]: 'why' }).metadata, labels: SET_LABEL } }
+    cluster.begin = () => [added(live), endOfList(5)]
+    const clock = new FakeClock()
+    const woken: string[] = []
+    const hub = new Hub(cluster, { clock, onFault: assert.fail })
+    const wake = { drifted: () => woken.push('drifted'), stirred: () => {} }
+    const tracker = new Tracker(hub, SET, clock, wake, { guard })
+    const [one] = prepare([declared], context, new Map([['v1 ConfigMap', resource]]))
+    assert.ok(one)
+    tracker.begin()
+    tracker.want([one])
+    tracker.written(one, live)
+    tracker.end({ account, desired: [one] })
+    await settle()
+    assert.equal(tracker.converged(one) === undefined, guard)
+    assert.deepEqual(woken, guard ? ['drifted'] : [])
+    await hub.end()
+  }
 })
