@@ -32,8 +32,7 @@ export function brokenChange(
   { live, dryRun, reason }: { readonly live: KubeObject; readonly dryRun: KubeObject; readonly reason: string },
   ignored: (path: FieldPath) => boolean,
 ): Change {
-  const isLeft = (path: FieldPath) => pathText(path) !== FIELD && ignored(path)
-  const { ownersOnly: _, fields, ...difference } = differenceOf(live, withoutPaths(dryRun, [PATH]), isLeft)
+  const { ownersOnly: _, fields, ...difference } = differenceOf(live, withoutPaths(dryRun, [PATH]), ignored)
   const listed = [FIELD, ...fields.filter((field) => field !== FIELD)].slice(0, FIELDS_LISTED_MAX)
   return { action: 'configure', object, fields: listed, ...difference, breakGlass: reason }
 }

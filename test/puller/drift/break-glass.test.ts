@@ -92,7 +92,7 @@ test('where the guard is installed, an object whose glass is broken is not as it
     cluster.begin = () => [added(live), endOfList(5)]
     const clock = new FakeClock()
     const woken: string[] = []
-    const hub = new Hub(cluster, { clock, onFault: assert.fail })
+    const hub = new Hub(cluster, { clock, onFault: (error) => assert.fail(String(error)) })
     const wake = { drifted: () => woken.push('drifted'), stirred: () => {} }
     const tracker = new Tracker(hub, SET, clock, wake, { guard })
     const [one] = prepare([declared], context, new Map([['v1 ConfigMap', resource]]))
