@@ -18,7 +18,7 @@ export function writeConfigs(input: ConfigInput): void {
   const { folder, registryCa } = input
   const hosts = join(folder, 'certs.d', REGISTRY)
   for (const path of [hosts, join(folder, 'cni')]) mkdirSync(path, { recursive: true })
-  writeFileSync(join(hosts, 'hosts.toml'), `server = "https://${REGISTRY}"\nca = "${registryCa}"\n`)
+  writeFileSync(join(hosts, 'hosts.toml'), `[host."https://${REGISTRY}"]\nca = "${registryCa}"\n`)
   writeFileSync(join(folder, 'containerd.toml'), containerdConfig(input))
   // Nobody answers names: a look-up is refused at once, instead of waiting for an answer.
   writeFileSync(join(folder, 'resolv.conf'), 'nameserver 127.0.0.1\n')
