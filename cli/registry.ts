@@ -53,7 +53,7 @@ export function openWriter(session: RegistrySession, flags: Flags, context: Cont
 }
 
 /** Certificates in PEM. @throws WaybillError FILE_UNREADABLE where there is none, or one that cannot be read */
-async function readCertificates(cwd: string, path: string): Promise<string> {
+export async function readCertificates(cwd: string, path: string): Promise<string> {
   const text = await readText(cwd, path)
   const blocks = text.match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g) ?? []
   const unreadable = (what: string, cause?: unknown) =>

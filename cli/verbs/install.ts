@@ -5,6 +5,7 @@ import { type InstallOptions, installObjects } from '../../puller/install/instal
 import { parseSharedKind } from '../../puller/install/shared-kinds.ts'
 import { collect, examples, type Flags, kubeName } from '../flags.ts'
 import { printObjects } from '../objects.ts'
+import { readCertificates } from '../registry.ts'
 import type { Context, Verb } from '../verb.ts'
 
 export const verb: Verb = {
@@ -28,6 +29,12 @@ export const verb: Verb = {
         'a TCP port that the puller reaches besides 443 and 6443; may be given again',
         collect,
       )
+      .option('--ca-file <pem>', 'certificates that the puller trusts besides the public ones, of a registry of yours')
+      .option('--pull-secret <name>', 'a Secret in the puller’s namespace with which its image is pulled', kubeName)
+      .option(
+        '--self-update <reference>',
+        'and a Delivery by which the puller keeps all this up to date: host/path:channel',
+      )
       .option('--crds-only', 'all but the Deployment and what goes with it: the puller runs by other means')
       .option('--identity <user>', 'with --crds-only: the user name that the puller’s requests come with')
     examples(
@@ -37,10 +44,10 @@ export const verb: Verb = {
       'waybill install --crds-only | kubectl apply --server-side -f -',
     )
   },
-  run: async (_args, flags, context) => printObjects(installObjects(optionsOf(flags, context))),
+  run: async (_args, flags, context) => printObjects(installObjects(await optionsOf(flags, context))),
 }
 
-function optionsOf(flags: Flags, context: Context): InstallOptions {
+async function optionsOf(flags: Flags, context: Context): Promise<InstallOptions> {
   const namespace = flags.text('namespace') ?? flags.text('pullerNamespace')
   const common = {
     shared: flags.list('sharedWatch').map(parseSharedKind),
@@ -53,10 +60,12 @@ function optionsOf(flags: Flags, context: Context): InstallOptions {
   const count = flags.number('replicas')
   const egressPorts = flags.list('egressPort').map(port)
   const serviceMonitor = flags.on('serviceMonitor')
+  const [caFile, pullSecret, selfUpdate] = ['caFile', 'pullSecret', 'selfUpdate'].map((name) => flags.text(name))
   if (flags.on('crdsOnly')) {
-    if ([image, count, egressPorts[0]].some((one) => one !== undefined) || serviceMonitor)
+    const ofPods = [image, count, egressPorts[0], caFile, pullSecret, selfUpdate]
+    if (ofPods.some((one) => one !== undefined) || serviceMonitor)
       throw new WaybillError('USAGE', '--crds-only prints no Deployment, and nothing that goes with one', {
-        hint: 'Leave out --crds-only, or --image, --replicas, --egress-port and --service-monitor.',
+        hint: 'Leave out --crds-only, or what is about the Deployment: --image, --replicas, --self-update and so on.',
       })
     return { ...common, crdsOnly: true, ...(identity === undefined ? {} : { identity }) }
   }
@@ -69,6 +78,9 @@ function optionsOf(flags: Flags, context: Context): InstallOptions {
     egressPorts,
     serviceMonitor,
     ...(count === undefined ? {} : { replicas: count }),
+    ...(caFile === undefined ? {} : { ca: await readCertificates(context.cwd, caFile) }),
+    ...(pullSecret === undefined ? {} : { pullSecret }),
+    ...(selfUpdate === undefined ? {} : { selfUpdate }),
   }
 }
 

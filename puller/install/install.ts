@@ -2,12 +2,14 @@ import type { KubeObject } from '../../contract/artifact/objects.ts'
 import { DEFAULT_NAMESPACE } from '../records/keys.ts'
 import { admissionObjects } from './admission.ts'
 import { attributionObjects } from './attribution.ts'
+import { certificateObjects } from './certificates.ts'
 import { crdObjects } from './crds.ts'
 import { guardObjects } from './guard.ts'
 import { pullerIdentity } from './identity.ts'
 import { networkObjects } from './network.ts'
 import { labelled } from './part-of.ts'
 import { namespaceObject, rbacObjects } from './rbac.ts'
+import { selfUpdateObjects } from './self-update.ts'
 import type { SharedKind } from './shared-kinds.ts'
 import { workloadObjects } from './workload.ts'
 
@@ -38,6 +40,12 @@ export type InstallOptions =
       readonly replicas?: number
       /** TCP ports, besides 443 and 6443, that the puller may reach anywhere. */
       readonly egressPorts?: readonly number[]
+      /** PEM: certificates that the puller trusts besides those of its image. */
+      readonly ca?: string
+      /** Secret in the puller's namespace with which the image is pulled. */
+      readonly pullSecret?: string
+      /** `host/path:channel` of the package that this install is part of, for the puller to follow. */
+      readonly selfUpdate?: string
       /** With a ServiceMonitor for the Prometheus operator. */
       readonly serviceMonitor?: boolean
     })
@@ -60,7 +68,11 @@ export function installObjects(options: InstallOptions): KubeObject[] {
       ? []
       : [
           ...networkObjects({ namespace, ...options }),
+          ...(options.ca === undefined ? [] : certificateObjects(namespace, options.ca)),
           ...workloadObjects({ namespace, shared, isGuarded: guard !== undefined, ...options }),
+          ...(options.selfUpdate === undefined
+            ? []
+            : selfUpdateObjects({ namespace, identity, followed: options.selfUpdate })),
         ]),
   ])
 }

@@ -89,7 +89,7 @@ const CLUSTER_RULES: readonly JsonObject[] = [
 ]
 
 const OWN_NAMESPACE_RULES: readonly JsonObject[] = [
-  manage('', ['services']),
+  manage('', ['services', 'configmaps']),
   manage('apps', ['deployments']),
   manage('policy', ['poddisruptionbudgets']),
   manage('networking.k8s.io', ['networkpolicies']),

@@ -1,5 +1,6 @@
 import type { KubeObject } from '../../contract/artifact/objects.ts'
 import type { JsonObject } from '../../contract/canonical-json.ts'
+import { certificateMount } from './certificates.ts'
 import { PULLER_ACCOUNT } from './identity.ts'
 import { HTTP_PORT, POD_LABELS } from './network.ts'
 import { PART_OF } from './part-of.ts'
@@ -12,7 +13,13 @@ export type WorkloadOptions = {
   readonly replicas?: number
   readonly shared: readonly SharedKind[]
   readonly isGuarded: boolean
+  /** PEM: trusted besides those of the image. */
+  readonly ca?: string
+  /** Secret with which the node pulls the image. */
+  readonly pullSecret?: string
 }
+
+type Mount = ReturnType<typeof certificateMount>
 
 const MOUNTED_ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount'
 const CACHE = { directory: '/var/cache/waybill', size: '2Gi', volume: '3Gi' } as const
@@ -23,6 +30,7 @@ const USER = 65532
 export function workloadObjects({ namespace, image, replicas = 2, ...options }: WorkloadOptions): KubeObject[] {
   const metadata = { name: PULLER_ACCOUNT, namespace, labels: POD_LABELS }
   const selector = { matchLabels: POD_LABELS }
+  const mount = options.ca === undefined ? undefined : certificateMount(options.ca)
   return [
     {
       apiVersion: 'policy/v1',
@@ -42,16 +50,20 @@ export function workloadObjects({ namespace, image, replicas = 2, ...options }: 
         // A replica that stands by is ready: the new one is, before an old one goes.
         strategy: { type: 'RollingUpdate', rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },
         template: {
-          metadata: { labels: { ...POD_LABELS, ...PART_OF } },
-          spec: podSpec(container({ namespace, image, ...options })),
+          metadata: {
+            labels: { ...POD_LABELS, ...PART_OF },
+            ...(mount === undefined ? {} : { annotations: mount.annotations }),
+          },
+          spec: podSpec(container({ namespace, image, ...options }, mount), options.pullSecret, mount),
         },
       },
     },
   ]
 }
 
-function podSpec(container: JsonObject): JsonObject {
+function podSpec(container: JsonObject, pullSecret: string | undefined, mount: Mount | undefined): JsonObject {
   return {
+    ...(pullSecret === undefined ? {} : { imagePullSecrets: [{ name: pullSecret }] }),
     serviceAccountName: PULLER_ACCOUNT,
     automountServiceAccountToken: true,
     enableServiceLinks: false,
@@ -75,11 +87,15 @@ function podSpec(container: JsonObject): JsonObject {
     volumes: [
       { name: 'cache', emptyDir: { sizeLimit: CACHE.volume } },
       { name: 'tmp', emptyDir: { sizeLimit: '64Mi' } },
+      ...(mount?.volumes ?? []),
     ],
   }
 }
 
-function container({ namespace, image, shared, isGuarded }: Omit<WorkloadOptions, 'replicas'>): JsonObject {
+function container(
+  { namespace, image, shared, isGuarded }: Omit<WorkloadOptions, 'replicas'>,
+  mount: Mount | undefined,
+): JsonObject {
   const probe = (path: string): JsonObject => ({ httpGet: { path, port: HTTP_PORT.name } })
   return {
     name: 'puller',
@@ -97,6 +113,7 @@ function container({ namespace, image, shared, isGuarded }: Omit<WorkloadOptions
       ...(isGuarded ? ['--guard'] : []),
       ...shared.map(({ group, kind, plural }) => `--shared-watch=${kind}${group === '' ? '' : `.${group}`}=${plural}`),
     ],
+    ...(mount === undefined ? {} : { env: mount.env }),
     ports: [{ name: HTTP_PORT.name, containerPort: HTTP_PORT.number, protocol: 'TCP' }],
     securityContext: {
       allowPrivilegeEscalation: false,
@@ -111,6 +128,7 @@ function container({ namespace, image, shared, isGuarded }: Omit<WorkloadOptions
     volumeMounts: [
       { name: 'cache', mountPath: CACHE.directory },
       { name: 'tmp', mountPath: '/tmp' },
+      ...(mount?.volumeMounts ?? []),
     ],
   }
 }

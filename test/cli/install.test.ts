@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, test } from 'node:test'
+import { tempFolder } from '../packager/repository.ts'
 import { field } from '../real/control-plane.ts'
 import { assertFails, waybillHere } from './command.ts'
 
@@ -60,6 +63,44 @@ describe('install', () => {
     assert.match(stderr, /^warning: .*by its digest/m)
   })
 
+  test('has the puller trust a registry’s own certificates, and starts it anew when they change', async () => {
+    const ca = join(import.meta.dirname, '../fixtures/tls/loopback.crt')
+    const { items } = await printed('--image', IMAGE, '--ca-file', ca, '--pull-secret', 'pull')
+    const kept = items.find(({ metadata }) => metadata.name === 'waybill-ca')
+    assert.equal(field(kept, 'data', 'ca.crt'), readFileSync(ca, 'utf8'))
+    const template = field(
+      items.find(({ kind }) => kind === 'Deployment'),
+      'spec',
+      'template',
+    )
+    assert.deepEqual(field(template, 'spec', 'imagePullSecrets'), [{ name: 'pull' }])
+    assert.deepEqual(field(template, 'spec', 'containers', 0, 'env'), [
+      { name: 'NODE_EXTRA_CA_CERTS', value: '/etc/waybill/ca/ca.crt' },
+    ])
+    const print = field(template, 'metadata', 'annotations', 'waybill.dev/ca-digest')
+    assert.match(String(print), /^sha256:/)
+    const other = join(tempFolder(), 'other.crt')
+    writeFileSync(other, `${readFileSync(ca, 'utf8')}\n`)
+    const again = (await printed('--image', IMAGE, '--ca-file', other)).items.find(({ kind }) => kind === 'Deployment')
+    assert.notEqual(field(again, 'spec', 'template', 'metadata', 'annotations', 'waybill.dev/ca-digest'), print)
+  })
+
+  test('adds on request the Delivery that keeps it up to date, and an account for that alone', async () => {
+    const { items } = await printed('--image', IMAGE, '--self-update', 'registry.example.com/acme/platform:production')
+    const delivery = items.find(({ kind }) => kind === 'Delivery')
+    assert.deepEqual(delivery?.metadata.namespace, 'waybill-system')
+    assert.deepEqual(field(delivery, 'spec'), {
+      source: { repository: 'registry.example.com/acme/platform', channel: 'production' },
+      adopt: 'always',
+    })
+    const plain = await printed('--image', IMAGE)
+    const added = items.slice(plain.items.length).map(({ kind }) => kind)
+    assert.deepEqual(
+      added.sort().join(' '),
+      'ClusterRole ClusterRoleBinding Delivery Role Role RoleBinding RoleBinding ServiceAccount',
+    )
+  })
+
   const refused: readonly (readonly [string, readonly string[], string, RegExp])[] = [
     ['no image says how to make one', [], 'USAGE', /npm run image[\s\S]*--crds-only/],
     ['an image with neither tag nor digest', ['--image', 'example.com/puller'], 'REFERENCE_INVALID', /digest/],
@@ -68,6 +109,8 @@ describe('install', () => {
     ['a port that there is not', ['--image', IMAGE, '--egress-port', '65536'], 'USAGE', /1 to 65535/],
     ['a namespace that no cluster can have', ['--crds-only', '--namespace', 'My Ops'], 'USAGE', /Lower-case/],
     ['an image without its Deployment', ['--crds-only', '--image', IMAGE], 'USAGE', /no Deployment/],
+    ['to follow a version', ['--image', IMAGE, '--self-update', 'example.com/p:1.0.0'], 'USAGE', /and a channel/],
+    ['certificates that are none', ['--image', IMAGE, '--ca-file', '/dev/null'], 'FILE_UNREADABLE', /no certificate/],
     ['another identity than the Deployment’s', ['--image', IMAGE, '--identity', 'eve'], 'USAGE', /--crds-only/],
     ['groups without a guard', ['--crds-only', '--guard-group', 'ops'], 'USAGE', /goes with --guard/],
     [
