@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { ensureTools, type ToolName } from '../../tools/build.ts'
 import { type Progress, progressOn } from '../../tools/progress.ts'
 import { field } from '../real/cluster.ts'
-import { type Service, scratchDirectory } from '../real/process.ts'
+import { removeCgroupAtEnd, type Service, scratchDirectory } from '../real/process.ts'
 import { NODE, REGISTRY } from './addresses.ts'
 import { cgroupName, makeCgroups, removeCgroup, removeForgottenCgroups } from './cgroups.ts'
 import { writeConfigs } from './configs.ts'
@@ -74,6 +74,7 @@ export async function startNode(options: NodeOptions = {}): Promise<RealNode> {
   const registry = prepareRegistry(options.registryFolder ?? join(folder, 'registry'))
   const cgroup = cgroupName(randomBytes(4).toString('hex'))
   const cgroups = makeCgroups(cgroup)
+  for (const path of cgroups) removeCgroupAtEnd(path)
   let namespaces: Namespaces | undefined
   const stop = async () => {
     await namespaces?.end()

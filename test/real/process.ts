@@ -10,6 +10,7 @@ export type Order =
   | ({ readonly order: 'start'; readonly id: number } & Required<ServiceCommand>)
   | { readonly order: 'signal'; readonly id: number; readonly signal: NodeJS.Signals }
   | { readonly order: 'remove-at-end'; readonly path: string }
+  | { readonly order: 'remove-cgroup-at-end'; readonly path: string }
 
 /** What the supervisor tells, one JSON line each. */
 export type Report =
@@ -80,6 +81,12 @@ export function scratchDirectory(name: string): string {
   supervisor ??= startSupervisor()
   supervisor.tell({ order: 'remove-at-end', path })
   return path
+}
+
+/** Has a cgroup, and those below it, removed when this process has ended: once nobody is left in them. */
+export function removeCgroupAtEnd(path: string): void {
+  supervisor ??= startSupervisor()
+  supervisor.tell({ order: 'remove-cgroup-at-end', path })
 }
 
 /** Calls `ready` every 50 ms until it answers true. Throws with the log's last lines when the service ends or time is up. */

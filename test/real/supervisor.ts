@@ -1,13 +1,15 @@
 // Runs as a process of its own: starts and ends the services that tests and the demo need, and outlives its parent by a
 // moment. Its standard input is a pipe from the parent. When that closes, however the parent ended, every service is
-// killed and every scratch folder removed, so that nothing is ever left over.
+// killed and every scratch folder and cgroup removed, so that nothing is ever left over.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { openSync, rmSync } from 'node:fs'
 import { createInterface } from 'node:readline'
+import { removeCgroup } from '../node/cgroups.ts'
 import type { Order, Report } from './process.ts'
 
 const running = new Map<number, ChildProcess>()
 const scratch: string[] = []
+const cgroups: string[] = []
 
 const report = (line: Report) => void process.stdout.write(`${JSON.stringify(line)}\n`)
 
@@ -18,6 +20,10 @@ function parseOrder(line: string): Order {
 function obey(order: Order): void {
   if (order.order === 'remove-at-end') {
     scratch.push(order.path)
+    return
+  }
+  if (order.order === 'remove-cgroup-at-end') {
+    cgroups.push(order.path)
     return
   }
   if (order.order === 'signal') {
@@ -43,10 +49,11 @@ function end(): void {
     for (const path of scratch) rmSync(path, { recursive: true, force: true, maxRetries: 5 })
     process.exit(0)
   }
-  const wait = () =>
-    children.every((child) => child.exitCode !== null || child.signalCode !== null) ? finish() : setTimeout(wait, 10)
+  const isOver = () =>
+    children.every((child) => child.exitCode !== null || child.signalCode !== null) && cgroups.every(removeCgroup)
+  const wait = () => (isOver() ? finish() : setTimeout(wait, 20))
   wait()
-  setTimeout(finish, 3_000)
+  setTimeout(finish, cgroups.length === 0 ? 3_000 : 20_000)
 }
 
 process.stdout.on('error', () => {})
