@@ -6,11 +6,14 @@ import { CATALOGUE } from '../../cli/catalogue.ts'
 import { waybillHere } from '../cli/command.ts'
 
 const FOLDER = join(import.meta.dirname, '../../docs/guides')
-const guides = readdirSync(FOLDER).filter((name) => name.endsWith('.md'))
+const guides = [
+  ...readdirSync(FOLDER).filter((name) => name.endsWith('.md')),
+  ...['operations.md', 'migrating.md'].map((page) => join('..', page)),
+]
 
 /** Command lines in a guide's blocks of code, continued lines joined, comments and what comes after a pipe left out. */
 function commandsOf(guide: string): readonly string[] {
-  const blocks = [...readFileSync(join(FOLDER, guide), 'utf8').matchAll(/^```\w*\n([\s\S]*?)^```$/gm)].map(
+  const blocks = [...readFileSync(join(FOLDER, guide), 'utf8').matchAll(/^```[\w ]*\n([\s\S]*?)^```$/gm)].map(
     ([, block = '']) => block,
   )
   const lines = blocks.join('\n').replaceAll('\\\n', ' ').split('\n')
