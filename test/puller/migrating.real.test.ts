@@ -26,9 +26,10 @@ after(async () => {
 const pullers = pullersOf(() => world)
 
 /** The commands of the page; `shop` and its registry are the test's own, and `npx waybill` runs this checkout. */
-function commandsFor(tenant: Tenant): string {
-  const blocks = [...readFileSync(PAGE, 'utf8').matchAll(/^```sh adopt\n(.*?)^```$/gms)].map(([, block = '']) => block)
-  assert.equal(blocks.length, 5)
+function commandsFor(tenant: Tenant, part: 'adopt' | 'leave'): string {
+  const all = [...readFileSync(PAGE, 'utf8').matchAll(/^```sh (\w+)\n(.*?)^```$/gms)]
+  const blocks = all.flatMap(([, of, block = '']) => (of === part ? [block] : []))
+  assert.equal(blocks.length, part === 'adopt' ? 5 : 1)
   const told = blocks.join('\n').replaceAll('namespace shop', `namespace ${tenant.namespace}`)
   const here = told.replace('namespace: shop', `namespace: ${tenant.namespace}`).replace('/web,', '/shop,')
   return `set -eu -o pipefail
@@ -55,6 +56,23 @@ const asInGit = NAMES.map((name) => {
   return { ...object, metadata: { name, labels: { team: 'shop' } } }
 })
 
+/** What the commands print; they have to succeed. */
+async function follow(tenant: Tenant, part: 'adopt' | 'leave'): Promise<string> {
+  const script = join(folder, `${tenant.namespace}-${part}.sh`)
+  writeFileSync(script, commandsFor(tenant, part))
+  const env = {
+    NODE: process.execPath,
+    WAYBILL,
+    REGISTRY: tenant.repository.replace(/\/shop$/, ''),
+    KUBECONFIG: world.plane.kubeconfig,
+    HOME: folder,
+    PATH: `${join(world.plane.kubectl, '..')}:${process.env.PATH}`,
+  }
+  const { status, stdout, stderr } = await runCommand('bash', [script], { cwd: folder, env })
+  assert.equal(status, 0, `${stdout}\n${stderr}`)
+  return `${stdout}\n${stderr}`
+}
+
 const OLD_TOOLS = [
   {
     tool: 'Flux',
@@ -80,32 +98,20 @@ const OLD_TOOLS = [
 ]
 
 for (const { tool, manager, flags, marks, owner } of OLD_TOOLS)
-  test(`the commands of docs/migrating.md adopt what ${tool} applied, and no Pod restarts`, async () => {
+  test(`the commands of docs/migrating.md take over what ${tool} applied and let go of it again, and no Pod restarts`, async () => {
     const tenant = await world.tenant()
     const { namespace } = tenant
     const { plane } = world
     const input = JSON.stringify({ apiVersion: 'v1', kind: 'List', items: asDelivered(marks) })
-    await plane.runKubectl(['apply', ...flags, '--field-manager', manager, '-n', namespace, '-f', '-'], { input })
+    const applyAsBefore = () =>
+      plane.runKubectl(['apply', ...flags, '--field-manager', manager, '-n', namespace, '-f', '-'], { input })
+    await applyAsBefore()
     for (const name of NAMES)
       await plane.runKubectl(['rollout', 'status', `deployment/${name}`, '-n', namespace, '--timeout', '60s'])
     tenant.publish(tenant.release('one', asInGit), { promotion: { channel: 'production', sequence: 1 } })
 
     pullers([tenant])
-    const script = join(folder, `${namespace}.sh`)
-    writeFileSync(script, commandsFor(tenant))
-    const ran = await runCommand('bash', [script], {
-      cwd: folder,
-      env: {
-        NODE: process.execPath,
-        WAYBILL,
-        REGISTRY: tenant.repository.replace(/\/shop$/, ''),
-        KUBECONFIG: plane.kubeconfig,
-        HOME: folder,
-        PATH: `${join(plane.kubectl, '..')}:${process.env.PATH}`,
-      },
-    })
-    const output = `${ran.stdout}\n${ran.stderr}`
-    assert.equal(ran.status, 0, output)
+    const output = await follow(tenant, 'adopt')
     assert.match(output, owner)
     assert.match(output, new RegExp(`adopt Deployment\\.apps ${namespace}/web from .*${manager}`))
     assert.match(output, /metadata\.labels\.tier/)
@@ -133,4 +139,18 @@ for (const { tool, manager, flags, marks, owner } of OLD_TOOLS)
       )
     }
     assert.match(await tenant.kinds(), /^Refused Intent Applied( Unchanged)?$/)
+
+    await follow(tenant, 'leave')
+    await plane.eventually('the Delivery is gone', async () => {
+      const path = `/apis/waybill.dev/v1alpha1/namespaces/${namespace}/deliveries/web`
+      return (await plane.api('GET', path)).status === 404
+    })
+    await applyAsBefore()
+    const kept = ['deployments,replicasets,pods', '-n', namespace, '--sort-by', '.metadata.uid']
+    const columns = 'custom-columns=KIND:.kind,NAME:.metadata.name,UID:.metadata.uid'
+    assert.equal(
+      await plane.runKubectl(['get', ...kept, '-o', columns]),
+      listed,
+      'who goes back restarts nothing either',
+    )
   })
