@@ -85,20 +85,31 @@ test('hooks outside a chart, and dependencies written for other tools alone, pas
   const files = {
     'waybill.yaml': packageFile(),
     'deploy/a.yaml': configMap('a', 'helm.sh/hook: pre-install'),
-    'deploy/b.yaml': configMap('b', 'helm.sh/hook: pre-install', 'waybill.dev/wave: "-1"'),
+    'deploy/b.yaml': configMap(
+      'b',
+      'helm.sh/hook: pre-install',
+      'argocd.argoproj.io/sync-wave: "-1"',
+      'waybill.dev/wave: "-1"',
+    ),
     'deploy/c.yaml': configMap('c', 'config.kubernetes.io/depends-on: /ConfigMap/a'),
     'deploy/d.yaml': configMap(
       'd',
       'config.kubernetes.io/depends-on: /ConfigMap/a',
       'waybill.dev/depends-on: /ConfigMap/a',
     ),
+    'deploy/e.yaml': configMap('e', 'argocd.argoproj.io/hook: PreSync', 'argocd.argoproj.io/sync-wave: "-1"'),
   }
   const { warnings, environments } = await checkCommit(optionsFor(repositoryOf(files)))
-  assert.equal(environments.dev?.length, 4)
+  assert.equal(environments.dev?.length, 5)
   assert.deepEqual(
     warnings
       .filter(({ code }) => code !== 'KUBERNETES_UNPINNED')
       .map(({ file, line, object, code }) => `${file}:${line} ${object} ${code}`),
-    ['deploy/a.yaml:7 ConfigMap shop/a HOOK_IGNORED', 'deploy/c.yaml:7 ConfigMap shop/c DEPENDENCY_IGNORED'],
+    [
+      'deploy/a.yaml:7 ConfigMap shop/a HOOK_IGNORED',
+      'deploy/c.yaml:7 ConfigMap shop/c DEPENDENCY_IGNORED',
+      'deploy/e.yaml:7 ConfigMap shop/e HOOK_IGNORED',
+      'deploy/e.yaml:8 ConfigMap shop/e HOOK_IGNORED',
+    ],
   )
 })
