@@ -1,5 +1,5 @@
-import { execFileSync, spawnSync } from 'node:child_process'
-import { accessSync, constants, existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { accessSync, constants, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { type Progress, silent } from '../../tools/progress.ts'
 import { scratchDirectory } from '../real/process.ts'
@@ -25,36 +25,43 @@ const programs: Readonly<Record<string, string>> = {
 }
 const plugins = ['bridge', 'host-local', 'loopback', 'portmap']
 
-/** Why no node can run on this machine, in one line; undefined when one can, once `ensurePackages` was called. */
-export function nodeRefusal(): string | undefined {
+/**
+ * Why no node can run on this machine, in one line; undefined when one can. Debian packages that are missing are installed
+ * with apt-get first, where there is one, without starting a service of them.
+ */
+export function nodeRefusal({ progress = silent }: { readonly progress?: Progress } = {}): string | undefined {
   if (process.platform !== 'linux') return `a node needs Linux, and this is ${process.platform}`
-  if (process.getuid?.() !== 0) return 'a node needs root: namespaces, mounts and cgroups'
-  const missing = missingPackages()
-  if (missing.length > 0 && find('apt-get') === undefined) {
-    return `a node needs ${missing.join(', ')}, and there is no apt-get to install them with`
-  }
-  return namespacesRefusal()
+  if (process.getuid?.() !== 0) return 'a node needs root, for namespaces, mounts and cgroups'
+  return missingRefusal(progress) ?? namespacesRefusal()
 }
 
-/** Installs the Debian packages that are missing, with apt-get, without starting a service of them. Throws when it cannot. */
-export function ensurePackages({ progress = silent }: { readonly progress?: Progress } = {}): void {
+function missingRefusal(progress: Progress): string | undefined {
   const missing = missingPackages()
-  if (missing.length === 0) return
+  if (missing.length === 0) return undefined
+  const need = `a node needs ${missing.join(', ')}`
+  if (find('apt-get') === undefined) return `${need}, and there is no apt-get to install them with`
   progress.say(`installing with apt-get: ${missing.join(', ')}`)
+  const fault = install(missing)
+  if (fault !== undefined) return `${need}, and ${fault}`
+  const still = missingPackages()
+  return still.length === 0
+    ? undefined
+    : `a node needs ${still.join(', ')}, which apt-get installed without its programs`
+}
+
+/** What went wrong, or undefined. */
+function install(packages: readonly string[]): string | undefined {
   // invoke-rc.d asks policy-rc.d, and 101 says: start nothing. Where the machine has one of its own, that one decides.
   const policy = '/usr/sbin/policy-rc.d'
-  const env = { ...process.env, PATH: systemPath, DEBIAN_FRONTEND: 'noninteractive' }
   const own = !existsSync(policy)
-  if (own) writeFileSync(policy, '#!/bin/sh\nexit 101\n', { mode: 0o755, flag: 'wx' })
+  if (own) writeFileSync(policy, '#!/bin/sh\nexit 101\n', { mode: 0o755 })
   try {
-    aptGet(['update', '--quiet'], env)
-    aptGet(['install', '--yes', '--quiet', '--no-install-recommends', ...missing], env)
+    return (
+      aptGet(['update', '--quiet']) ?? aptGet(['install', '--yes', '--quiet', '--no-install-recommends', ...packages])
+    )
   } finally {
-    if (own) execFileSync('rm', ['-f', policy])
+    if (own) rmSync(policy, { force: true })
   }
-  const still = missingPackages()
-  if (still.length > 0)
-    throw new Error(`apt-get installed ${missing.join(', ')}, and ${still.join(', ')} is still missing`)
 }
 
 /** The path of a program of the machine, or undefined. */
@@ -71,14 +78,15 @@ function missingPackages(): readonly string[] {
   return [...new Set([...missing, ...(networking ? [] : ['containernetworking-plugins'])])]
 }
 
-function aptGet(args: readonly string[], env: NodeJS.ProcessEnv): void {
+function aptGet(args: readonly string[]): string | undefined {
+  const env = { ...process.env, PATH: systemPath, DEBIAN_FRONTEND: 'noninteractive' }
   const { status, stderr, error } = spawnSync('apt-get', args, {
     env,
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'pipe'],
   })
-  if (status !== 0)
-    throw new Error(`apt-get ${args[0]} failed: ${error?.message ?? stderr.trim().split('\n').slice(-5).join('\n')}`)
+  if (status === 0) return undefined
+  return `apt-get ${args[0]} failed: ${error?.message ?? stderr.trim().split('\n').at(-1)}`
 }
 
 /** Tries what every node does first: namespaces of its own, and in them a bridge, a tmpfs and an overlay. */

@@ -13,7 +13,7 @@ import { type Place, startApiServer, startControllers, startEtcd, writeIdentitie
 import { pushPause } from './images.ts'
 import { makeNamespaces, type Namespaces } from './namespaces.ts'
 import { type ClusterNode, nodeAt, nodeFrom } from './node.ts'
-import { ensurePackages, nodeRefusal } from './packages.ts'
+import { nodeRefusal } from './packages.ts'
 import { prepareRegistry, type RegistryFolder, startRegistry } from './registry.ts'
 import { startContainerd, startWorker } from './worker.ts'
 
@@ -65,9 +65,8 @@ export type NodeOptions = {
  */
 export async function startNode(options: NodeOptions = {}): Promise<RealNode> {
   const { progress = progressOn(process.stderr) } = options
-  const refusal = nodeRefusal()
+  const refusal = nodeRefusal({ progress })
   if (refusal !== undefined) throw new Error(refusal)
-  ensurePackages({ progress })
   removeForgottenCgroups()
   const tools = await ensureTools(NODE_TOOLS, { progress })
   const folder = scratchDirectory('node')
