@@ -1,14 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-/** Cgroups of nodes begin so; then comes the pid of the process that started the node. */
-const prefix = 'waybill-node-'
-
-/** A name for a node's cgroup, such as waybill-node-4711-1f2e: what is left of a process that is gone can be told by it. */
-export function cgroupName(suffix: string): string {
-  return `${prefix}${process.pid}-${suffix}`
-}
-
 /** Where hierarchies of cgroups are mounted: one for each controller (v1), one in all (v2), or both. */
 export function cgroupMounts(): readonly string[] {
   const lines = readFileSync('/proc/self/mounts', 'utf8').split('\n')
@@ -45,16 +37,6 @@ export function removeCgroup(folder: string): boolean {
     // Busy, or gone.
   }
   return !existsSync(folder)
-}
-
-/** Removes what nodes left whose process was killed together with all that would have cleaned up after it. */
-export function removeForgottenCgroups(): void {
-  for (const mount of cgroupMounts()) {
-    for (const name of readdirSync(mount)) {
-      const pid = name.startsWith(prefix) ? name.slice(prefix.length).split('-')[0] : undefined
-      if (pid !== undefined && !existsSync(`/proc/${pid}`)) removeCgroup(join(mount, name))
-    }
-  }
 }
 
 function tryWrite(path: string, text: string): void {

@@ -7,6 +7,7 @@ import { test } from 'node:test'
 import { eventually, field } from '../real/cluster.ts'
 import { scratchDirectory } from '../real/process.ts'
 import { cgroupMounts } from './cgroups.ts'
+import { removeForgotten } from './forgotten.ts'
 import { shopImages } from './images.ts'
 import { type RealNode, startNode } from './start.ts'
 
@@ -124,7 +125,8 @@ test('a node of its own', async (t) => {
   })
 })
 
-test('a node whose test is killed leaves nothing', async () => {
+/** A process with a node of its own, which is up. */
+async function startElsewhere() {
   const text = `const { startNode } = await import(${JSON.stringify(join(import.meta.dirname, 'start.ts'))})
     const { readlinkSync } = await import('node:fs')
     const { folder, pid } = await startNode()
@@ -134,12 +136,30 @@ test('a node whose test is killed leaves nothing', async () => {
   const { value } = await createInterface({ input: child.stdout })[Symbol.asyncIterator]().next()
   const trace = parseTrace(String(value))
   assert.notDeepEqual(leftOf(trace), nothing)
+  return { child, trace }
+}
+
+test('a node whose test is killed leaves nothing', async () => {
+  const { child, trace } = await startElsewhere()
   child.kill('SIGKILL')
-  await eventually('all of it is gone', async () => {
-    const left = leftOf(trace)
-    return !left.folder && left.processes.length === 0 && cgroupsOf(child.pid).length === 0
-  })
+  await eventually(
+    'folder and cgroups are gone',
+    async () => !existsSync(trace.folder) && cgroupsOf(child.pid).length === 0,
+  )
   assert.deepEqual(leftOf(trace), nothing)
+})
+
+test('a node whose test is killed with all that cleans up after it ends, and the next one removes what it left', async () => {
+  const { child, trace } = await startElsewhere()
+  const supervisor = Number(readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8').trim().split(' ')[0])
+  assert.match(readFileSync(`/proc/${supervisor}/cmdline`, 'utf8'), /supervisor\.ts/)
+  process.kill(supervisor, 'SIGKILL')
+  child.kill('SIGKILL')
+  await eventually('every process is gone', async () => leftOf(trace).processes.length === 0)
+  assert.notDeepEqual(cgroupsOf(child.pid), [])
+  removeForgotten()
+  assert.deepEqual(leftOf(trace), nothing)
+  assert.deepEqual(cgroupsOf(child.pid), [])
 })
 
 function parseTrace(line: string): { folder: string; network: string } {

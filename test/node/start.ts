@@ -1,15 +1,15 @@
-import { randomBytes } from 'node:crypto'
 import { rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ensureTools, type ToolName } from '../../tools/build.ts'
 import { type Progress, progressOn } from '../../tools/progress.ts'
 import { field } from '../real/cluster.ts'
 import { removeCgroupAtEnd, type Service, scratchDirectory } from '../real/process.ts'
 import { NODE, REGISTRY } from './addresses.ts'
-import { cgroupName, makeCgroups, removeCgroup, removeForgottenCgroups } from './cgroups.ts'
+import { makeCgroups, removeCgroup } from './cgroups.ts'
 import { writeConfigs } from './configs.ts'
 import { type Place, startApiServer, startControllers, startEtcd, writeIdentities } from './control.ts'
+import { removeForgotten } from './forgotten.ts'
 import { pushPause } from './images.ts'
 import { makeNamespaces, type Namespaces } from './namespaces.ts'
 import { type ClusterNode, nodeAt, nodeFrom } from './node.ts'
@@ -67,11 +67,11 @@ export async function startNode(options: NodeOptions = {}): Promise<RealNode> {
   const { progress = progressOn(process.stderr) } = options
   const refusal = nodeRefusal({ progress })
   if (refusal !== undefined) throw new Error(refusal)
-  removeForgottenCgroups()
+  removeForgotten()
   const tools = await ensureTools(NODE_TOOLS, { progress })
-  const folder = scratchDirectory('node')
+  const folder = scratchDirectory(`node-${process.pid}`)
   const registry = prepareRegistry(options.registryFolder ?? join(folder, 'registry'))
-  const cgroup = cgroupName(randomBytes(4).toString('hex'))
+  const cgroup = basename(folder)
   const cgroups = makeCgroups(cgroup)
   for (const path of cgroups) removeCgroupAtEnd(path)
   let namespaces: Namespaces | undefined
