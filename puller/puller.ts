@@ -5,6 +5,7 @@ import { type Clock, systemClock } from './clock.ts'
 import type { Cluster } from './cluster/cluster-port.ts'
 import type { ConnectedCluster } from './cluster/cluster-requests.ts'
 import { fairShare } from './cluster/fair-share.ts'
+import { letGo } from './cluster/let-go.ts'
 import { connectMounted, type ServiceAccountMount } from './cluster/mounted.ts'
 import { listAll } from './cluster/watch.ts'
 import { firstLook } from './first-look.ts'
@@ -97,7 +98,7 @@ export async function runPuller(options: PullerOptions): Promise<PullerSummary> 
   const { clock = systemClock } = options
   const front = await frontOf(options, clock)
   const observe = front === undefined ? {} : { observe: front.observe }
-  const cluster = await connect(options, observe)
+  const connected = await connect(options, observe)
   const registries = createRegistries(
     {
       ...observe,
@@ -113,6 +114,7 @@ export async function runPuller(options: PullerOptions): Promise<PullerSummary> 
     onlyNamespaces,
     cacheBytesMax = CACHE_BYTES_MAX,
   } = options
+  const cluster = letGo(connected, signal, { clock, graceMs: STOP_GRACE_MS })
   const cache = openCache(options.cacheDir)
   const work = async (asked: Cluster, until: AbortSignal): Promise<PullerSummary> => {
     const shared = fairShare(asked, { clock })
@@ -171,7 +173,8 @@ export async function runPuller(options: PullerOptions): Promise<PullerSummary> 
         log,
         identity: `${host}_${randomUUID()}`,
         times: checkLeaseTimes(times),
-        store: leaseStore(cluster, namespace, leaseName(onlyNamespaces)),
+        // The Lease has deadlines of its own, and is given back when all else has ended.
+        store: leaseStore(connected, namespace, leaseName(onlyNamespaces)),
       },
       {
         lead: (asked, until) => {
@@ -211,6 +214,8 @@ const WAIT_MS = 300_000
 /** With `once`, Events and notifications that wait at the end get so long; else what is on its way. */
 const GRACE_MS = 10_000
 const STOP_MS = 500
+/** How long what is in flight may take once the puller was told to end: a pod has 30 s in all. */
+const STOP_GRACE_MS = 10_000
 const PARALLEL = 8
 const CACHE_BYTES_MAX = 10 * 1024 ** 3
 /** How often a Delivery that failed is tried with `once`. */
