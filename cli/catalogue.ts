@@ -21,6 +21,7 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
   entry('diff', 'show what changes between two releases or commits', () => import('./verbs/diff.ts')),
   entry('install', 'print what a cluster needs for the puller', () => import('./verbs/install.ts')),
   entry('tenant', 'print a team’s namespace, service account and Roles', () => import('./verbs/tenant.ts')),
+  entry('uninstall', 'remove Waybill, and leave what it delivered', () => import('./verbs/uninstall.ts')),
   entry('get', 'what runs here, since when, is it well', () => import('./verbs/get.ts')),
   entry('history', 'the records of a Delivery', () => import('./verbs/history.ts')),
   entry('adopt-drift', 'print drift as a patch to bring back to Git', () => import('./verbs/adopt-drift.ts')),

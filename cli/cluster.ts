@@ -14,8 +14,12 @@ export type OpenCluster = AsyncDisposable & {
   readonly namespace: string
 }
 
-/** @throws WaybillError CLUSTER_CONFIG, CLUSTER_UNREACHABLE, CLUSTER_AUTH, CLUSTER_NOT_INSTALLED */
-export async function openCluster(flags: Flags, { cwd }: Context): Promise<OpenCluster> {
+/** `anyCluster`: Waybill need not be in it. @throws WaybillError CLUSTER_CONFIG, CLUSTER_UNREACHABLE, CLUSTER_AUTH, CLUSTER_NOT_INSTALLED */
+export async function openCluster(
+  flags: Flags,
+  { cwd }: Context,
+  { anyCluster = false }: { readonly anyCluster?: boolean } = {},
+): Promise<OpenCluster> {
   const kubeconfig = flags.text('kubeconfig')
   const context = flags.text('context')
   const cluster = connectCluster({
@@ -24,7 +28,7 @@ export async function openCluster(flags: Flags, { cwd }: Context): Promise<OpenC
   })
   const close = () => cluster.close()
   try {
-    if ((await cluster.resource(API_VERSION, 'Delivery')) === undefined)
+    if ((await cluster.resource(API_VERSION, 'Delivery')) === undefined && !anyCluster)
       throw new WaybillError('CLUSTER_NOT_INSTALLED', `${cluster.server} does not know Waybill's kinds`)
   } catch (error) {
     await close()

@@ -1,5 +1,5 @@
 import { mkdtempSync, rmSync } from 'node:fs'
-import { readFile, stat } from 'node:fs/promises'
+import { link, open, readFile, stat, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { WaybillError } from '../contract/errors.ts'
 import { pathFrom } from './flags.ts'
@@ -27,6 +27,44 @@ export function makeTempFolder(parent: string, atEnd: (task: () => void) => void
 function diskError(path: string, cause: unknown): WaybillError {
   const full = codeOf(cause) === 'ENOSPC' || codeOf(cause) === 'EDQUOT'
   return new WaybillError(full ? 'DISK_FULL' : 'DISK_FAILED', `${path}: ${reason(cause)}`, { cause })
+}
+
+/** The lines of a text file; undefined: there is none. @throws WaybillError FILE_UNREADABLE */
+export async function readLines(cwd: string, path: string): Promise<readonly string[] | undefined> {
+  try {
+    await using file = await open(pathFrom(cwd, path))
+    const lines: string[] = []
+    for await (const line of file.readLines()) lines.push(line)
+    return lines
+  } catch (cause) {
+    if (codeOf(cause) === 'ENOENT') return undefined
+    throw new WaybillError('FILE_UNREADABLE', `${path}: ${reason(cause)}`, { cause })
+  }
+}
+
+/** Writes a new file, for its owner alone, whole or not at all. @throws WaybillError FILE_EXISTS, DISK_FULL, DISK_FAILED */
+export async function writeNewLines(cwd: string, path: string, lines: readonly string[]): Promise<void> {
+  const whole = pathFrom(cwd, path)
+  const part = `${whole}.part`
+  try {
+    await using file = await open(part, 'w', 0o600)
+    for (const line of lines) await file.write(`${line}\n`)
+    await file.sync()
+    await link(part, whole)
+    await unlink(part)
+  } catch (cause) {
+    if (codeOf(cause) === 'EEXIST') throw new WaybillError('FILE_EXISTS', `${path} is there already`, { cause })
+    throw diskError(path, cause)
+  }
+}
+
+/** True for a folder. */
+export async function isFolder(cwd: string, path: string): Promise<boolean> {
+  try {
+    return (await stat(pathFrom(cwd, path))).isDirectory()
+  } catch {
+    return false
+  }
 }
 
 /** True for the folder of an OCI image layout (image-spec 1.1, image-layout.md). */

@@ -252,6 +252,11 @@ export const ERRORS = {
     'on-change',
     'Install Waybill’s kinds: waybill install --crds-only | kubectl apply --server-side -f -',
   ),
+  PULLER_RUNNING: refused(
+    'Stop that puller first, on the machine that the name before the _ is of. What was given up without being given back is free after its time.',
+  ),
+  RECORDS_UNSAVED: refused('Save them with --records-to FILE, which `waybill audit --records FILE` reads, or say --forget-records.'),
+  UNINSTALL_UNFINISHED: failed('later', 'Run it again: it goes on where it stopped.'),
   DELIVERY_INVALID: refused('Correct the Delivery; `kubectl explain delivery.spec` has every field.'),
   ACCOUNT_MISSING: refused('Create the service account; `waybill tenant NAMESPACE` prints it with its Roles.'),
   ACCOUNT_FORBIDDEN: refused(

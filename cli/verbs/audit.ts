@@ -1,15 +1,16 @@
 import { parseDigest } from '../../contract/digest.ts'
 import { WaybillError } from '../../contract/errors.ts'
 import { type AuditReport, auditChain } from '../../puller/records/audit.ts'
-import { readHead } from '../../puller/records/heads.ts'
+import { headIn, readHead } from '../../puller/records/heads.ts'
 import { readPublicPem } from '../../puller/records/keys.ts'
 import { listRecords } from '../../puller/records/record.ts'
+import { readExport } from '../../puller/uninstall/records-export.ts'
 import { openCluster } from '../cluster.ts'
-import { readText } from '../disk.ts'
+import { readLines, readText } from '../disk.ts'
 import { clusterFlags, examples, type Flags, kubeName, namespaceFlag } from '../flags.ts'
 import { counted } from '../output.ts'
 import { recordsOf } from '../records-of.ts'
-import type { Outcome, Verb } from '../verb.ts'
+import type { Context, Outcome, Verb } from '../verb.ts'
 
 export const verb: Verb = {
   define: (command) => {
@@ -18,14 +19,22 @@ export const verb: Verb = {
       .option('--uid <uid>', 'of a Delivery that is gone, by its uid (default: the newest of that name)')
       .option('--key <pem>', 'the public half of the puller’s key, kept elsewhere (default: the one in the cluster)')
       .option('--head <sequence:digest>', 'a head that you kept, as an earlier audit printed it: 12:sha256:…')
+      .option('--records <file>', 'records that `waybill uninstall` saved; no cluster is asked')
       .option('--puller-namespace <name>', 'the puller’s own namespace', kubeName, 'waybill-system')
     clusterFlags(namespaceFlag(command))
-    examples(command, 'waybill audit shop -n shop', 'waybill audit shop -n shop --key puller.pub --head 12:sha256:…')
+    examples(
+      command,
+      'waybill audit shop -n shop',
+      'waybill audit shop -n shop --key puller.pub --head 12:sha256:…',
+      'waybill audit shop --records records.jsonl --key puller.pub',
+    )
   },
   run: async ([name = ''], flags, context) => {
     const given = givenHead(flags)
     const file = flags.text('key')
     const ownPem = file === undefined ? undefined : await readText(context.cwd, file)
+    const saved = flags.text('records')
+    if (saved !== undefined) return auditSaved(saved, name, { given, ownPem, flags, context })
     await using opened = await openCluster(flags, context)
     const { cluster, namespace } = opened
     const pullerNamespace = flags.need('pullerNamespace')
@@ -49,8 +58,51 @@ export const verb: Verb = {
     )
     const what =
       status === undefined ? `${namespace}/${name}, which is gone (uid ${delivery.uid})` : `${namespace}/${name}`
-    return outcomeOf(what, report, { keyFromCluster: ownPem === undefined, isLetGo })
+    return outcomeOf(what, report, { keyFrom: ownPem === undefined ? 'cluster' : 'auditor', isLetGo })
   },
+}
+
+/** Of records that were saved before the cluster let go of them. */
+async function auditSaved(
+  path: string,
+  name: string,
+  {
+    given,
+    ownPem,
+    flags,
+    context,
+  }: {
+    readonly given: ReturnType<typeof givenHead>
+    readonly ownPem: string | undefined
+    readonly flags: Flags
+    readonly context: Context
+  },
+): Promise<Outcome> {
+  const lines = await readLines(context.cwd, path)
+  if (lines === undefined) throw new WaybillError('FILE_UNREADABLE', `${path}: there is no such file`)
+  const [namespace, uid] = [flags.text('namespace'), flags.text('uid')]
+  const found = readExport(lines, {
+    name,
+    ...(namespace === undefined ? {} : { namespace }),
+    ...(uid === undefined ? {} : { uid }),
+  })
+  const { delivery, lastRecord: last, records, heads } = found
+  const pem = ownPem ?? found.key
+  if (pem === undefined)
+    throw new WaybillError('RECORD_KEY', `${path} holds no public key of a puller; give it with --key`)
+  const kept = headIn({ version: '', data: heads }, delivery.uid)
+  const report = auditChain(
+    records,
+    {
+      ...(kept.head === null ? {} : { configMap: kept.head }),
+      ...(last === undefined ? {} : { status: { sequence: last.sequence, hash: last.hash } }),
+      ...(given === undefined ? {} : { given }),
+    },
+    pem,
+    delivery,
+  )
+  const what = `${delivery.namespace}/${delivery.name} in ${path} (uid ${delivery.uid})`
+  return outcomeOf(what, report, { keyFrom: ownPem === undefined ? 'file' : 'auditor', isLetGo: kept.head === null })
 }
 
 function givenHead(flags: Flags) {
@@ -61,10 +113,15 @@ function givenHead(flags: Flags) {
   return { sequence: Number(match[1]), hash: parseDigest(match[2] ?? '') }
 }
 
+const KEY_FROM = {
+  cluster: 'The key came from the cluster itself; keep it elsewhere and give it with --key.',
+  file: 'The key came from the file itself; give one that you kept elsewhere with --key.',
+} as const
+
 function outcomeOf(
   what: string,
   report: AuditReport,
-  { keyFromCluster, isLetGo }: { readonly keyFromCluster: boolean; readonly isLetGo: boolean },
+  { keyFrom, isLetGo }: { readonly keyFrom: 'cluster' | 'file' | 'auditor'; readonly isLetGo: boolean },
 ): Outcome {
   const { ok, records, faults, head } = report
   const lines = [
@@ -75,13 +132,13 @@ function outcomeOf(
     ...(isLetGo
       ? ['No head is kept of it any more: only one that you kept (--head) tells whether its end is missing.']
       : []),
-    ...(keyFromCluster ? ['The key came from the cluster itself; keep it elsewhere and give it with --key.'] : []),
+    ...(keyFrom === 'auditor' ? [] : [KEY_FROM[keyFrom]]),
   ]
   const verdict = ok
     ? `${what}: ${counted(records, 'record')}, whole and in order`
     : `${what}: ${counted(records, 'record')}`
   return {
-    data: { ok, records, faults, head, keyFromCluster },
+    data: { ok, records, faults, head, keyFromCluster: keyFrom === 'cluster' },
     text: [verdict, ...lines].join('\n'),
     ...(ok ? {} : { error: new WaybillError('RECORD_CHAIN_BROKEN', `${what}: ${counted(faults.length, 'fault')}`) }),
   }

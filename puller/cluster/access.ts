@@ -2,7 +2,7 @@ import { isJsonObject } from '../../contract/canonical-json.ts'
 import { WaybillError } from '../../contract/errors.ts'
 import type { Account } from '../plan/plan-context.ts'
 import { answerReason } from './answer.ts'
-import type { Cluster, Resource } from './cluster-port.ts'
+import type { Cluster, Identity, Resource } from './cluster-port.ts'
 
 /**
  * Makes sure that the account exists (a deleted one can still be impersonated), that the puller may act as it, and that its
@@ -59,7 +59,7 @@ export type AccessVerb = 'get' | 'list' | 'watch' | 'create' | 'patch' | 'delete
  */
 export async function mayDo(
   cluster: Pick<Cluster, 'request'>,
-  account: Account,
+  account: Identity,
   verb: AccessVerb,
   resource: Pick<Resource, 'group' | 'plural'>,
   at: { readonly namespace: string; readonly name?: string },

@@ -55,7 +55,12 @@ export async function listRecordsOf(
   )
 }
 
-async function listItems(cluster: Cluster, path: string, labelSelector: string): Promise<JsonObject[]> {
+/** Every DeliveryRecord of the cluster, as it was found. @throws WaybillError as listRecords */
+export function listEveryRecord(cluster: Cluster): Promise<readonly JsonObject[]> {
+  return listItems(cluster, recordsPath())
+}
+
+async function listItems(cluster: Cluster, path: string, labelSelector = ''): Promise<JsonObject[]> {
   const items: JsonObject[] = []
   for (let next = ''; ; ) {
     const query = { labelSelector, limit: String(RECORDS_PER_PAGE), ...(next === '' ? {} : { continue: next }) }

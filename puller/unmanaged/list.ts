@@ -2,12 +2,11 @@ import { isJsonObject, type Json, type JsonObject } from '../../contract/canonic
 import { WaybillError } from '../../contract/errors.ts'
 import { ORDER_ANNOTATION } from '../../contract/ordering/annotations.ts'
 import { answerReason } from '../cluster/answer.ts'
-import type { Cluster, Resource } from '../cluster/cluster-port.ts'
+import type { Cluster, Identity, Resource } from '../cluster/cluster-port.ts'
 import { inParallel } from '../cluster/in-parallel.ts'
 import { collectionPath, objectUrl } from '../cluster/resources.ts'
 import { ANNOTATION, LABELS } from '../kinds.ts'
 import { managedEntries } from '../plan/managed-fields.ts'
-import type { Account } from '../plan/plan-context.ts'
 import { isLeftOut, type Seen } from './find.ts'
 
 const AT_ONCE = 8
@@ -22,7 +21,7 @@ const METADATA = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=
  */
 export async function listNamespaces(
   cluster: Cluster,
-  account: Account,
+  account: Identity,
   namespaces: readonly string[],
   signal: AbortSignal,
 ): Promise<{ readonly seen: readonly Seen[]; readonly unseen: readonly string[] }> {
@@ -73,7 +72,7 @@ function resourcesOf({ metadata, versions }: JsonObject): Resource[] {
 /** Undefined: the account may not, or nobody answers. */
 async function listKind(
   cluster: Cluster,
-  account: Account,
+  account: Identity,
   resource: Resource,
   namespace: string,
   signal: AbortSignal,

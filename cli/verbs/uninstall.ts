@@ -1,0 +1,146 @@
+import { WaybillError } from '../../contract/errors.ts'
+import { systemClock, timestamp } from '../../puller/clock.ts'
+import type { Cluster } from '../../puller/cluster/cluster-port.ts'
+import { DEFAULT_NAMESPACE } from '../../puller/records/keys.ts'
+import { type Target, targetName } from '../../puller/uninstall/parts.ts'
+import { exportRecords, unsavedLines } from '../../puller/uninstall/records-export.ts'
+import { isNothing, type Survey, survey } from '../../puller/uninstall/survey.ts'
+import { uninstall, verifyRemoved } from '../../puller/uninstall/uninstall.ts'
+import { openCluster } from '../cluster.ts'
+import { isFolder, readLines, writeNewLines } from '../disk.ts'
+import { EXIT } from '../exit.ts'
+import { clusterFlags, examples, type Flags, kubeName } from '../flags.ts'
+import { counted } from '../output.ts'
+import type { Context, Verb } from '../verb.ts'
+
+const FILE = 'waybill-records.jsonl'
+
+export const verb: Verb = {
+  define: (command) => {
+    command
+      .option('--yes', 'do it; else it is only said what would be done')
+      .option('--records-to <path>', 'save the records in this new file, or folder, first')
+      .option('--forget-records', 'do not save them')
+      .option('--puller-namespace <name>', 'the puller’s own namespace', kubeName, DEFAULT_NAMESPACE)
+    clusterFlags(command)
+    examples(
+      command,
+      'waybill uninstall                                     # what would be done',
+      'waybill uninstall --yes --records-to records.jsonl    # `waybill audit shop --records records.jsonl` reads it',
+    )
+  },
+  run: async (_args, flags, context) => {
+    if (flags.on('forgetRecords') && flags.text('recordsTo') !== undefined)
+      throw new WaybillError('USAGE', 'one of --records-to and --forget-records, not both')
+    await using opened = await openCluster(flags, context, { anyCluster: true })
+    const { cluster } = opened
+    const namespace = flags.need('pullerNamespace')
+    const found = await survey(cluster, namespace)
+    if (isNothing(found))
+      return { data: outcomeOf(found, { removed: [] }), text: 'Nothing of Waybill is in this cluster.' }
+    const says = planText(found)
+    if (!(await isWanted(says, flags, context)))
+      return { data: outcomeOf(found, { removed: null }), text: [...says, NOTHING_DONE].join('\n'), exit: EXIT.refused }
+    const to = await recordsFile(flags, context)
+    if (found.records > 0 && to === undefined && !flags.on('forgetRecords'))
+      throw new WaybillError(
+        'RECORDS_UNSAVED',
+        `${counted(found.records, 'record')} would be gone; nothing was removed`,
+      )
+    const stays = await uninstall(found, {
+      cluster,
+      clock: systemClock,
+      progress: context.progress,
+      saveRecords: async () => {
+        if (to !== undefined && found.records > 0) await saveRecords(cluster, namespace, to, context)
+      },
+    })
+    await verifyRemoved(cluster, namespace)
+    const removed = removedOf(found, stays)
+    const text = [
+      'Waybill is removed. What it delivered is as it was.',
+      ...(stays === undefined ? [] : [staysText(namespace, stays)]),
+      ...(to === undefined || found.records === 0 ? [] : [`The records are in ${to}.`]),
+    ]
+    return {
+      data: outcomeOf({ ...found, ...(stays === undefined ? {} : { stays }) }, { removed, ...(to && { records: to }) }),
+      text: text.join('\n'),
+    }
+  },
+}
+
+const NOTHING_DONE =
+  'Nothing was removed: `waybill uninstall --yes` does it, with --records-to FILE or --forget-records.'
+
+async function isWanted(says: readonly string[], flags: Flags, { ask, progress }: Context): Promise<boolean> {
+  if (flags.on('yes')) return true
+  if (ask === undefined) return false
+  for (const line of says) progress(line)
+  return ask('Remove it?')
+}
+
+async function recordsFile(flags: Flags, { cwd }: Context): Promise<string | undefined> {
+  const path = flags.text('recordsTo')
+  if (path === undefined) return undefined
+  return (await isFolder(cwd, path)) ? `${path.replace(/\/+$/, '')}/${FILE}` : path
+}
+
+/** A run before this one may have saved them, and removed some since: that file is not written over. */
+async function saveRecords(
+  cluster: Cluster,
+  namespace: string,
+  path: string,
+  { cwd, progress }: Context,
+): Promise<void> {
+  const lines = await exportRecords(cluster, namespace, timestamp(systemClock))
+  const before = await readLines(cwd, path)
+  if (before === undefined) await writeNewLines(cwd, path, lines)
+  const unsaved = unsavedLines((await readLines(cwd, path)) ?? [], lines)
+  if (unsaved.length > 0)
+    throw new WaybillError(
+      before === undefined ? 'DISK_FAILED' : 'FILE_EXISTS',
+      `${path} lacks ${counted(unsaved.length, 'record')}; none was removed`,
+    )
+  progress(before === undefined ? `the records are in ${path}` : `the records are in ${path} already`)
+}
+
+function planText(found: Survey): string[] {
+  const { namespace, targets, deliveries, policies, records, stays } = found
+  const all = Object.values(targets).flat()
+  return [
+    'This removes Waybill, and leaves all that it delivered as it is:',
+    ...all.map((target) => `  ${targetName(target)}`),
+    `with ${[
+      `${deliveries.length} ${deliveries.length === 1 ? 'Delivery' : 'Deliveries'}`,
+      `${policies} ${policies === 1 ? 'TrustPolicy' : 'TrustPolicies'}`,
+      counted(records, 'record'),
+    ].join(', ')}.`,
+    ...(stays === undefined ? [] : [staysText(namespace, stays)]),
+  ]
+}
+
+const HELD_SHOWN = 10
+
+function staysText(namespace: string, { why, objects }: NonNullable<Survey['stays']>): string {
+  if (why === 'not-ours') return `Namespace ${namespace} stays: \`waybill install\` did not make it.`
+  const more = objects.length > HELD_SHOWN ? `, and ${objects.length - HELD_SHOWN} more` : ''
+  return `Namespace ${namespace} stays: it holds ${objects.slice(0, HELD_SHOWN).join(', ')}${more}.`
+}
+
+function removedOf({ targets }: Survey, stays: Survey['stays']): readonly Target[] {
+  const { namespace, ...others } = targets
+  return [...Object.values(others).flat(), ...(stays === undefined ? namespace : [])]
+}
+
+function outcomeOf(
+  { namespace, deliveries, records, stays }: Survey,
+  done: { readonly removed: readonly Target[] | null; readonly records?: string },
+): object {
+  return {
+    namespace,
+    removed: done.removed === null ? null : done.removed.map(targetName),
+    deliveries: deliveries.map(({ namespace, name }) => `${namespace}/${name}`),
+    records: { count: records, ...(done.records === undefined ? {} : { file: done.records }) },
+    ...(stays === undefined ? {} : { namespaceStays: stays }),
+  }
+}
