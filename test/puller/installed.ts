@@ -11,12 +11,12 @@ export async function startInstalled(options: {
   readonly controllers: boolean
   /** Pods run, or fail: with scheduler and kwok. */
   readonly pods?: boolean
+  /** What install printed. Default: what it prints now with --crds-only. */
+  readonly install?: string
 }): Promise<ControlPlane> {
-  const { controllers, pods = false } = options
+  const { controllers, pods = false, install = printYaml(installObjects({ crdsOnly: true })) } = options
   const plane = await startControlPlane({ controllers, scheduler: pods, kwok: pods })
-  await plane.runKubectl(['apply', '--server-side', '-f', '-'], {
-    input: printYaml(installObjects({ crdsOnly: true })),
-  })
+  await plane.runKubectl(['apply', '--server-side', '-f', '-'], { input: install })
   await plane.runKubectl(['wait', '--for=condition=Established', '--timeout=30s', 'crd', '--all'])
   return plane
 }

@@ -61,7 +61,7 @@ export type Tenant = {
 }
 
 export async function startWorld(
-  options: { readonly controllers?: boolean; readonly pods?: boolean } = {},
+  options: { readonly controllers?: boolean; readonly pods?: boolean; readonly install?: string } = {},
 ): Promise<World> {
   const plane = await startInstalled({ controllers: false, ...options })
   const registry = await startFakeRegistry()
