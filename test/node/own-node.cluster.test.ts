@@ -7,28 +7,32 @@ import { test } from 'node:test'
 import { eventually, field } from '../real/cluster.ts'
 import { scratchDirectory } from '../real/process.ts'
 import { cgroupMounts } from './cgroups.ts'
-import { removeForgotten } from './forgotten.ts'
+import { removeForgotten, runningWith } from './forgotten.ts'
 import { shopImages } from './images.ts'
 import { type RealNode, startNode } from './start.ts'
 
-/** What a node could leave on the machine: links, mounts, cgroups, processes in its namespace or with its folder in their arguments. */
-function leftOf({ folder, network }: { readonly folder: string; readonly network: string }) {
-  const processes = readdirSync('/proc').filter((pid) => /^\d+$/.test(pid) && Number(pid) !== process.pid)
-  const has = (pid: string) => {
-    try {
-      const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8')
-      return command.includes(folder) || readlinkSync(`/proc/${pid}/ns/net`) === network
-    } catch {
-      return false
-    }
-  }
+type Trace = { readonly folder: string; readonly network: string }
+
+/** What a node could leave on the machine: its folder, links, mounts, and processes in its network or with its folder in their arguments. */
+function leftOf({ folder, network }: Trace) {
   return {
     folder: existsSync(folder),
     links: readdirSync('/sys/class/net').filter((link) => /^(?:node0|cni0|veth)/.test(link)),
     mounts: readFileSync('/proc/self/mounts', 'utf8')
       .split('\n')
       .filter((line) => line.includes(folder)),
-    processes: processes.filter(has).map((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ')),
+    processes: [...runningWith(folder), ...processes().filter((pid) => networkOf(pid) === network)],
+  }
+}
+
+const processes = () => readdirSync('/proc').filter((pid) => /^\d+$/.test(pid))
+
+function networkOf(pid: string | number): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/net`)
+  } catch {
+    // It has ended.
+    return undefined
   }
 }
 
@@ -36,7 +40,7 @@ const cgroupsOf = (pid: number | undefined) =>
   cgroupMounts().flatMap((mount) => readdirSync(mount).filter((name) => name.startsWith(`waybill-node-${pid}-`)))
 
 const nothing = { folder: false, links: [], mounts: [], processes: [] }
-const traceOf = ({ folder, pid }: RealNode) => ({ folder, network: readlinkSync(`/proc/${pid}/ns/net`) })
+const traceOf = ({ folder, pid }: RealNode): Trace => ({ folder, network: networkOf(pid) ?? '' })
 
 /** A pod that answers with its version, and what asks it from another pod. */
 async function runShop(node: RealNode, image: string): Promise<void> {
@@ -46,7 +50,7 @@ async function runShop(node: RealNode, image: string): Promise<void> {
 
 /** Whether the API server answers in the network of the node's pod, at the address that pods know. */
 async function podReachesApiServer(node: RealNode): Promise<boolean> {
-  const pid = readdirSync('/proc').find((pid) => /^\d+$/.test(pid) && isPodOf(pid))
+  const pid = processes().find(isPodOf)
   assert.ok(pid, 'no process of a pod')
   const script = `fetch('https://10.96.0.1/version', { signal: AbortSignal.timeout(2000) }).catch(() => process.exit(1))`
   const env = { NODE_TLS_REJECT_UNAUTHORIZED: '0' }
@@ -162,6 +166,6 @@ test('a node whose test is killed with all that cleans up after it ends, and the
   assert.deepEqual(cgroupsOf(child.pid), [])
 })
 
-function parseTrace(line: string): { folder: string; network: string } {
-  return JSON.parse(line) as { folder: string; network: string }
+function parseTrace(line: string): Trace {
+  return JSON.parse(line) as Trace
 }
