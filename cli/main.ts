@@ -1,3 +1,4 @@
+import { constants } from 'node:os'
 import { createInterface } from 'node:readline/promises'
 import { WaybillError } from '../contract/errors.ts'
 import { EXIT, type Exit } from './exit.ts'
@@ -51,12 +52,17 @@ function contextFor(verb: Verb, version: string, { step, note, clear }: Progress
   endTasks.add(clear)
   const abort = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    const earlier = process.listeners(signal)
     process.once(signal, () => {
       // A second one, or a verb that does not wait for the first, ends the process the way the signal does.
       if (verb.stopsBySignal) return abort.abort()
       runEndTasks()
       process.kill(process.pid, signal)
+      // The first process of a container is not ended that way.
+      if (process.pid === 1) process.exit(128 + constants.signals[signal])
     })
+    // In this order: with no listener between, a signal that is there already would be lost.
+    for (const one of earlier) process.removeListener(signal, one)
   }
   return {
     env: process.env,

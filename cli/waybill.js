@@ -12,6 +12,10 @@ const here = dirname(fileURLToPath(import.meta.url))
 const { version, engines } = JSON.parse(readFileSync(join(here, '..', 'package.json'), 'utf8'))
 const [major, minor] = engines.node.match(/\d+/g).map(Number)
 
+// The first process of a container is ended only by signals that it listens to; until the program has its own answer, this is it.
+if (process.pid === 1)
+  for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, () => process.exit(128 + constants.signals[signal]))
+
 if (process.argv[2] === '--version' && process.argv.length === 3 && said(`${version}\n`)) {
   // Scripts ask often, and reading everything else would take several times as long.
 } else if (isNewEnough(process.versions.node)) {
