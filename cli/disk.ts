@@ -42,6 +42,17 @@ export async function readLines(cwd: string, path: string): Promise<readonly str
   }
 }
 
+/** Makes sure that a file can be made there. @throws WaybillError DISK_FULL, DISK_FAILED */
+export async function tryNewFile(cwd: string, path: string): Promise<void> {
+  const part = `${pathFrom(cwd, path)}.part`
+  try {
+    await (await open(part, 'w', 0o600)).close()
+    await unlink(part)
+  } catch (cause) {
+    throw diskError(path, cause)
+  }
+}
+
 /** Writes a new file, for its owner alone, whole or not at all. @throws WaybillError FILE_EXISTS, DISK_FULL, DISK_FAILED */
 export async function writeNewLines(cwd: string, path: string, lines: readonly string[]): Promise<void> {
   const whole = pathFrom(cwd, path)

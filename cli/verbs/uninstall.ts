@@ -1,13 +1,12 @@
 import { WaybillError } from '../../contract/errors.ts'
 import { systemClock, timestamp } from '../../puller/clock.ts'
 import type { Cluster } from '../../puller/cluster/cluster-port.ts'
-import { DEFAULT_NAMESPACE } from '../../puller/records/keys.ts'
 import { type Target, targetName } from '../../puller/uninstall/parts.ts'
 import { exportRecords, unsavedLines } from '../../puller/uninstall/records-export.ts'
-import { isNothing, type Survey, survey } from '../../puller/uninstall/survey.ts'
+import { isNothing, pullerNamespace, type Survey, survey } from '../../puller/uninstall/survey.ts'
 import { uninstall, verifyRemoved } from '../../puller/uninstall/uninstall.ts'
 import { openCluster } from '../cluster.ts'
-import { isFolder, readLines, writeNewLines } from '../disk.ts'
+import { isFolder, readLines, tryNewFile, writeNewLines } from '../disk.ts'
 import { EXIT } from '../exit.ts'
 import { clusterFlags, examples, type Flags, kubeName } from '../flags.ts'
 import { counted } from '../output.ts'
@@ -21,7 +20,7 @@ export const verb: Verb = {
       .option('--yes', 'do it; else it is only said what would be done')
       .option('--records-to <path>', 'save the records in this new file, or folder, first')
       .option('--forget-records', 'do not save them')
-      .option('--puller-namespace <name>', 'the puller’s own namespace', kubeName, DEFAULT_NAMESPACE)
+      .option('--puller-namespace <name>', 'the puller’s own namespace (default: as its rights say)', kubeName)
     clusterFlags(command)
     examples(
       command,
@@ -34,7 +33,7 @@ export const verb: Verb = {
       throw new WaybillError('USAGE', 'one of --records-to and --forget-records, not both')
     await using opened = await openCluster(flags, context, { anyCluster: true })
     const { cluster } = opened
-    const namespace = flags.need('pullerNamespace')
+    const namespace = await pullerNamespace(cluster, flags.text('pullerNamespace'))
     const found = await survey(cluster, namespace)
     if (isNothing(found))
       return { data: outcomeOf(found, { removed: [] }), text: 'Nothing of Waybill is in this cluster.' }
@@ -47,12 +46,14 @@ export const verb: Verb = {
         'RECORDS_UNSAVED',
         `${counted(found.records, 'record')} would be gone; nothing was removed`,
       )
+    const saves = to !== undefined && found.records > 0
+    if (saves) await tryRecordsFile(cluster, namespace, to, context)
     const stays = await uninstall(found, {
       cluster,
       clock: systemClock,
       progress: context.progress,
       saveRecords: async () => {
-        if (to !== undefined && found.records > 0) await saveRecords(cluster, namespace, to, context)
+        if (saves) await saveRecords(cluster, namespace, to, context)
       },
     })
     await verifyRemoved(cluster, namespace)
@@ -60,7 +61,7 @@ export const verb: Verb = {
     const text = [
       'Waybill is removed. What it delivered is as it was.',
       ...(stays === undefined ? [] : [staysText(namespace, stays)]),
-      ...(to === undefined || found.records === 0 ? [] : [`The records are in ${to}.`]),
+      ...(saves ? [`The records are in ${to}.`] : []),
     ]
     return {
       data: outcomeOf({ ...found, ...(stays === undefined ? {} : { stays }) }, { removed, ...(to && { records: to }) }),
@@ -85,7 +86,19 @@ async function recordsFile(flags: Flags, { cwd }: Context): Promise<string | und
   return (await isFolder(cwd, path)) ? `${path.replace(/\/+$/, '')}/${FILE}` : path
 }
 
-/** A run before this one may have saved them, and removed some since: that file is not written over. */
+/** Before anything is removed: the file can be made, or a run before this one saved all that is there. */
+async function tryRecordsFile(cluster: Cluster, namespace: string, path: string, { cwd }: Context): Promise<void> {
+  const before = await readLines(cwd, path)
+  if (before === undefined) return tryNewFile(cwd, path)
+  const unsaved = unsavedLines(before, await exportRecords(cluster, namespace, ''))
+  if (unsaved.length > 0) throw lacking('FILE_EXISTS', path, unsaved)
+}
+
+function lacking(code: 'FILE_EXISTS' | 'DISK_FAILED', path: string, unsaved: readonly string[]): WaybillError {
+  return new WaybillError(code, `${path} lacks ${counted(unsaved.length, 'record')}, of which none was removed`)
+}
+
+/** What a run before this one saved is not written over: some of it may be gone since. */
 async function saveRecords(
   cluster: Cluster,
   namespace: string,
@@ -96,11 +109,7 @@ async function saveRecords(
   const before = await readLines(cwd, path)
   if (before === undefined) await writeNewLines(cwd, path, lines)
   const unsaved = unsavedLines((await readLines(cwd, path)) ?? [], lines)
-  if (unsaved.length > 0)
-    throw new WaybillError(
-      before === undefined ? 'DISK_FAILED' : 'FILE_EXISTS',
-      `${path} lacks ${counted(unsaved.length, 'record')}; none was removed`,
-    )
+  if (unsaved.length > 0) throw lacking(before === undefined ? 'DISK_FAILED' : 'FILE_EXISTS', path, unsaved)
   progress(before === undefined ? `the records are in ${path}` : `the records are in ${path} already`)
 }
 

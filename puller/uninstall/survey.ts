@@ -7,6 +7,7 @@ import type { Cluster, Resource } from '../cluster/cluster-port.ts'
 import { AT_ONCE, inParallel } from '../cluster/in-parallel.ts'
 import { collectionPath } from '../cluster/resources.ts'
 import { listAll } from '../cluster/watch.ts'
+import { PULLER_ACCOUNT } from '../install/identity.ts'
 import { PART_OF } from '../install/part-of.ts'
 import { GROUP, LABELS } from '../kinds.ts'
 import { DELIVERIES_PATH, parseHeader, TRUST_POLICIES_PATH } from '../observe.ts'
@@ -26,6 +27,21 @@ export type Survey = {
   readonly records: number
   /** Why the puller's namespace stays: it was not made by `install`, or holds what is not Waybill's. */
   readonly stays?: { readonly why: 'not-ours' | 'holds'; readonly objects: readonly string[] }
+}
+
+/**
+ * Where the puller is: as the ClusterRoleBinding of its rights says, or where that is gone, as `given`.
+ * @throws WaybillError USAGE where `given` is another one
+ */
+export async function pullerNamespace(cluster: Cluster, given: string | undefined): Promise<string> {
+  const path = `/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/${PULLER_ACCOUNT}`
+  const { body } = await cluster.request('puller', { method: 'GET', path })
+  const subjects = Array.isArray(body.subjects) ? body.subjects.filter(isJsonObject) : []
+  const account = subjects.find(({ kind, name }) => kind === 'ServiceAccount' && name === PULLER_ACCOUNT)
+  const found = typeof account?.namespace === 'string' ? account.namespace : undefined
+  if (given !== undefined && found !== undefined && given !== found)
+    throw new WaybillError('USAGE', `the puller of this cluster is in namespace ${found}, not in ${given}`)
+  return given ?? found ?? DEFAULT_NAMESPACE
 }
 
 /**

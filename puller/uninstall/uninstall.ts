@@ -1,4 +1,5 @@
 import { WaybillError } from '../../contract/errors.ts'
+import { FINALIZER } from '../kinds.ts'
 import { holdBack } from '../remove/finalizer.ts'
 import { type Deleting, deleteTargets } from './delete-targets.ts'
 import { PARTS, type Part } from './parts.ts'
@@ -31,22 +32,40 @@ export async function uninstall(found: Survey, uninstalling: Uninstalling): Prom
   const { cluster, progress, saveRecords } = uninstalling
   const { namespace, targets, deliveries } = found
   await refuseWhileHeld(uninstalling, namespace)
-  const isDelivered = Object.values(targets).some((part) => part.some((target) => target.isDelivered))
-  for (const part of PARTS) {
-    // A puller that delivers itself would be back at once: what it may do goes before it.
-    if (part === 'puller' && isDelivered) await removePart('rights')
-    if (part === 'kinds') {
-      await saveRecords()
-      if (deliveries.length > 0) progress('letting go of the Deliveries, without deleting what they delivered')
-      for (const delivery of deliveries) await holdBack(cluster, delivery, 'free')
-    }
-    if (part === 'namespace') return removeNamespace()
-    await removePart(part)
-    if (part !== 'puller') continue
-    await awaitNoPods(uninstalling, namespace)
-    await refuseWhileHeld(uninstalling, namespace)
+  let current: Part = 'puller'
+  try {
+    return await removeAll()
+  } catch (error) {
+    throw unfinished(error, found, current)
   }
-  return undefined
+
+  async function removeAll(): Promise<Survey['stays']> {
+    const isDelivered = Object.values(targets).some((part) => part.some((target) => target.isDelivered))
+    for (const part of PARTS) {
+      current = part
+      // A puller that delivers itself would be back at once: what it may do goes before it.
+      if (part === 'puller' && isDelivered) await removePart('rights')
+      if (part === 'kinds') {
+        await saveRecords()
+        if (deliveries.length > 0) progress('letting go of the Deliveries, without deleting what they delivered')
+        for (const delivery of deliveries) await letGo(delivery)
+      }
+      if (part === 'namespace') return removeNamespace()
+      await removePart(part)
+      if (part !== 'puller') continue
+      await awaitNoPods(uninstalling, namespace)
+      await refuseWhileHeld(uninstalling, namespace)
+    }
+    return undefined
+  }
+
+  async function letGo(delivery: Survey['deliveries'][number]): Promise<void> {
+    const { namespace, name, finalizers = [] } = delivery
+    await holdBack(cluster, delivery, 'free')
+    const others = finalizers.filter((one) => one !== FINALIZER)
+    if (others.length > 0)
+      progress(`warning: Delivery ${namespace}/${name} goes when whoever put them there takes off ${others.join(', ')}`)
+  }
 
   async function removePart(part: Part): Promise<void> {
     const these = targets[part]
@@ -70,6 +89,16 @@ export async function uninstall(found: Survey, uninstalling: Uninstalling): Prom
     await deleteTargets(uninstalling, [target])
     return undefined
   }
+}
+
+/** The error of a step, with what is left to do. */
+function unfinished(error: unknown, { namespace, targets }: Survey, current: Part): unknown {
+  if (!(error instanceof WaybillError)) return error
+  const left = PARTS.slice(PARTS.indexOf(current)).filter((part) => targets[part].length > 0)
+  const todo = left.length === 0 ? '' : `; left to do: ${left.map((part) => SAYS[part]).join(', ')}`
+  const again = `Running it again, with --puller-namespace ${namespace}, goes on where it stopped.`
+  const hint = error.code === 'UNINSTALL_UNFINISHED' ? again : `${error.hint} ${again}`
+  return new WaybillError(error.code, `${error.message}${todo}`, { hint, cause: error })
 }
 
 /** @throws WaybillError UNINSTALL_UNFINISHED where anything of Waybill is left or has come back */

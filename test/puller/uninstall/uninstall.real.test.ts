@@ -106,6 +106,12 @@ test('who may not is told every right that is missing, and nothing is removed', 
   assert.deepEqual(await ofWaybill(), before)
 })
 
+test('another namespace than the puller’s is refused: its Deployment would go on', async () => {
+  const ran = await uninstall(['--yes', '--forget-records', '--puller-namespace', 'elsewhere'])
+  assertFails(ran, 2, 'USAGE')
+  assert.match(ran.stderr, /in namespace waybill-system, not in elsewhere/)
+})
+
 test('records are not thrown away unless that is said', async () => {
   const before = await ofWaybill()
   assertFails(await uninstall(['--yes']), 3, 'RECORDS_UNSAVED')
@@ -180,12 +186,42 @@ test('what was delivered is adopted by another install, and nothing is made anew
   assert.deepEqual(uids(await delivered()), uids(before))
 })
 
+test('where Waybill delivers itself, under its own guard, it goes too', async () => {
+  const mine = installObjects({ crdsOnly: false, image: IMAGE, guard: { groups: [] } }).filter(
+    ({ kind }) => kind === 'Deployment' || kind === 'ClusterRole' || kind === 'ServiceAccount',
+  )
+  const labels = { 'applyset.kubernetes.io/part-of': 'applyset-x-v1' }
+  const input = printYaml(mine.map((one) => ({ ...one, metadata: { ...one.metadata, labels } })))
+  await world.plane.runKubectl(['apply', '--server-side', '--force-conflicts', '--field-manager=waybill', '-f', '-'], {
+    input,
+  })
+  const denied = world.plane.runKubectl(['delete', 'deployment', 'waybill-puller', '-n', PULLER_NAMESPACE])
+  await assert.rejects(denied, /waybill-guard/)
+  await world.plane.runKubectl(['scale', 'deployment', 'waybill-puller', '-n', PULLER_NAMESPACE, '--replicas=0'])
+  const file = join(folder, 'itself.jsonl')
+  const ran = await uninstall(['--yes', '--records-to', file])
+  assert.equal(ran.status, 0, ran.stderr)
+  assert.match(ran.stderr, /^taking back[\s\S]*stopping/)
+  assert.deepEqual(await ofWaybill(), [])
+  await install()
+  for (const tenant of tenants) {
+    await apply(tenantObjects({ name: tenant.namespace }))
+    await tenant.setPolicy({})
+    await tenant.deliver({ adopt: 'if-unowned' })
+    const kubeconfig = await world.plane.serviceAccountKubeconfig(PULLER_NAMESPACE, 'waybill-puller')
+    assert.equal((await tenant.run({ guard: true, kubeconfig })).ready, true)
+  }
+})
+
 test('what stopped halfway goes on in another run; records that were saved are not written over with fewer', async () => {
   await world.plane.runKubectl(['delete', 'deployment', 'waybill-puller', '-n', PULLER_NAMESPACE])
   await world.plane.runKubectl(['delete', 'clusterrolebinding', 'waybill-puller'])
   const before = readFileSync(RECORDS, 'utf8')
+  const there = await ofWaybill()
   assertFails(await uninstall(['--yes', '--records-to', RECORDS]), 3, 'FILE_EXISTS')
   assert.equal(readFileSync(RECORDS, 'utf8'), before)
+  assertFails(await uninstall(['--yes', '--records-to', join(folder, 'no', 'folder')]), 1, 'DISK_FAILED')
+  assert.deepEqual(await ofWaybill(), there)
   const file = join(folder, 'second.jsonl')
   const ran = await uninstall(['--yes', '--records-to', file])
   assert.equal(ran.status, 0, ran.stderr)
