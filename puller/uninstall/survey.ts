@@ -10,19 +10,22 @@ import { listAll } from '../cluster/watch.ts'
 import { PULLER_ACCOUNT } from '../install/identity.ts'
 import { PART_OF } from '../install/part-of.ts'
 import { GROUP, LABELS } from '../kinds.ts'
-import { DELIVERIES_PATH, parseHeader, TRUST_POLICIES_PATH } from '../observe.ts'
+import { DELIVERIES_PATH, type DeliveryHeader, parseHeader, TRUST_POLICIES_PATH } from '../observe.ts'
 import { DEFAULT_NAMESPACE } from '../records/keys.ts'
 import { recordsPath } from '../records/record.ts'
 import { findUnmanaged } from '../unmanaged/find.ts'
 import { listNamespaces } from '../unmanaged/list.ts'
 import { isWaybills, type Part, PLACES, type Place, type Target } from './parts.ts'
 
+/** `deletes`: its `deletion` is `delete`. */
+export type FoundDelivery = DeliveryHeader & { readonly deletes: boolean }
+
 /** What of Waybill is in a cluster. */
 export type Survey = {
   /** The puller's own. */
   readonly namespace: string
   readonly targets: Readonly<Record<Part, readonly Target[]>>
-  readonly deliveries: readonly ReturnType<typeof parseHeader>[]
+  readonly deliveries: readonly FoundDelivery[]
   readonly policies: number
   readonly records: number
   /** Why the puller's namespace stays: it was not made by `install`, or holds what is not Waybill's. */
@@ -71,7 +74,10 @@ export async function survey(cluster: Cluster, namespace: string): Promise<Surve
       return []
     }
   }
-  const deliveries = (await listed('deliveries', DELIVERIES_PATH)).map(parseHeader)
+  const deliveries = (await listed('deliveries', DELIVERIES_PATH)).map((object) => ({
+    ...parseHeader(object),
+    deletes: isJsonObject(object.spec) && object.spec.deletion === 'delete',
+  }))
   const policies = (await listed('trustpolicies', TRUST_POLICIES_PATH)).length
   const records = has('deliveryrecords') ? await countRecords(cluster) : 0
   const own = await lookAtNamespace(cluster, namespace, targets)
@@ -155,7 +161,7 @@ export async function lookAtNamespace(
 async function missingRights(
   cluster: Cluster,
   targets: Readonly<Record<Part, readonly Target[]>>,
-  deliveries: Survey['deliveries'],
+  deliveries: readonly FoundDelivery[],
 ): Promise<readonly string[]> {
   const wanted = new Map<
     string,

@@ -1,10 +1,12 @@
 import { WaybillError } from '../../contract/errors.ts'
+import { answerError } from '../cluster/answer-error.ts'
 import { FINALIZER } from '../kinds.ts'
+import { deliveryPath } from '../observe.ts'
 import { holdBack } from '../remove/finalizer.ts'
 import { type Deleting, deleteTargets } from './delete-targets.ts'
 import { PARTS, type Part } from './parts.ts'
 import { awaitNoPods, refuseWhileHeld } from './stop-puller.ts'
-import { lookAtNamespace, type Survey, survey } from './survey.ts'
+import { type FoundDelivery, lookAtNamespace, type Survey, survey } from './survey.ts'
 
 export type Uninstalling = Deleting & {
   /** Called when no puller works any more, and before any record goes. */
@@ -59,8 +61,10 @@ export async function uninstall(found: Survey, uninstalling: Uninstalling): Prom
     return undefined
   }
 
-  async function letGo(delivery: Survey['deliveries'][number]): Promise<void> {
-    const { namespace, name, finalizers = [] } = delivery
+  /** Even a puller that nobody knew of deletes nothing for a Delivery that says `orphan`. */
+  async function letGo(delivery: FoundDelivery): Promise<void> {
+    const { namespace, name, finalizers = [], deletes } = delivery
+    if (deletes) await orphan(cluster, delivery)
     await holdBack(cluster, delivery, 'free')
     const others = finalizers.filter((one) => one !== FINALIZER)
     if (others.length > 0)
@@ -89,6 +93,17 @@ export async function uninstall(found: Survey, uninstalling: Uninstalling): Prom
     await deleteTargets(uninstalling, [target])
     return undefined
   }
+}
+
+async function orphan(cluster: Deleting['cluster'], { namespace, name, uid }: FoundDelivery): Promise<void> {
+  const answer = await cluster.request('puller', {
+    method: 'PATCH',
+    path: deliveryPath(namespace, name),
+    contentType: 'application/merge-patch+json',
+    body: { metadata: { uid }, spec: { deletion: 'orphan' } },
+  })
+  // 409: another one of its name.
+  if (![200, 404, 409].includes(answer.status)) throw answerError(`Delivery ${namespace}/${name}`, answer)
 }
 
 /** The error of a step, with what is left to do. */

@@ -29,7 +29,8 @@ before(async () => {
       promotion: { channel: 'production', sequence: 1 },
     })
     await tenant.deliver({ deletion: i === 0 ? 'delete' : 'orphan' })
-    assert.equal((await tenant.run({ guard: true })).ready, true)
+    const said = await tenant.run({ guard: true })
+    assert.equal(said.ready, true, said.message)
   }
 })
 after(async () => {
@@ -141,7 +142,11 @@ test('Waybill goes, with its records saved first; what it delivered stays byte f
     tenants.map(({ namespace }) => audit(['-n', namespace, '--kubeconfig', world.plane.kubeconfig])),
   )
   await world.plane.runKubectl(['create', 'configmap', 'mine', '-n', PULLER_NAMESPACE])
+  // Holds no Lease, so that nobody knows of it.
+  const { end, over } = start(tenants, { guard: true })
   const ran = await uninstall(['--yes', '--records-to', folder])
+  end.abort()
+  await over
   assert.equal(ran.status, 0, ran.stderr)
   assert.match(ran.stdout, /waybill-system stays: it holds ConfigMap waybill-system\/mine\./)
   assert.deepEqual(await ofWaybill(), [`namespace/${PULLER_NAMESPACE}`])
@@ -191,10 +196,13 @@ test('where Waybill delivers itself, under its own guard, it goes too', async ()
     ({ kind }) => kind === 'Deployment' || kind === 'ClusterRole' || kind === 'ServiceAccount',
   )
   const labels = { 'applyset.kubernetes.io/part-of': 'applyset-x-v1' }
-  const input = printYaml(mine.map((one) => ({ ...one, metadata: { ...one.metadata, labels } })))
+  const annotations = { 'waybill.dev/break-glass': 'to set this up' }
+  const input = printYaml(mine.map((one) => ({ ...one, metadata: { ...one.metadata, labels, annotations } })))
   await world.plane.runKubectl(['apply', '--server-side', '--force-conflicts', '--field-manager=waybill', '-f', '-'], {
     input,
   })
+  const closed = mine.map(({ kind, metadata }) => `${kind.toLowerCase()}/${metadata.name}`)
+  await world.plane.runKubectl(['annotate', '-n', PULLER_NAMESPACE, ...closed, 'waybill.dev/break-glass-'])
   const denied = world.plane.runKubectl(['delete', 'deployment', 'waybill-puller', '-n', PULLER_NAMESPACE])
   await assert.rejects(denied, /waybill-guard/)
   await world.plane.runKubectl(['scale', 'deployment', 'waybill-puller', '-n', PULLER_NAMESPACE, '--replicas=0'])

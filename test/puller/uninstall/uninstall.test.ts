@@ -52,7 +52,20 @@ test('what cannot be removed is named, with what is left to do, and that running
   const found: Survey = {
     namespace: 'system',
     targets: { ...none, kinds: [target], namespace: [{ ...target, name: 'system' }] },
-    deliveries: [],
+    deliveries: [
+      {
+        name: 'app',
+        namespace: 'shop',
+        uid: 'd',
+        resourceVersion: '5',
+        generation: 1,
+        annotations: {},
+        labels: {},
+        status: {},
+        finalizers: ['waybill.dev/removal', 'else'],
+        deletes: true,
+      },
+    ],
     policies: 0,
     records: 0,
   }
@@ -80,6 +93,12 @@ test('what cannot be removed is named, with what is left to do, and that running
   })
   await clock.runUntil(300_000)
   await over
+  // The Delivery deletes nothing from now on, and is let go of, before its kind is deleted.
+  const changes = asked.filter(({ method }) => method !== 'GET').slice(0, 3)
+  assert.deepEqual(changes.map(({ method, body }) => [method, body]).slice(0, 2), [
+    ['PATCH', { metadata: { uid: 'd' }, spec: { deletion: 'orphan' } }],
+    ['PATCH', { metadata: { uid: 'd', resourceVersion: '5', finalizers: ['else'] } }],
+  ])
   assert.deepEqual(asked.find(({ method }) => method === 'DELETE')?.body, {
     apiVersion: 'v1',
     kind: 'DeleteOptions',
