@@ -12,18 +12,25 @@ export function cgroupMounts(): readonly string[] {
 
 /** Makes a cgroup in every hierarchy, with all that a kubelet needs to make others below it. Returns their folders. */
 export function makeCgroups(name: string): readonly string[] {
-  return cgroupMounts().map((mount) => {
-    for (const controller of ['cpu', 'cpuset', 'io', 'memory', 'pids', 'hugetlb']) {
-      tryWrite(join(mount, 'cgroup.subtree_control'), `+${controller}`)
-    }
-    const folder = join(mount, name)
-    mkdirSync(folder, { recursive: true })
-    for (const file of ['cpuset.cpus', 'cpuset.mems']) {
-      const above = join(mount, file)
-      if (existsSync(above)) tryWrite(join(folder, file), readFileSync(above, 'utf8'))
-    }
-    return folder
-  })
+  return cgroupMounts().map((mount) => makeBelow(mount, name))
+}
+
+/** Puts a process into a cgroup below each of these, so that they cannot be removed while it lives. */
+export function holdCgroups(folders: readonly string[], pid: number): void {
+  for (const folder of folders) tryWrite(join(makeBelow(folder, 'holder'), 'cgroup.procs'), String(pid))
+}
+
+function makeBelow(above: string, name: string): string {
+  for (const controller of ['cpu', 'cpuset', 'io', 'memory', 'pids', 'hugetlb']) {
+    tryWrite(join(above, 'cgroup.subtree_control'), `+${controller}`)
+  }
+  const folder = join(above, name)
+  mkdirSync(folder, { recursive: true })
+  for (const file of ['cpuset.cpus', 'cpuset.mems']) {
+    const given = join(above, file)
+    if (existsSync(given)) tryWrite(join(folder, file), readFileSync(given, 'utf8'))
+  }
+  return folder
 }
 
 /** Removes a cgroup and those below it. False while a process is in one of them. */

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -7,7 +7,7 @@ import { test } from 'node:test'
 import { eventually, field } from '../real/cluster.ts'
 import { scratchDirectory } from '../real/process.ts'
 import { cgroupMounts } from './cgroups.ts'
-import { removeForgotten, runningWith } from './forgotten.ts'
+import { removeForgotten } from './forgotten.ts'
 import { shopImages } from './images.ts'
 import { type RealNode, startNode } from './start.ts'
 
@@ -26,6 +26,21 @@ function leftOf({ folder, network }: Trace) {
 }
 
 const processes = () => readdirSync('/proc').filter((pid) => /^\d+$/.test(pid))
+
+function runningWith(text: string): readonly string[] {
+  return processes()
+    .map(commandLine)
+    .filter((line) => line.includes(text))
+}
+
+function commandLine(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ')
+  } catch {
+    // It has ended.
+    return ''
+  }
+}
 
 function networkOf(pid: string | number): string | undefined {
   try {
@@ -115,7 +130,21 @@ test('a node of its own', async (t) => {
 
   await t.test('stopping it leaves no process, link, mount, cgroup or folder', async () => {
     assert.notDeepEqual(leftOf(trace), nothing)
-    assert.ok(cgroupsOf(process.pid).length > 0)
+    const cgroups = cgroupsOf(process.pid)
+    assert.notDeepEqual(cgroups, [])
+    const sweep = `(await import(${JSON.stringify(join(import.meta.dirname, 'forgotten.ts'))})).removeForgotten()`
+    const elsewhere = [
+      '--pid',
+      '--fork',
+      '--mount',
+      '--mount-proc',
+      process.execPath,
+      '--input-type=module',
+      '-e',
+      sweep,
+    ]
+    assert.equal(spawnSync('unshare', elsewhere).status, 0, 'where our process cannot be seen')
+    assert.deepEqual(cgroupsOf(process.pid), cgroups)
     await node.stop()
     assert.deepEqual(leftOf(trace), nothing)
     assert.deepEqual(cgroupsOf(process.pid), [])

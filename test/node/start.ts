@@ -6,7 +6,7 @@ import { type Progress, progressOn } from '../../tools/progress.ts'
 import { field } from '../real/cluster.ts'
 import { removeCgroupAtEnd, type Service, scratchDirectory } from '../real/process.ts'
 import { NODE, REGISTRY } from './addresses.ts'
-import { makeCgroups, removeCgroup } from './cgroups.ts'
+import { holdCgroups, makeCgroups, removeCgroup } from './cgroups.ts'
 import { writeConfigs } from './configs.ts'
 import { type Place, startApiServer, startControllers, startEtcd, writeIdentities } from './control.ts'
 import { removeForgotten } from './forgotten.ts'
@@ -87,6 +87,7 @@ export async function startNode(options: NodeOptions = {}): Promise<RealNode> {
       services: NODE.services,
       addresses: [NODE.controlAddress, NODE.address],
     })
+    holdCgroups(cgroups, namespaces.pid)
     const node = nodeAt({ pid: namespaces.pid, folder, registryCa: registry.caFile, tools })
     return { ...node, ...(await startServices({ folder, namespaces, tools }, { node, registry, cgroup })), stop }
   } catch (error) {
