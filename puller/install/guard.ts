@@ -11,8 +11,8 @@ export const GUARD_NAME = 'waybill-guard'
  * What `waybill install --guard` adds: a ValidatingAdmissionPolicy that denies changing and deleting delivered objects to all but the puller in the
  * name of a Delivery, the cluster's own controllers, `groups`, and whoever breaks the glass: an object is open to all who may write it while it
  * carries the annotation with a reason. What is asked about is the object as it was, so that nobody gets out by taking off the label, or our
- * entry in managedFields, in the same write. Subresources are not looked at, but for those that change a Pod: a Scale has no labels, and a
- * status is its controller's.
+ * entry in managedFields, in the same write. A status, or another subresource that does not change what was delivered, may be written as
+ * long as labels and owners stay. A Scale has no labels, so it is not seen here: drift repair sees it.
  */
 export function guardObjects({ groups }: { readonly groups: readonly string[] }): KubeObject[] {
   const spec: JsonObject = {
@@ -23,7 +23,7 @@ export function guardObjects({ groups }: { readonly groups: readonly string[] })
         {
           apiGroups: ['*'],
           apiVersions: ['*'],
-          resources: ['*', 'pods/ephemeralcontainers', 'pods/resize'],
+          resources: ['*/*'],
           operations: ['UPDATE', 'DELETE'],
           scope: '*',
         },
@@ -44,7 +44,7 @@ export function guardObjects({ groups }: { readonly groups: readonly string[] })
     ],
     validations: [
       {
-        expression: `${isOpen('oldObject')} || (object != null && ${isOpen('object')})`,
+        expression: `${isOpen('oldObject')} || (object != null && (${isOpen('object')} || (${isBeside})))`,
         message: `Waybill delivers this object: change it in Git, or annotate it with ${BREAK_GLASS}: <reason> first`,
         reason: 'Forbidden',
       },
@@ -60,6 +60,11 @@ export function guardObjects({ groups }: { readonly groups: readonly string[] })
     },
   ]
 }
+
+/** A status does not reach the managers, but the owners: one that there is not would have the object collected. */
+const isBeside =
+  "has(request.subResource) && !(request.subResource in ['', 'ephemeralcontainers', 'resize']) && " +
+  ['labels', 'ownerReferences'].map((name) => `object.metadata.?${name} == oldObject.metadata.?${name}`).join(' && ')
 
 const CONTROLLERS = ['system:kube-controller-manager', 'system:kube-scheduler', 'system:apiserver']
 const CONTROLLER_GROUPS = ['system:nodes', 'system:serviceaccounts:kube-system']

@@ -95,6 +95,15 @@ describe('under the guard, a cluster admin', () => {
     denied(await world.plane.api('PUT', at('greeting'), { body }))
   })
 
+  test('does not get in by the status either, which its controller goes on writing', async () => {
+    const status = `${API()}/status`
+    const owner = { apiVersion: 'v1', kind: 'ConfigMap', name: 'gone', uid: '0' }
+    denied(await write(status, { metadata: { ownerReferences: [owner] } }))
+    await write(status, { metadata: { managedFields: [{}] }, status: { collisionCount: 1 } })
+    assert.equal(field(await get(API()), 'metadata', 'managedFields', 0, 'manager'), 'waybill')
+    assert.equal((await write(status, { status: { observedGeneration: 1 } }, robot)).status, 200)
+  })
+
   test('may ask what a change would do', async () => {
     const answer = await write(`${at('greeting')}?dryRun=All`, { data: { hello: 'you' } })
     assert.equal(answer.status, 200)
