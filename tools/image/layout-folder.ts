@@ -1,4 +1,5 @@
-import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises'
+import { randomUUID } from 'node:crypto'
+import { mkdir, readdir, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { WaybillError } from '../../contract/errors.ts'
 import { diskError } from '../../packager/disk.ts'
@@ -43,7 +44,9 @@ async function requireReplaceable(folder: string): Promise<void> {
 async function makeBeside(folder: string): Promise<string> {
   try {
     await mkdir(dirname(folder), { recursive: true })
-    return await mkdtemp(join(dirname(folder), `.${basename(folder)}-`))
+    const fresh = join(dirname(folder), `.${basename(folder)}-${randomUUID()}`)
+    await mkdir(fresh)
+    return fresh
   } catch (cause) {
     throw diskError(folder, cause)
   }

@@ -12,14 +12,12 @@ const read = (file: string) => readFileSync(join(ROOT, file), 'utf8')
 type Instruction = { readonly name: string; readonly words: string }
 
 const stages = read('Dockerfile')
-  .split('\n')
-  .filter((line) => /^[A-Z]+ /.test(line))
-  .map((line): Instruction => ({ name: line.slice(0, line.indexOf(' ')), words: line.slice(line.indexOf(' ') + 1) }))
-  .reduce<Instruction[][]>((all, one) => {
-    if (one.name === 'FROM') return [...all, [one]]
-    all.at(-1)?.push(one)
-    return all
-  }, [])
+  .split(/^(?=FROM )/m)
+  .slice(1)
+  .map((text) => text.split('\n').filter((line) => /^[A-Z]+ /.test(line)))
+  .map((lines) =>
+    lines.map((line): Instruction => ({ name: line.split(' ', 1).join(''), words: line.replace(/^\S+ /, '') })),
+  )
 const [build = [], final = []] = stages
 const said = (stage: readonly Instruction[], name: string) =>
   stage.filter((one) => one.name === name).map(({ words }) => words)
