@@ -21,7 +21,17 @@ export function git(folder: string, ...args: readonly string[]): string {
 
 /** A repository whose one commit is what the sources of the image are just now, with the packages that are installed here. */
 export function commitSources(folder: string): string {
-  const list = ['ls-files', '-z', '--cached', '--others', '--exclude-standard', '--deduplicate', '--', ...SOURCES]
+  const list = [
+    'ls-files',
+    '-z',
+    '--cached',
+    '--others',
+    '--exclude-standard',
+    '--deduplicate',
+    '--',
+    ...SOURCES,
+    'tools/progress.ts',
+  ]
   mkdirSync(folder, { recursive: true })
   for (const file of git(ROOT, ...list)
     .split('\0')
