@@ -255,12 +255,14 @@ export const ERRORS = {
   PULLER_RUNNING: refused(
     'Stop that puller first, on the machine that the name before the _ is of. What was given up without being given back is free after its time.',
   ),
-  RECORDS_UNSAVED: refused('Save them with --records-to FILE, which `waybill audit --records FILE` reads, or say --forget-records.'),
+  RECORDS_UNSAVED: refused(
+    'Save them with --records-to FILE, which `waybill audit --records FILE` reads, or say --forget-records.',
+  ),
   UNINSTALL_UNFINISHED: failed('later', 'Run it again: it goes on where it stopped.'),
   DELIVERY_INVALID: refused('Correct the Delivery; `kubectl explain delivery.spec` has every field.'),
   ACCOUNT_MISSING: refused('Create the service account; `waybill tenant NAMESPACE` prints it with its Roles.'),
   ACCOUNT_FORBIDDEN: refused(
-    'Check spec.serviceAccountName, or give the puller the right to act as it: `waybill tenant NAMESPACE` prints the Role.',
+    'Check spec.serviceAccountName, or give the puller the right to act as it: `waybill tenant NAMESPACE` prints the Role. A puller with --guard needs what `waybill install --guard` prints, too.',
   ),
   SECRET_INVALID: refused(
     'The pull or CA secret must exist, be readable by the service account and hold what its type says.',

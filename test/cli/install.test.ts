@@ -134,3 +134,23 @@ test('the size of the puller’s cache is written as Kubernetes writes sizes', a
   assertFails(ran, 2, 'USAGE')
   assert.match(ran.stderr, /500Mi or 2Gi/)
 })
+
+describe('tenant', () => {
+  test('gives what it prints the label by which it is found again', async () => {
+    const ran = await waybillHere(['tenant', 'shop', '--output', 'json'])
+    const { items }: { items: readonly Printed[] } = JSON.parse(ran.stdout)
+    for (const { kind, metadata } of items)
+      assert.equal(field(metadata, 'labels', 'app.kubernetes.io/part-of'), 'waybill', `${kind} ${metadata.name}`)
+  })
+
+  for (const args of [
+    ['--account', 'No Name'],
+    ['--api-group', '*'],
+    ['--api-group', 'apps'],
+  ])
+    test(`refuses ${args.join(' ')}`, async () => {
+      const ran = await waybillHere(['tenant', 'shop', ...args])
+      assertFails(ran, 2, 'USAGE')
+      assert.equal(ran.stdout, '')
+    })
+})

@@ -40,6 +40,9 @@ describe('what install and tenant print', () => {
   test('gives no right to impersonate but the tenant’s one account', () => {
     const rules = (text: string) => text.match(/impersonate/g)?.length ?? 0
     assert.equal(rules(printYaml(installObjects({ crdsOnly: true }))), 0)
+    const guarded = printYaml(installObjects({ crdsOnly: true, guard: { groups: [] } }))
+    assert.equal(rules(guarded), 1)
+    assert.match(guarded, /resources:\n\s+- userextras\/waybill\.dev\/delivery\n\s+verbs:\n\s+- impersonate\n/)
     const objects = tenantObjects({ name: 'shop' })
     assert.equal(rules(printYaml(objects)), 1)
     assert.match(printYaml(objects), /resourceNames:\n\s+- waybill\n\s+verbs:\n\s+- get\n\s+- impersonate/)
