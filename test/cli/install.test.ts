@@ -52,6 +52,19 @@ describe('install', () => {
     for (const word of args.slice(1)) assert.ok(help.includes(` ${String(word).split('=')[0]} `), String(word))
   })
 
+  test('lets the puller reach DNS, TLS and the API server, and what was asked for; not port 80', async () => {
+    const { items } = await printed('--image', IMAGE, '--egress-port', '5000', '--egress-port', '443')
+    const egress = field(
+      items.find(({ kind }) => kind === 'NetworkPolicy'),
+      'spec',
+      'egress',
+    )
+    assert.deepEqual(egress, [
+      { ports: [53, 53].map((port, i) => ({ port, protocol: i === 0 ? 'UDP' : 'TCP' })) },
+      { ports: [443, 6443, 5000].map((port) => ({ port, protocol: 'TCP' })) },
+    ])
+  })
+
   test('takes --puller-namespace for --namespace, as it was called before', async () => {
     const { items } = await printed('--crds-only', '--puller-namespace', 'ops')
     assert.ok(items.some(({ kind, metadata }) => kind === 'Namespace' && metadata.name === 'ops'))
