@@ -253,7 +253,7 @@ export const ERRORS = {
     'Install Waybill’s kinds: waybill install --crds-only | kubectl apply --server-side -f -',
   ),
   PULLER_RUNNING: refused(
-    'Stop that puller first, on the machine that the name before the _ is of. What was given up without being given back is free after its time.',
+    'Stop that puller first: what stands before the _ is its machine. A Lease that nobody renews any more is free by itself.',
   ),
   RECORDS_UNSAVED: refused(
     'Save them with --records-to FILE, which `waybill audit --records FILE` reads, or say --forget-records.',

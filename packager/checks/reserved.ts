@@ -8,11 +8,12 @@ const KINDS = new Set(['DeliveryRecord', 'DeliveryInventory'])
 /** What the API server sets; an apply that carries it is refused, or creates with a made-up version. */
 const SERVER_FIELDS = ['managedFields', 'uid', 'resourceVersion', 'selfLink', 'generation', 'deletionTimestamp']
 const LABELS = ['applyset.kubernetes.io/part-of', 'applyset.kubernetes.io/id']
-/** What the puller, or the attribution policy, writes on delivered objects. */
+/** What the puller, or the attribution policy, writes on delivered objects; and by what a person opens one that the guard keeps. */
 export const RESERVED_ANNOTATIONS: readonly string[] = [
   'waybill.dev/claim',
   'waybill.dev/release',
   'waybill.dev/changed-by',
+  'waybill.dev/break-glass',
 ]
 
 /** Nothing that Waybill or the API server sets is in the objects: the puller would overwrite it, or refuse it. */

@@ -182,6 +182,7 @@ test('what Waybill or the API server sets is a fault', async () => {
   assertFaults(object('  labels:\n    applyset.kubernetes.io/part-of: x\n'), '6 OBJECT_RESERVED')
   assertFaults(object('  annotations:\n    waybill.dev/claim: x\n'), '6 OBJECT_RESERVED')
   assertFaults(object('  annotations:\n    waybill.dev/release: x\n'), '6 OBJECT_RESERVED')
+  assertFaults(object('  annotations:\n    waybill.dev/break-glass: x\n'), '6 OBJECT_RESERVED')
   for (const kind of ['DeliveryRecord', 'DeliveryInventory'])
     assertFaults(object('', `apiVersion: waybill.dev/v1alpha1\nkind: ${kind}\n`), '2 OBJECT_RESERVED')
 })

@@ -62,9 +62,11 @@ test('found values are taken over where they were declared, added and taken away
 })
 
 test('what the puller puts on objects is nothing for Git, and what cannot be read is said', () => {
-  const live = kube({}, { labels: { 'applyset.kubernetes.io/part-of': 'else', team: 'x/y~z' } })
+  const annotations = { 'waybill.dev/break-glass': 'why' }
+  const live = kube({}, { labels: { 'applyset.kubernetes.io/part-of': 'else', team: 'x/y~z' }, annotations })
   const { object, patch, unclear } = adoptDrift(kube({}), live, [
     'metadata.labels["applyset.kubernetes.io/part-of"]',
+    'metadata.annotations["waybill.dev/break-glass"]',
     'metadata.labels.team',
     'spec.containers[name="app"',
   ])
