@@ -63,7 +63,8 @@ export async function findNode(root: string): Promise<NodeRuntime> {
 
 type Answer = Readonly<Record<'version' | 'arch' | 'platform' | 'glibc' | 'roots', string>>
 
-function requireUsable(path: string, { version, platform, glibc }: Answer, needed: string): void {
+/** @throws WaybillError TOOL_VERSION */
+export function requireUsable(path: string, { version, platform, glibc }: Answer, needed: string): void {
   const fail = (what: string, hint: string) => {
     throw new WaybillError('TOOL_VERSION', `${path}: ${what}`, { hint })
   }
