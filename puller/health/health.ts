@@ -1,5 +1,6 @@
 import type { KubeObject } from '../../contract/artifact/objects.ts'
 import { groupOf } from '../../contract/artifact/objects.ts'
+import { GROUP } from '../kinds.ts'
 import { endOf } from '../plan/runs.ts'
 import { conditionOf, isObserved, said, spec, word } from './conditions.ts'
 import { failed, HEALTHY, type HealthRule, type ObjectHealth, waiting } from './object-health.ts'
@@ -38,9 +39,12 @@ const RULES: Readonly<Record<string, HealthRule>> = {
   'policy/PodDisruptionBudget': disruptionBudget,
 }
 
-/** True for built-in kinds that are well as soon as they exist: they are neither listed nor watched, so the account need not be allowed to. */
+/**
+ * True for built-in kinds, and Waybill's own, that are well as soon as they exist: they are neither listed nor watched, so the account need not be allowed
+ * to. A Delivery answers for itself: one that delivers others, or itself, would wait for what it is part of, and be failed by a team's release.
+ */
 export function isStatic({ group, kind }: { readonly group: string; readonly kind: string }): boolean {
-  return isBuiltIn(group) && RULES[`${group}/${kind}`] === undefined
+  return (isBuiltIn(group) || group === GROUP) && RULES[`${group}/${kind}`] === undefined
 }
 
 /** True where what is wanted of it says that it is well, and no controller has a say: a Service without a load balancer. */
