@@ -68,9 +68,10 @@ function leftOf(job: Job, plan: Plan, { intent, settled }: Pick<Rest, 'intent' |
   const isBroken = new Set(broken.map(({ object }) => object))
   const others = drifted.filter(({ object }) => !isBroken.has(object))
   if (intent === undefined && leavesDrift(job, settled)) return [...broken, ...others]
-  // What a drift repair has begun is no reason to go on with it; a release is.
-  const isRelease = intent !== undefined && intent.trigger.type !== 'drift'
-  return !isRelease && (settled || isUnchanged(job)) ? broken : []
+  if (intent === undefined) return settled || isUnchanged(job) ? broken : []
+  // A release that goes out is applied over it; a repair, or another try of what failed, is not.
+  const goesOut = intent.trigger.type !== 'drift' && job.ledger.summary.openIntent !== undefined
+  return goesOut ? [] : broken
 }
 
 /** As remembered or read. Nothing is in it before the first Intent is on record. */

@@ -140,6 +140,24 @@ test('a release whose objects differ is applied under broken glass, and the glas
   assert.deepEqual((await newest(tenant))[0]?.fields, [FIELD])
 })
 
+test('what is mended by hand after a release failed is left by every other try of that release', async () => {
+  const health = [{ kind: 'ConfigMap', current: "data.hello != 'sick'" }]
+  const tenant = await settled({ health, timeout: '1s' })
+  const objects = [configMap('greeting', { hello: 'sick' }), configMap('other', { hello: 'world' })]
+  tenant.publish(tenant.release('2', objects), {
+    version: '1.1.0',
+    promotion: { channel: 'production', sequence: 2 },
+  })
+  assert.equal((await tenant.run(guarded)).ready, false)
+  assert.equal(await tenant.kinds(), 'Intent Applied Intent Failed')
+  await edit(tenant, broken('mended', { hello: 'well' }))
+  await tenant.run(guarded)
+  assert.equal(await hello(tenant), 'well')
+  // It counts as applied now; what differs, and why, is on record before that.
+  assert.equal(await tenant.kinds(), 'Intent Applied Intent Failed DriftDetected Applied')
+  assert.equal((await tenant.records()).at(-2)?.changes?.listed[0]?.breakGlass, 'mended')
+})
+
 test('what is deleted under broken glass is made again; the reason is on record from before', async () => {
   const tenant = await settled()
   await edit(tenant, broken('it is in my way'))
