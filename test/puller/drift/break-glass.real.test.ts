@@ -4,6 +4,7 @@ import { installObjects } from '../../../puller/install/install.ts'
 import { printYaml } from '../../../puller/install/print.ts'
 import type { Change } from '../../../puller/kinds.ts'
 import { field } from '../../real/control-plane.ts'
+import { PULLER_NAMESPACE } from '../installed.ts'
 import { pullersOf } from '../pullers.ts'
 import { configMap } from '../release-fixture.ts'
 import { startWorld, type Tenant, type World } from '../world.ts'
@@ -87,6 +88,28 @@ test('what is changed by hand under a reason is left, and on record with it, unt
   assert.equal(last?.trigger.reason, 'it was put back')
   assert.equal(last?.changes?.listed[0]?.breakGlass, 'INC-8')
   await world.plane.eventually('no drift', async () => (await tenant.condition('Drifted'))?.status === 'False')
+})
+
+test('while the glass stays broken nothing is asked of the API server, interval after interval', async () => {
+  const tenant = await delivered({ interval: '1s' })
+  start([tenant], guarded)
+  await kindsBecome(tenant, 'Intent Applied')
+  await edit(tenant, broken('a long night', { hello: 'there' }))
+  await world.plane.eventually('BreakGlass', async () => (await tenant.condition('Drifted'))?.reason === 'BreakGlass')
+  const polled = async (times: number) => {
+    const from = world.registry.requests.length
+    await world.plane.eventually(`${times} polls`, async () => world.registry.requests.length >= from + times)
+  }
+  await polled(2)
+  const mark = await world.plane.auditMark()
+  await polled(5)
+  const asked = (await world.plane.auditSince(mark))
+    .filter(({ user }) => user.username === `system:serviceaccount:${PULLER_NAMESPACE}:waybill-puller`)
+    .filter(({ verb, objectRef }) => verb !== 'watch' && objectRef?.resource !== 'leases')
+  assert.deepEqual(
+    asked.map(({ verb, requestURI }) => `${verb} ${requestURI}`),
+    [],
+  )
 })
 
 test('the annotation alone is on record, and that it went; what else drifts is put back meanwhile', async () => {
