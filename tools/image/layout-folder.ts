@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { rmSync } from 'node:fs'
 import { mkdir, readdir, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { WaybillError } from '../../contract/errors.ts'
@@ -13,6 +14,8 @@ const layoutNames = ['blobs', 'index.json', 'oci-layout']
 export async function replaceLayout<T>(folder: string, work: (fresh: string) => Promise<T>): Promise<T> {
   await requireReplaceable(folder)
   const fresh = await makeBeside(folder)
+  const leave = () => rmSync(fresh, { recursive: true, force: true })
+  process.once('exit', leave)
   try {
     const result = await work(fresh)
     await rm(folder, { recursive: true, force: true })
@@ -21,7 +24,8 @@ export async function replaceLayout<T>(folder: string, work: (fresh: string) => 
   } catch (cause) {
     throw cause instanceof WaybillError ? cause : isFault(cause) ? diskError(folder, cause) : cause
   } finally {
-    await rm(fresh, { recursive: true, force: true })
+    process.off('exit', leave)
+    leave()
   }
 }
 

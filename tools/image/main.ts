@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import { constants } from 'node:os'
 import { dirname, join, relative } from 'node:path'
 import { parseArgs } from 'node:util'
 import { errorText, toWaybillError } from '../../cli/output.ts'
@@ -89,6 +90,9 @@ function megabytes(bytes: number): string {
   return `${(bytes / 1e6).toFixed(1)} MB`.padStart(8)
 }
 
+// What was half written goes when the process ends by itself.
+for (const signal of ['SIGINT', 'SIGTERM'] as const)
+  process.once(signal, () => process.exit(128 + constants.signals[signal]))
 main(process.argv.slice(2)).catch((thrown: unknown) => {
   const error = toWaybillError(thrown)
   process.stderr.write(errorText(error))
