@@ -1,7 +1,7 @@
 import type { KubeObject } from '../../contract/artifact/objects.ts'
 import type { JsonObject } from '../../contract/canonical-json.ts'
 import { DELIVERY_EXTRA } from '../cluster/delivery-extra.ts'
-import { BREAK_GLASS, FIELD_MANAGER, LABELS } from '../kinds.ts'
+import { BREAK_GLASS, type DeliverySpec, deliverySpecSchema, FIELD_MANAGER, GROUP, LABELS } from '../kinds.ts'
 import { celText, MATCH_DEFAULTS } from './admission.ts'
 
 const ADMISSION = 'admissionregistration.k8s.io/v1'
@@ -12,7 +12,7 @@ export const GUARD_NAME = 'waybill-guard'
  * name of a Delivery, the cluster's own controllers, `groups`, and whoever breaks the glass: an object is open to all who may write it while it
  * carries the annotation with a reason. What is asked about is the object as it was, so that nobody gets out by taking off the label, or our
  * entry in managedFields, in the same write. A status, or another subresource that does not change what was delivered, may be written as
- * long as labels and owners stay. A Scale has no labels, so it is not seen here: drift repair sees it.
+ * long as labels and owners stay; so may what people and the puller set on a Delivery that is delivered itself. A Scale has no labels, so it is not seen here: drift repair sees it.
  */
 export function guardObjects({ groups }: { readonly groups: readonly string[] }): KubeObject[] {
   const spec: JsonObject = {
@@ -44,7 +44,7 @@ export function guardObjects({ groups }: { readonly groups: readonly string[] })
     ],
     validations: [
       {
-        expression: `${isOpen('oldObject')} || (object != null && (${isOpen('object')} || (${isBeside})))`,
+        expression: `${isOpen('oldObject')} || (object != null && (${isOpen('object')} || (${isBeside}) || (${isOperated})))`,
         message: `Waybill delivers this object: change it in Git, or annotate it with ${BREAK_GLASS}: <reason> first`,
         reason: 'Forbidden',
       },
@@ -61,10 +61,19 @@ export function guardObjects({ groups }: { readonly groups: readonly string[] })
   ]
 }
 
+const keepsPlace = ['labels', 'ownerReferences']
+  .map((name) => `object.metadata.?${name} == oldObject.metadata.?${name}`)
+  .join(' && ')
+
 /** A status does not reach the managers, but the owners: one that there is not would have the object collected. */
-const isBeside =
-  "has(request.subResource) && !(request.subResource in ['', 'ephemeralcontainers', 'resize']) && " +
-  ['labels', 'ownerReferences'].map((name) => `object.metadata.?${name} == oldObject.metadata.?${name}`).join(' && ')
+const isBeside = `has(request.subResource) && !(request.subResource in ['', 'ephemeralcontainers', 'resize']) && ${keepsPlace}`
+
+/** Deliveries that are delivered themselves are still held, suspended, approved and confirmed by people, and let go of by the puller. */
+const OPERATED: readonly string[] = ['hold', 'suspend'] satisfies (keyof DeliverySpec)[]
+const DECLARED = Object.keys(deliverySpecSchema.shape).filter((field) => !OPERATED.includes(field))
+const isOperated =
+  `request.resource.group == '${GROUP}' && request.resource.resource == 'deliveries' && ${keepsPlace} && ` +
+  `${JSON.stringify(DECLARED)}.all(field, object.spec[?field] == oldObject.spec[?field])`
 
 const CONTROLLERS = ['system:kube-controller-manager', 'system:kube-scheduler', 'system:apiserver']
 const CONTROLLER_GROUPS = ['system:nodes', 'system:serviceaccounts:kube-system']

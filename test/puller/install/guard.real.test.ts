@@ -7,6 +7,7 @@ import { installObjects } from '../../../puller/install/install.ts'
 import { printYaml } from '../../../puller/install/print.ts'
 import { BREAK_GLASS, LABELS } from '../../../puller/kinds.ts'
 import { type ApiAnswer, field } from '../../real/cluster.ts'
+import { PULLER_NAMESPACE } from '../installed.ts'
 import { configMap, deployment } from '../release-fixture.ts'
 import { startWorld, type Tenant, type World } from '../world.ts'
 
@@ -122,6 +123,36 @@ describe('under the guard, a cluster admin', () => {
     assert.equal((await run()).ready, true)
     assert.equal(field(await get(API()), 'spec', 'replicas'), 0)
   })
+})
+
+test('a Delivery that is delivered itself is operated as any other, and neither pointed elsewhere nor deleted', async () => {
+  const { plane } = world
+  const path = `/apis/waybill.dev/v1alpha1/namespaces/${await plane.freshNamespace()}/deliveries/child`
+  const labels = { [LABELS.partOf]: 'applyset-of-the-platform-v1' }
+  const spec = { source: { repository: 'registry.example.com/acme/shop', channel: 'production' } }
+  const body = { apiVersion: 'waybill.dev/v1alpha1', kind: 'Delivery', metadata: { name: 'child', labels }, spec }
+  const made = await plane.api('PATCH', `${path}?fieldManager=waybill`, {
+    body,
+    contentType: 'application/apply-patch+yaml',
+  })
+  assert.equal(made.status, 201, JSON.stringify(made.body))
+  const puller = await plane.serviceAccountToken(PULLER_NAMESPACE, 'waybill-puller')
+  const digest = `sha256:${'a'.repeat(64)}`
+  for (const [may, token] of [
+    [{ metadata: { finalizers: ['waybill.dev/removal'] } }, puller],
+    [{ metadata: { finalizers: null } }, puller],
+    [{ spec: { hold: { digest, reason: 'it broke' } }, metadata: { annotations: { 'waybill.dev/reconcile': '1' } } }],
+    [{ spec: { hold: null, suspend: { reason: 'freeze' } } }],
+  ] as const)
+    assert.equal((await write(path, may, token)).status, 200, JSON.stringify(may))
+  for (const change of [
+    { spec: { source: { channel: 'staging' } } },
+    { spec: { hold: { digest }, deletion: 'delete' } },
+    { spec: { timeout: '1m' } },
+    { metadata: { labels: null }, spec: { suspend: null } },
+  ])
+    denied(await write(path, change), JSON.stringify(change))
+  denied(await plane.api('DELETE', path))
 })
 
 describe('under the guard, with the glass broken', () => {
