@@ -10,14 +10,29 @@ export function cgroupMounts(): readonly string[] {
   })
 }
 
-/** Makes a cgroup in every hierarchy, with all that a kubelet needs to make others below it. Returns their folders. */
+/** Makes a cgroup in every hierarchy, with all that a kubelet needs to make others below it. Returns their folders. Makes none when it throws. */
 export function makeCgroups(name: string): readonly string[] {
-  return cgroupMounts().map((mount) => makeBelow(mount, name))
+  const mounts = cgroupMounts()
+  try {
+    return mounts.map((mount) => makeBelow(mount, name))
+  } catch (error) {
+    for (const mount of mounts) removeCgroup(join(mount, name))
+    throw error
+  }
 }
 
 /** Puts a process into a cgroup below each of these, so that they cannot be removed while it lives. */
 export function holdCgroups(folders: readonly string[], pid: number): void {
   for (const folder of folders) tryWrite(join(makeBelow(folder, 'holder'), 'cgroup.procs'), String(pid))
+}
+
+/** Which of these controllers none of the cgroups has: of v1 each has those of its mount, of v2 those that were handed on to it. */
+export function lacking(folders: readonly string[], controllers: readonly string[]): readonly string[] {
+  const has = (folder: string, controller: string) =>
+    existsSync(join(folder, 'cgroup.controllers'))
+      ? readFileSync(join(folder, 'cgroup.controllers'), 'utf8').trim().split(' ').includes(controller)
+      : readdirSync(folder).some((file) => file.startsWith(`${controller}.`))
+  return controllers.filter((controller) => !folders.some((folder) => has(folder, controller)))
 }
 
 function makeBelow(above: string, name: string): string {

@@ -118,11 +118,11 @@ test('a node of its own', async (t) => {
         return Array.isArray(conditions) && conditions.find((one) => one.type === 'Ready')?.status
       }
       assert.equal(await podReachesApiServer(node), true)
-      const back = node.loseNetwork(60_000)
-      await eventually('the pod is cut off', async () => !(await podReachesApiServer(node)))
-      await assert.rejects(node.get(`https://${node.registry}/v2/`))
-      await eventually('the node is given up', async () => (await ready()) === 'Unknown', 75_000)
-      await back
+      await node.loseNetwork(async () => {
+        await eventually('the pod is cut off', async () => !(await podReachesApiServer(node)))
+        await assert.rejects(node.get(`https://${node.registry}/v2/`))
+        await eventually('the node is given up', async () => (await ready()) === 'Unknown', 180_000)
+      })
       await eventually('the node is back', async () => (await ready()) === 'True', 60_000)
       await eventually('the pod is back', () => podReachesApiServer(node), 60_000)
     },

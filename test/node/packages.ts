@@ -1,8 +1,7 @@
 import { spawnSync } from 'node:child_process'
-import { accessSync, constants, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { accessSync, constants, existsSync, rmSync, writeFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
-import { type Progress, silent } from '../../tools/progress.ts'
-import { scratchDirectory } from '../real/process.ts'
+import type { Progress } from '../../tools/progress.ts'
 
 /** Where Debian's packages put programs and CNI plug-ins. */
 export const systemPath = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'].join(
@@ -25,17 +24,8 @@ const programs: Readonly<Record<string, string>> = {
 }
 const plugins = ['bridge', 'host-local', 'loopback', 'portmap']
 
-/**
- * Why no node can run on this machine, in one line; undefined when one can. Debian packages that are missing are installed
- * with apt-get first, where there is one, without starting a service of them.
- */
-export function nodeRefusal({ progress = silent }: { readonly progress?: Progress } = {}): string | undefined {
-  if (process.platform !== 'linux') return `a node needs Linux, and this is ${process.platform}`
-  if (process.getuid?.() !== 0) return 'a node needs root, for namespaces, mounts and cgroups'
-  return missingRefusal(progress) ?? namespacesRefusal()
-}
-
-function missingRefusal(progress: Progress): string | undefined {
+/** Why what a node takes from the machine is not there, after apt-get has tried to install it; undefined when all of it is. */
+export function packagesRefusal(progress: Progress): string | undefined {
   const missing = missingPackages()
   if (missing.length === 0) return undefined
   const need = `a node needs ${missing.join(', ')}`
@@ -87,31 +77,6 @@ function aptGet(args: readonly string[]): string | undefined {
   })
   if (status === 0) return undefined
   return `apt-get ${args[0]} failed: ${error?.message ?? stderr.trim().split('\n').at(-1)}`
-}
-
-/** Tries what every node does first: namespaces of its own, and in them a bridge, a tmpfs and an overlay. */
-function namespacesRefusal(): string | undefined {
-  if (find('unshare') === undefined || find('ip') === undefined) return undefined
-  const folder = scratchDirectory('probe')
-  for (const part of ['lower', 'upper', 'work', 'top']) mkdirSync(join(folder, part))
-  const overlay = `lowerdir=${folder}/lower,upperdir=${folder}/upper,workdir=${folder}/work`
-  const tried = `ip link add node0 type bridge && mount -t tmpfs tmpfs /run && mount -t overlay overlay -o ${overlay} ${folder}/top`
-  const args = [
-    '--net',
-    '--mount',
-    '--pid',
-    '--fork',
-    '--kill-child',
-    '--uts',
-    '--ipc',
-    '--mount-proc',
-    'sh',
-    '-c',
-    tried,
-  ]
-  const { status, stderr, error } = spawnSync('unshare', args, { env: { PATH: systemPath }, encoding: 'utf8' })
-  if (status === 0) return undefined
-  return `a node needs namespaces, a bridge and overlay mounts of its own, and was refused them: ${(error?.message ?? stderr).trim().split('\n')[0]}`
 }
 
 function isExecutable(path: string): boolean {

@@ -13,7 +13,7 @@ import { removeForgotten } from './forgotten.ts'
 import { pushPause } from './images.ts'
 import { makeNamespaces, type Namespaces } from './namespaces.ts'
 import { type ClusterNode, nodeAt, nodeFrom } from './node.ts'
-import { nodeRefusal } from './packages.ts'
+import { nodeRefusal } from './refusal.ts'
 import { prepareRegistry, type RegistryFolder, startRegistry } from './registry.ts'
 import { startContainerd, startWorker } from './worker.ts'
 
@@ -43,11 +43,11 @@ export type RealNode = ClusterNode & {
   /** Starts the registry again, on its port and with its content. Does nothing while it runs. */
   readonly startRegistry: () => Promise<void>
   /**
-   * Takes the network away for `ms`, then gives it back: kubelet, kube-proxy and pods do not reach the API server and the
-   * registry, nor the API server kubelet; packets vanish. kubectl on 127.0.0.1, the controllers and the scheduler, which stand
-   * beside the API server, go on. Pods still reach each other.
+   * Takes the network away for some milliseconds, or while `lasting` runs, then gives it back: kubelet, kube-proxy and pods
+   * do not reach the API server and the registry, nor the API server kubelet; packets vanish. kubectl on 127.0.0.1, the
+   * controllers and the scheduler, which stand beside the API server, go on. Pods still reach each other.
    */
-  readonly loseNetwork: (ms: number) => Promise<void>
+  readonly loseNetwork: (lasting: number | (() => Promise<unknown>)) => Promise<void>
   /** Ends every process and removes folders and cgroups. The registry's folder stays if it was given. */
   readonly stop: () => Promise<void>
 }
@@ -134,7 +134,7 @@ async function startServices(
     startRegistry: async () => {
       served ??= await beginRegistry()
     },
-    loseNetwork: (ms: number) => loseNetwork(node, ms),
+    loseNetwork: (lasting: number | (() => Promise<unknown>)) => loseNetwork(node, lasting),
   }
 }
 
@@ -166,7 +166,7 @@ const lost = [
   ['INPUT', '-d', NODE.address, '-p', 'tcp', '--dport', String(NODE.kubeletPort)],
 ] as const
 
-async function loseNetwork(node: ClusterNode, ms: number): Promise<void> {
+async function loseNetwork(node: ClusterNode, lasting: number | (() => Promise<unknown>)): Promise<void> {
   const change = async (verb: '-I' | '-D') => {
     for (const [chain, ...match] of lost) {
       const { status, stderr } = await node.run('iptables', ['-w', verb, chain, ...match, '-j', 'DROP'])
@@ -174,8 +174,11 @@ async function loseNetwork(node: ClusterNode, ms: number): Promise<void> {
     }
   }
   await change('-I')
-  await sleep(ms)
-  await change('-D')
+  try {
+    await (typeof lasting === 'number' ? sleep(lasting) : lasting())
+  } finally {
+    await change('-D')
+  }
 }
 
 let own: Promise<ClusterNode> | undefined
