@@ -17,13 +17,15 @@ type Trace = { readonly folder: string; readonly network: string }
 function leftOf({ folder, network }: Trace) {
   return {
     folder: existsSync(folder),
-    links: readdirSync('/sys/class/net').filter((link) => /^(?:node0|cni0|veth)/.test(link)),
+    links: readdirSync('/sys/class/net').filter((link) => !linksBefore.includes(link)),
     mounts: readFileSync('/proc/self/mounts', 'utf8')
       .split('\n')
       .filter((line) => line.includes(folder)),
     processes: [...runningWith(folder), ...processes().filter((pid) => networkOf(pid) === network)],
   }
 }
+
+const linksBefore = readdirSync('/sys/class/net')
 
 const processes = () => readdirSync('/proc').filter((pid) => /^\d+$/.test(pid))
 
