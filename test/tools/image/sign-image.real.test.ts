@@ -38,11 +38,36 @@ after(async () => {
 })
 
 /** The predicate that cosign found good, checked by our key. */
-async function attested(type: string, reference: string): Promise<Record<string, unknown>> {
+async function attested(type: string, reference: string): Promise<unknown> {
   const answer = await cosign('verify-attestation', '--type', type, '--key', 'ours.pub', ...loose, reference)
   const statement = JSON.parse(Buffer.from(JSON.parse(answer.stdout).payload, 'base64').toString())
   assert.deepEqual(statement.subject, [{ digest: { sha256: digest.slice('sha256:'.length) } }])
   return statement.predicate
+}
+
+type Provenance = {
+  buildDefinition: { resolvedDependencies: { name: string; uri?: string; digest: Record<string, string> }[] }
+}
+
+function parseProvenance(predicate: unknown): Provenance {
+  return predicate as Provenance
+}
+
+type Spdx = {
+  spdxVersion: string
+  packages: {
+    SPDXID: string
+    name: string
+    versionInfo: string
+    licenseDeclared: string
+    externalRefs?: { referenceLocator: string }[]
+  }[]
+  files: { SPDXID: string; fileName: string }[]
+  relationships: { spdxElementId: string; relatedSpdxElement: string }[]
+}
+
+function parseSpdx(predicate: unknown): Spdx {
+  return predicate as Spdx
 }
 
 test('what npm run image prints leads on: the digest, what it weighs, that it is signed, and how to push it', () => {
@@ -77,9 +102,7 @@ for (const { kind, host } of registries)
 
 test('the provenance names the commit, the lock file, and every file that the machine brought along, by its digest', async () => {
   const reference = `${registries[0]?.host}/acme/waybill@${digest}`
-  const { buildDefinition } = (await attested('slsaprovenance1', reference)) as {
-    buildDefinition: { resolvedDependencies: { name: string; uri?: string; digest: Record<string, string> }[] }
-  }
+  const { buildDefinition } = parseProvenance(await attested('slsaprovenance1', reference))
   const of = (name: string) => buildDefinition.resolvedDependencies.find((one) => one.name === name)
   assert.deepEqual(of('source')?.digest, { gitCommit: git(checkout, 'rev-parse', 'HEAD') })
   assert.match(of('package-lock.json')?.digest.sha256 ?? '', /^[0-9a-f]{64}$/)
@@ -92,18 +115,7 @@ test('the provenance names the commit, the lock file, and every file that the ma
 
 test('the SPDX document has Node, the C library and every npm package, with version, licence and package URL', async () => {
   const reference = `${registries[0]?.host}/acme/waybill@${digest}`
-  const document = (await attested('spdxjson', reference)) as {
-    spdxVersion: string
-    packages: {
-      SPDXID: string
-      name: string
-      versionInfo: string
-      licenseDeclared: string
-      externalRefs?: { referenceLocator: string }[]
-    }[]
-    files: { SPDXID: string; fileName: string }[]
-    relationships: { spdxElementId: string; relatedSpdxElement: string }[]
-  }
+  const document = parseSpdx(await attested('spdxjson', reference))
   assert.equal(document.spdxVersion, 'SPDX-2.3')
   const [image, ...packages] = document.packages
   assert.equal(image?.name, 'waybill')
