@@ -7,10 +7,13 @@ import { type Files, isUnder, ONLY_ENVIRONMENT, ordered, type Source } from './s
 const TOOLS =
   /^(?:skaffold|kind\.x-k8s\.io|k3d\.io|ctlptl\.dev|kubeadm\.k8s\.io|backstage\.io|kustomize\.config\.k8s\.io)\//
 const MANIFEST = /\.(?:ya?ml|json)$/
+/** In any document of a file in YAML. */
+const DELIVERY = /^apiVersion: *["']?waybill\.dev\/\S+\nkind: *["']?Delivery["']? *$/m
 
 /** Folders of plain manifests: one source for environments that stand side by side, one for each other folder. */
 export function findPlain(files: Files): readonly Source[] {
-  const manifests = new Map([...files].filter(isManifest))
+  const isPlatform = [...files].some(([path, bytes]) => MANIFEST.test(path) && DELIVERY.test(bytes.toString('utf8')))
+  const manifests = new Map([...files].filter((file) => isManifest(file, { isPlatform })))
   const folders = [...new Set([...manifests.keys()].map((path) => parentOf(path) || '.'))]
   const named = outermost(folders.filter(isEnvironmentFolder))
   const groups = Map.groupBy(named, (path) => parentOf(path) || '.')
@@ -36,12 +39,16 @@ export function findPlain(files: Files): readonly Source[] {
   return [...grouped, ...alone]
 }
 
-function isManifest([path, bytes]: readonly [string, Buffer]): boolean {
+/** A TrustPolicy in a team's repository is for an admin to apply; where Deliveries are delivered, so is whom they trust. */
+function isManifest(
+  [path, bytes]: readonly [string, Buffer],
+  { isPlatform }: { readonly isPlatform: boolean },
+): boolean {
   if (!MANIFEST.test(path)) return false
   const text = bytes.toString('utf8')
   const { apiVersion, kind } = path.endsWith('.json') ? typeInJson(text) : typeInYaml(text)
   if (apiVersion === undefined || kind === undefined || TOOLS.test(apiVersion)) return false
-  return !(apiVersion.startsWith('waybill.dev/') && (kind === 'Package' || kind === 'TrustPolicy'))
+  return !(apiVersion.startsWith('waybill.dev/') && (kind === 'Package' || (kind === 'TrustPolicy' && !isPlatform)))
 }
 
 type TypeFields = { readonly apiVersion?: string | undefined; readonly kind?: string | undefined }

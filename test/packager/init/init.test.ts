@@ -30,6 +30,16 @@ async function made(files: Files, setting: Setting = {}) {
 
 const summary = (environments: object) => JSON.parse(JSON.stringify(environments))
 
+test('whom clusters trust is for an admin to apply, and part of a package that brings Deliveries', async () => {
+  const object = (kind: string) => `apiVersion: waybill.dev/v1alpha1\nkind: ${kind}\nmetadata: { name: shop }\n`
+  const settings = 'apiVersion: v1\nkind: ConfigMap\nmetadata: { name: shop }\n'
+  const team = await made({ 'deploy/shop.yaml': settings, 'deploy/trust.yaml': object('TrustPolicy') })
+  assert.deepEqual(summary(team.environments), { production: { kind: 'manifests', paths: ['deploy/shop.yaml'] } })
+  const tenant = `${settings}---\n${object('Delivery')}`
+  const platform = await made({ 'deploy/shop.yaml': tenant, 'deploy/trust.yaml': object('TrustPolicy') })
+  assert.deepEqual(summary(platform.environments), { production: { kind: 'manifests', paths: ['deploy'] } })
+})
+
 test('overlays become environments, in the order of a release; bases and components do not', async () => {
   const { environments, tools, stdout } = await made(SHAPES.overlays)
   assert.deepEqual(summary(environments), {
