@@ -3,11 +3,9 @@ import type { JsonObject } from '../../contract/canonical-json.ts'
 import { DELIVERY_EXTRA } from '../cluster/delivery-extra.ts'
 import { GROUP } from '../kinds.ts'
 import { KEY_SECRET, RECORDS_CONFIG_MAP } from '../records/keys.ts'
+import { grant } from './grant.ts'
 import { PULLER_ACCOUNT, subjectOf } from './identity.ts'
 import type { SharedKind } from './shared-kinds.ts'
-
-const RBAC = 'rbac.authorization.k8s.io/v1'
-const BINDING = 'rbac.authorization.k8s.io'
 
 /** The puller's namespace. `isRestricted`: its pods have to pass Pod Security `restricted`, as those that install prints do. */
 export function namespaceObject(name: string, { isRestricted }: { readonly isRestricted: boolean }): KubeObject {
@@ -33,43 +31,18 @@ export function rbacObjects({
   readonly namesDeliveries?: boolean
 }): KubeObject[] {
   const clusterRules = namesDeliveries ? [...CLUSTER_RULES, NAME_DELIVERIES] : CLUSTER_RULES
-  const subjects = [subjectOf(identity)]
+  const to = subjectOf(identity)
   return [
     { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: PULLER_ACCOUNT, namespace } },
-    { apiVersion: RBAC, kind: 'ClusterRole', metadata: { name: PULLER_ACCOUNT }, rules: clusterRules },
-    {
-      apiVersion: RBAC,
-      kind: 'ClusterRoleBinding',
-      metadata: { name: PULLER_ACCOUNT },
-      roleRef: { apiGroup: BINDING, kind: 'ClusterRole', name: PULLER_ACCOUNT },
-      subjects,
-    },
-    ...(shared.length === 0 ? [] : sharedWatch(shared, subjects)),
-    { apiVersion: RBAC, kind: 'Role', metadata: { name: PULLER_ACCOUNT, namespace }, rules: OWN_NAMESPACE_RULES },
-    {
-      apiVersion: RBAC,
-      kind: 'RoleBinding',
-      metadata: { name: PULLER_ACCOUNT, namespace },
-      roleRef: { apiGroup: BINDING, kind: 'Role', name: PULLER_ACCOUNT },
-      subjects,
-    },
+    ...grant({ name: PULLER_ACCOUNT, rules: clusterRules, to }),
+    ...(shared.length === 0 ? [] : grant({ name: `${PULLER_ACCOUNT}-shared-watch`, rules: shared.map(watch), to })),
+    ...grant({ name: PULLER_ACCOUNT, namespace, rules: OWN_NAMESPACE_RULES, to }),
   ]
 }
 
 /** What the puller may list and watch in the whole cluster; RBAC cannot limit that to metadata. */
-function sharedWatch(shared: readonly SharedKind[], subjects: readonly JsonObject[]): KubeObject[] {
-  const name = `${PULLER_ACCOUNT}-shared-watch`
-  const rules = shared.map(({ group, plural }) => allow(group, [plural], ['list', 'watch']))
-  return [
-    { apiVersion: RBAC, kind: 'ClusterRole', metadata: { name }, rules },
-    {
-      apiVersion: RBAC,
-      kind: 'ClusterRoleBinding',
-      metadata: { name },
-      roleRef: { apiGroup: BINDING, kind: 'ClusterRole', name },
-      subjects,
-    },
-  ]
+function watch({ group, plural }: SharedKind): JsonObject {
+  return allow(group, [plural], ['list', 'watch'])
 }
 
 const READ = ['get', 'list', 'watch']

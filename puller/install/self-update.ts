@@ -2,14 +2,12 @@ import type { KubeObject } from '../../contract/artifact/objects.ts'
 import type { JsonObject } from '../../contract/canonical-json.ts'
 import { GROUP } from '../kinds.ts'
 import { deliveryObject } from './delivery.ts'
-import { PULLER_ACCOUNT, subjectOf } from './identity.ts'
+import { grant, mayActAs } from './grant.ts'
 
 /** The account that a Delivery in the puller's own namespace acts as, where it names none. */
 const ACCOUNT = 'waybill'
 const DELIVERY = 'waybill'
 const NAME = 'waybill-self-update'
-const RBAC = 'rbac.authorization.k8s.io/v1'
-const BINDING = 'rbac.authorization.k8s.io'
 
 /**
  * What `waybill install --self-update REPOSITORY:CHANNEL` adds: a Delivery of that channel in the puller's own namespace, an account for it
@@ -29,41 +27,14 @@ export function selfUpdateObjects({
   readonly identity: string
 }): KubeObject[] {
   const account = { kind: 'ServiceAccount', name: ACCOUNT, namespace }
-  const impersonator = `${PULLER_ACCOUNT}-${ACCOUNT}`
   return [
     { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: ACCOUNT, namespace } },
-    { apiVersion: RBAC, kind: 'ClusterRole', metadata: { name: NAME }, rules: CLUSTER_RULES },
-    {
-      apiVersion: RBAC,
-      kind: 'ClusterRoleBinding',
-      metadata: { name: NAME },
-      roleRef: { apiGroup: BINDING, kind: 'ClusterRole', name: NAME },
-      subjects: [account],
-    },
-    { apiVersion: RBAC, kind: 'Role', metadata: { name: NAME, namespace }, rules: OWN_NAMESPACE_RULES },
-    roleBinding(namespace, NAME, account),
-    {
-      apiVersion: RBAC,
-      kind: 'Role',
-      metadata: { name: impersonator, namespace },
-      rules: [
-        { apiGroups: [''], resources: ['serviceaccounts'], resourceNames: [ACCOUNT], verbs: ['get', 'impersonate'] },
-      ],
-    },
-    roleBinding(namespace, impersonator, subjectOf(identity)),
+    ...grant({ name: NAME, rules: CLUSTER_RULES, to: account }),
+    ...grant({ name: NAME, namespace, rules: OWN_NAMESPACE_RULES, to: account }),
+    ...mayActAs(namespace, ACCOUNT, identity),
     // Whoever installed it owns it until now, and hands it over by this.
     deliveryObject({ name: DELIVERY, namespace, followed, adopt: 'always' }),
   ]
-}
-
-function roleBinding(namespace: string, role: string, subject: JsonObject): KubeObject {
-  return {
-    apiVersion: RBAC,
-    kind: 'RoleBinding',
-    metadata: { name: role, namespace },
-    roleRef: { apiGroup: BINDING, kind: 'Role', name: role },
-    subjects: [subject],
-  }
 }
 
 const MANAGE = ['get', 'list', 'watch', 'create', 'patch', 'update', 'delete']

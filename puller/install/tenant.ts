@@ -1,7 +1,8 @@
 import type { KubeObject } from '../../contract/artifact/objects.ts'
 import type { JsonObject } from '../../contract/canonical-json.ts'
 import { DEFAULT_NAMESPACE } from '../records/keys.ts'
-import { PULLER_ACCOUNT, pullerIdentity, subjectOf } from './identity.ts'
+import { grant, mayActAs } from './grant.ts'
+import { pullerIdentity } from './identity.ts'
 import { labelled } from './part-of.ts'
 
 export type TenantOptions = {
@@ -17,9 +18,6 @@ export type TenantOptions = {
   readonly apiGroups?: readonly string[]
 }
 
-const RBAC = 'rbac.authorization.k8s.io/v1'
-const BINDING = 'rbac.authorization.k8s.io'
-
 /**
  * What `waybill tenant NAME` prints, in the order to apply it in: a namespace, an account that may manage what people
  * deliver in it, and the puller's right to act as exactly that account. Left out of the account's rights on purpose: quotas and limit
@@ -29,33 +27,17 @@ const BINDING = 'rbac.authorization.k8s.io'
 export function tenantObjects(options: TenantOptions): KubeObject[] {
   const { name: namespace, account = 'waybill', pullerNamespace = DEFAULT_NAMESPACE, apiGroups = [] } = options
   const identity = options.identity ?? pullerIdentity(pullerNamespace)
-  const own = { kind: 'ServiceAccount', name: account, namespace }
-  const impersonator = `${PULLER_ACCOUNT}-${account}`
   return labelled([
     { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } },
     { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: account, namespace } },
-    { apiVersion: RBAC, kind: 'Role', metadata: { name: account, namespace }, rules: accountRules(apiGroups) },
-    binding(namespace, account, own),
-    {
-      apiVersion: RBAC,
-      kind: 'Role',
-      metadata: { name: impersonator, namespace },
-      rules: [
-        { apiGroups: [''], resources: ['serviceaccounts'], resourceNames: [account], verbs: ['get', 'impersonate'] },
-      ],
-    },
-    binding(namespace, impersonator, subjectOf(identity)),
+    ...grant({
+      name: account,
+      namespace,
+      rules: accountRules(apiGroups),
+      to: { kind: 'ServiceAccount', name: account, namespace },
+    }),
+    ...mayActAs(namespace, account, identity),
   ])
-}
-
-function binding(namespace: string, role: string, subject: JsonObject): KubeObject {
-  return {
-    apiVersion: RBAC,
-    kind: 'RoleBinding',
-    metadata: { name: role, namespace },
-    roleRef: { apiGroup: BINDING, kind: 'Role', name: role },
-    subjects: [subject],
-  }
 }
 
 const VERBS = ['get', 'list', 'watch', 'create', 'update', 'patch', 'delete']
