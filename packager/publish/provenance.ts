@@ -31,7 +31,7 @@ export const LOCAL_BUILDER_ID = 'https://waybill.dev/builders/local'
 
 /** SLSA provenance v1 (slsa.dev/spec/v1.1/provenance) of a release: what the config says of its source, and what the build says of itself. */
 export function provenancePredicate({ source }: ReleaseConfig, build: BuildFacts): ProvenancePredicate {
-  const { builderId, tools = {}, ref, workflow, invocationId, actor, run, startedOn, finishedOn } = build
+  const { ref, workflow, actor, run } = build
   const at = ref === undefined ? '' : `@${ref}`
   return {
     buildDefinition: {
@@ -49,15 +49,21 @@ export function provenancePredicate({ source }: ReleaseConfig, build: BuildFacts
         },
       ],
     },
-    runDetails: {
-      builder: { id: builderId, version: { ...tools } },
-      metadata: {
-        ...(invocationId === undefined ? {} : { invocationId }),
-        ...(startedOn === undefined ? {} : { startedOn: seconds(startedOn) }),
-        ...(finishedOn === undefined ? {} : { finishedOn: seconds(finishedOn) }),
-      },
-      byproducts: [],
+    runDetails: runDetails(build),
+  }
+}
+
+/** SLSA v1.1, "RunDetails": who builds, with what, in which run, and when. */
+export function runDetails(build: BuildFacts): ProvenancePredicate['runDetails'] {
+  const { builderId, tools = {}, invocationId, startedOn, finishedOn } = build
+  return {
+    builder: { id: builderId, version: { ...tools } },
+    metadata: {
+      ...(invocationId === undefined ? {} : { invocationId }),
+      ...(startedOn === undefined ? {} : { startedOn: seconds(startedOn) }),
+      ...(finishedOn === undefined ? {} : { finishedOn: seconds(finishedOn) }),
     },
+    byproducts: [],
   }
 }
 

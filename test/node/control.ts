@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Tools } from '../../tools/build.ts'
 import { TEST_USERS, writeKubeconfig } from '../real/cluster.ts'
+import { etcdArguments } from '../real/control-plane.ts'
 import { type Service, untilReady } from '../real/process.ts'
 import { NODE } from './addresses.ts'
 import type { Namespaces } from './namespaces.ts'
@@ -64,18 +65,9 @@ function whoIs(part: Part): Omit<Identity, 'caFile'> {
 
 /** Starts etcd; data in the node's folder. */
 export async function startEtcd({ folder, namespaces, tools }: Place): Promise<Service> {
-  const [client, peer] = ['http://127.0.0.1:2379', 'http://127.0.0.1:2380']
   return namespaces.start({
     command: tools.etcd,
-    args: [
-      `--data-dir=${join(folder, 'etcd')}`,
-      `--listen-client-urls=${client}`,
-      `--advertise-client-urls=${client}`,
-      `--listen-peer-urls=${peer}`,
-      `--initial-advertise-peer-urls=${peer}`,
-      `--initial-cluster=default=${peer}`,
-      '--unsafe-no-fsync',
-    ],
+    args: etcdArguments(folder, 'http://127.0.0.1:2379', 'http://127.0.0.1:2380'),
     log: join(folder, 'etcd.log'),
   })
 }

@@ -161,17 +161,22 @@ function startEtcd(etcd: string, directory: string, ports: Ports): Promise<Servi
   const peer = `http://127.0.0.1:${ports.peers}`
   return startService({
     command: etcd,
-    args: [
-      `--data-dir=${join(directory, 'etcd')}`,
-      `--listen-client-urls=${client}`,
-      `--advertise-client-urls=${client}`,
-      `--listen-peer-urls=${peer}`,
-      `--initial-advertise-peer-urls=${peer}`,
-      `--initial-cluster=default=${peer}`,
-      '--unsafe-no-fsync',
-    ],
+    args: etcdArguments(directory, client, peer),
     log: join(directory, 'etcd.log'),
   })
+}
+
+/** Of a single etcd that keeps its data in `etcd` of this folder, and is gone with it. `client` and `peer` are URLs. */
+export function etcdArguments(directory: string, client: string, peer: string): string[] {
+  return [
+    `--data-dir=${join(directory, 'etcd')}`,
+    `--listen-client-urls=${client}`,
+    `--advertise-client-urls=${client}`,
+    `--listen-peer-urls=${peer}`,
+    `--initial-advertise-peer-urls=${peer}`,
+    `--initial-cluster=default=${peer}`,
+    '--unsafe-no-fsync',
+  ]
 }
 
 function etcdReady(etcd: Service, { etcd: port }: Ports): Promise<void> {

@@ -1,4 +1,4 @@
-import { type BuildFacts, seconds } from '../../packager/publish/provenance.ts'
+import { type BuildFacts, runDetails } from '../../packager/publish/provenance.ts'
 import type { Component } from './component.ts'
 import { commitOf } from './source.ts'
 
@@ -21,7 +21,7 @@ export type ImageBuild = {
 /** SLSA provenance v1 of an image: the commit, the lock file that names every npm package, and each file that the machine brought along. */
 export function imageProvenance(image: ImageBuild): Record<string, unknown> {
   const { build, source, revision, platform, lockSha256, components } = image
-  const { builderId, tools = {}, ref, workflow, invocationId, actor, run, startedOn, finishedOn } = build
+  const { ref, workflow, actor, run } = build
   const repository = source ?? run?.repository
   const uri = repository === undefined ? {} : { uri: `git+${repository}${ref === undefined ? '' : `@${ref}`}` }
   return {
@@ -41,14 +41,6 @@ export function imageProvenance(image: ImageBuild): Record<string, unknown> {
         ),
       ],
     },
-    runDetails: {
-      builder: { id: builderId, version: { ...tools } },
-      metadata: {
-        ...(invocationId === undefined ? {} : { invocationId }),
-        ...(startedOn === undefined ? {} : { startedOn: seconds(startedOn) }),
-        ...(finishedOn === undefined ? {} : { finishedOn: seconds(finishedOn) }),
-      },
-      byproducts: [],
-    },
+    runDetails: runDetails(build),
   }
 }
