@@ -1,5 +1,6 @@
 import { isJsonObject, type JsonObject } from '../../contract/canonical-json.ts'
 import type { Resource } from '../cluster/cluster-port.ts'
+import { CA_CONFIG_MAP } from '../install/certificates.ts'
 import { PULLER_ACCOUNT } from '../install/identity.ts'
 import { PART_OF } from '../install/part-of.ts'
 import { GROUP } from '../kinds.ts'
@@ -64,7 +65,7 @@ const NAMES: Readonly<Record<string, readonly string[]>> = {
   Secret: [KEY_SECRET],
   ConfigMap: [RECORDS_CONFIG_MAP],
 }
-/** The puller makes these, and people may label what they like: known by name alone. */
+/** The puller makes these, and people may label what they like: the label alone does not tell. */
 const BY_NAME: ReadonlySet<string> = new Set(['Secret', 'ConfigMap', 'Lease'])
 /** Of pullers of all namespaces, and of some. */
 const LEASE = new RegExp(`^${PULLER_ACCOUNT}(?:-[0-9a-f]{10})?$`)
@@ -79,7 +80,8 @@ export function isWaybills({ kind, where }: Pick<Place, 'kind' | 'where'>, objec
   if (kind === 'Lease') return LEASE.test(name)
   if (NAMES[kind]?.includes(name) === true) return true
   const isLabelled = Object.entries(PART_OF).every(([label, value]) => labels[label] === value)
-  return isLabelled && !BY_NAME.has(kind) && name.startsWith('waybill')
+  if (!isLabelled) return false
+  return BY_NAME.has(kind) ? kind === 'ConfigMap' && name === CA_CONFIG_MAP : name.startsWith('waybill')
 }
 
 /** What `waybill tenant` gives the puller in a tenant's namespace: the right to be exactly one account of it. */

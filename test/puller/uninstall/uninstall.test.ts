@@ -20,6 +20,8 @@ test('what is Waybill’s is known by the label and a name of its own, or by the
   assert.equal(is('Service', 'own', 'dashboards', labelled('dashboards')), false, 'anybody may set the label')
   assert.equal(is('Secret', 'own', 'waybill-login', labelled('waybill-login')), false, 'people make Secrets')
   assert.equal(is('Secret', 'own', 'waybill-puller-key'), true)
+  assert.equal(is('ConfigMap', 'own', 'waybill-ca', labelled('waybill-ca')), true)
+  assert.equal(is('ConfigMap', 'own', 'waybill-ca'), false, 'somebody else made it')
   assert.equal(is('Lease', 'own', 'waybill-puller-0123456789'), true)
   assert.equal(is('CustomResourceDefinition', 'cluster', 'a.waybill.dev', { spec: { group: 'waybill.dev' } }), true)
   assert.equal(is('CustomResourceDefinition', 'cluster', 'a.example.com', { spec: { group: 'example.com' } }), false)
