@@ -100,12 +100,15 @@ async function rolledOut(): Promise<void> {
 
 const KINDS = 'configmap,secret,serviceaccount,role,rolebinding,service,poddisruptionbudget,deployment,replicaset,pod'
 
-/** All that is in the shop's namespace but the puller's right to act there: uid and version of each, and restarts of pods. */
+/** All that is in the shop's namespace but the puller's right to act there: uid and version of each; of pods, whose status kubelets write again as they like, generation and restarts. */
 async function delivered(): Promise<string[]> {
   const lines = (await site.list(KINDS, 'shop')).map((one) => {
-    const [name, uid, version] = ['name', 'uid', 'resourceVersion'].map((of) => field(one, 'metadata', of))
+    const of = (name: string) => field(one, 'metadata', name)
+    const found = `${field(one, 'kind')} ${of('name')} uid ${of('uid')}`
     const restarts = field(one, 'status', 'containerStatuses', 0, 'restartCount')
-    return `${field(one, 'kind')} ${name} uid ${uid} version ${version}${restarts === undefined ? '' : ` ${restarts} restarts`}`
+    return field(one, 'kind') === 'Pod'
+      ? `${found} generation ${of('generation')}, ${restarts} restarts`
+      : `${found} version ${of('resourceVersion')}`
   })
   return lines.filter((line) => !line.includes(' waybill-puller')).sort()
 }
