@@ -30,6 +30,7 @@ export const verb: Verb = {
         collect,
       )
       .option('--ca-file <pem>', 'certificates that the puller trusts besides the public ones, of a registry of yours')
+      .option('--plain-http', 'the puller speaks HTTP to every registry: for one without TLS, on a cluster for trials')
       .option('--pull-secret <name>', 'a Secret in the puller’s namespace with which its image is pulled', kubeName)
       .option(
         '--self-update <reference>',
@@ -39,7 +40,7 @@ export const verb: Verb = {
       .option('--identity <user>', 'with --crds-only: the user name that the puller’s requests come with')
     examples(
       command,
-      'waybill install --image registry.example.com/waybill/puller@sha256:… | kubectl apply -f -',
+      'waybill install --image registry.example.com/acme/waybill@sha256:… | kubectl apply -f -',
       'waybill install --image … --guard --guard-group system:serviceaccounts:cert-manager | kubectl apply -f -',
       'waybill install --crds-only | kubectl apply --server-side -f -',
     )
@@ -63,7 +64,7 @@ async function optionsOf(flags: Flags, context: Context): Promise<InstallOptions
   const [caFile, pullSecret, selfUpdate] = ['caFile', 'pullSecret', 'selfUpdate'].map((name) => flags.text(name))
   if (flags.on('crdsOnly')) {
     const ofPods = [image, count, egressPorts[0], caFile, pullSecret, selfUpdate]
-    if (ofPods.some((one) => one !== undefined) || serviceMonitor)
+    if (ofPods.some((one) => one !== undefined) || serviceMonitor || flags.on('plainHttp'))
       throw new WaybillError('USAGE', '--crds-only prints no Deployment, and nothing that goes with one', {
         hint: 'Leave out --crds-only, or what is about the Deployment: --image, --replicas, --self-update and so on.',
       })
@@ -77,6 +78,7 @@ async function optionsOf(flags: Flags, context: Context): Promise<InstallOptions
     image: imageOf(image, context),
     egressPorts,
     serviceMonitor,
+    plainHttp: flags.on('plainHttp'),
     ...(count === undefined ? {} : { replicas: count }),
     ...(caFile === undefined ? {} : { ca: await readCertificates(context.cwd, caFile) }),
     ...(pullSecret === undefined ? {} : { pullSecret }),

@@ -42,6 +42,8 @@ export type InstallOptions =
       readonly egressPorts?: readonly number[]
       /** PEM: certificates that the puller trusts besides those of its image. */
       readonly ca?: string
+      /** The puller speaks HTTP to every registry. */
+      readonly plainHttp?: boolean
       /** Secret in the puller's namespace with which the image is pulled. */
       readonly pullSecret?: string
       /** `host/path:channel` of the package that this install is part of, for the puller to follow. */

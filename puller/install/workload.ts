@@ -15,6 +15,7 @@ export type WorkloadOptions = {
   readonly isGuarded: boolean
   /** PEM: trusted besides those of the image. */
   readonly ca?: string
+  readonly plainHttp?: boolean
   /** Secret with which the node pulls the image. */
   readonly pullSecret?: string
 }
@@ -93,7 +94,7 @@ function podSpec(container: JsonObject, pullSecret: string | undefined, mount: M
 }
 
 function container(
-  { namespace, image, shared, isGuarded }: Omit<WorkloadOptions, 'replicas'>,
+  { namespace, image, shared, isGuarded, plainHttp = false }: Omit<WorkloadOptions, 'replicas'>,
   mount: Mount | undefined,
 ): JsonObject {
   const probe = (path: string): JsonObject => ({ httpGet: { path, port: HTTP_PORT.name } })
@@ -111,6 +112,7 @@ function container(
       `--cache-size=${CACHE.size}`,
       '--log-level=info',
       ...(isGuarded ? ['--guard'] : []),
+      ...(plainHttp ? ['--plain-http'] : []),
       ...shared.map(({ group, kind, plural }) => `--shared-watch=${kind}${group === '' ? '' : `.${group}`}=${plural}`),
     ],
     ...(mount === undefined ? {} : { env: mount.env }),

@@ -41,12 +41,21 @@ describe('install', () => {
   })
 
   test('tells the puller what it was installed with', async () => {
-    const { items } = await printed('--image', IMAGE, '--namespace', 'ops', '--guard', '--shared-watch', 'ConfigMap')
+    const { items } = await printed(
+      '--image',
+      IMAGE,
+      '--namespace',
+      'ops',
+      '--guard',
+      '--plain-http',
+      '--shared-watch',
+      'ConfigMap',
+    )
     const deployment = items.find(({ kind }) => kind === 'Deployment')
     assert.equal(deployment?.metadata.namespace, 'ops')
     const args = field(deployment, 'spec', 'template', 'spec', 'containers', 0, 'args')
     assert.ok(Array.isArray(args))
-    for (const word of ['--namespace=ops', '--guard', '--shared-watch=ConfigMap=configmaps'])
+    for (const word of ['--namespace=ops', '--guard', '--plain-http', '--shared-watch=ConfigMap=configmaps'])
       assert.ok(args.includes(word), word)
     const help = (await waybillHere(['puller', '--help'])).stdout
     for (const word of args.slice(1)) assert.ok(help.includes(` ${String(word).split('=')[0]} `), String(word))
