@@ -12,7 +12,7 @@ import { imageProvenance } from './image-provenance.ts'
 import { replaceLayout } from './layout-folder.ts'
 import { gatherMaterials, type Materials } from './materials.ts'
 import { type ImageStatements, signImage } from './sign-image.ts'
-import { commitOf, type ImageSource, readSource } from './source.ts'
+import { commitOf, fewOf, type ImageSource, readSource } from './source.ts'
 import { spdxDocument } from './spdx.ts'
 import { type WrittenImage, writeImage } from './write-image.ts'
 
@@ -136,12 +136,11 @@ export function requireSmall(compressedBytes: number): void {
 
 function requireCommit({ revision, uncommitted }: ImageSource): void {
   if (revision !== undefined) return
-  const first = uncommitted.slice(0, 5).join(', ')
   throw new WaybillError(
     'BUILD_CONTRADICTED',
     uncommitted.length === 0
       ? 'there is no commit here that a signature could speak of'
-      : `what is built is no commit: ${first}${uncommitted.length > 5 ? ', …' : ''} differ from it`,
+      : `what is built is no commit: ${fewOf(uncommitted)} differ from it`,
     { hint: 'Commit, or take back, what differs; or build without --key.' },
   )
 }

@@ -7,6 +7,7 @@ import { WaybillError } from '../../contract/errors.ts'
 import { parseSigningKey, type SigningKey } from '../../packager/publish/keys.ts'
 import { progressOn } from '../progress.ts'
 import { type BuiltImage, buildImage } from './build-image.ts'
+import { fewOf } from './source.ts'
 
 /** `npm run image -- [FOLDER] [--key FILE] [--source URL]`: builds Waybill's image into an OCI layout, without Docker. */
 const root = dirname(dirname(import.meta.dirname))
@@ -67,7 +68,7 @@ function notesOf({ signed, from, source }: BuiltImage): readonly string[] {
   const { revision, uncommitted } = from
   return [
     ...(uncommitted.length > 0
-      ? [`built from the working tree, so it names no revision: ${uncommitted.length} files differ from the commit`]
+      ? [`built from the working tree, so it names no revision: ${fewOf(uncommitted)} differ from the commit`]
       : []),
     ...(revision === undefined && uncommitted.length === 0 ? ['no Git here, so it names no revision'] : []),
     ...(source === undefined ? ['it names no source: package.json has no repository, and --source was not given'] : []),
@@ -83,6 +84,7 @@ function report({ digest, tag, platform, layers, compressedBytes, signed }: Buil
     ...layers.map(({ size }, index) => `  ${megabytes(size)}  ${names[index] ?? ''}`),
     `  ${megabytes(compressedBytes)}  compressed, ${platform}, ${signed ? 'signed, with provenance and SPDX' : 'not signed'}`,
     `next: ${copy}`,
+    `then: waybill install --image REGISTRY/waybill@${digest}`,
   ].join('\n')}\n`
 }
 

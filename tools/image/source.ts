@@ -53,3 +53,8 @@ async function listChanges(root: string, parent: Env): Promise<readonly string[]
 export function commitOf(revision: string): string {
   return revision.slice(revision.indexOf(':') + 1)
 }
+
+/** The first five of some files, for a person. */
+export function fewOf(files: readonly string[]): string {
+  return `${files.slice(0, 5).join(', ')}${files.length > 5 ? ', …' : ''}`
+}

@@ -70,13 +70,14 @@ function parseSpdx(predicate: unknown): Spdx {
   return predicate as Spdx
 }
 
-test('what npm run image prints leads on: the digest, what it weighs, that it is signed, and how to push it', () => {
+test('what npm run image prints leads on: the digest, what it weighs, that it is signed, how to push it and how to install it', () => {
   assert.match(stdout, new RegExp(`^image:${version} ${digest}$`, 'm'))
   assert.match(stdout, /MB {2}compressed, linux\/(?:amd64|arm64), signed/)
   assert.match(
     stdout,
     new RegExp(`^next: oras copy -r --from-oci-layout image:${version} REGISTRY/waybill:${version}$`, 'm'),
   )
+  assert.match(stdout, new RegExp(`^then: waybill install --image REGISTRY/waybill@${digest}$`, 'm'))
   assert.doesNotMatch(stderr, /note|error/)
 })
 
