@@ -14,11 +14,10 @@ const FIELD = pathText(PATH)
 const REASON_CHARS_MAX = 256
 
 /**
- * Why somebody broke the glass of an object: one line of at most 256 characters. Undefined: nobody did, with a reason that is not blank; what a release
- * brings along breaks nothing.
+ * Why somebody broke the glass of an object: one line of at most 256 characters. Undefined: nobody did, with a reason that is not blank. A release
+ * never does: the plan refuses it.
  */
-export function glassReason(declared: KubeObject, live: JsonObject): string | undefined {
-  if (glassText(declared) !== undefined) return undefined
+export function glassReason(live: JsonObject): string | undefined {
   const text = glassText(live) ?? ''
   // As the guard asks it.
   if (text.trim() === '') return undefined

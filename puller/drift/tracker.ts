@@ -90,7 +90,7 @@ export class Tracker implements Known, Watcher {
     const { key, id } = desired
     this.#differing.delete(key)
     const found = printOf(id, object)
-    const isBroken = this.#isGuarded && glassReason(desired.object, object) !== undefined
+    const isBroken = this.#isGuarded && glassReason(object) !== undefined
     const print = found !== undefined && isBroken ? { ...found, glass: '' } : found
     const bytes = this.#wanted.get(key)
     if (print === undefined || bytes === undefined) this.#baselines.delete(key)

@@ -1,7 +1,8 @@
 import { type KubeObject, objectName } from '../../contract/artifact/objects.ts'
 import { objectUrl } from '../cluster/resources.ts'
 import { brokenChange } from '../drift/break-glass.ts'
-import { type Change, FIELD_MANAGER, type InventoryEntry } from '../kinds.ts'
+import { glassText } from '../drift/print.ts'
+import { BREAK_GLASS, type Change, FIELD_MANAGER, type InventoryEntry } from '../kinds.ts'
 import { claimWhenNeeded } from './claim.ts'
 import { applySetId } from './desired.ts'
 import { type Difference, differenceOf } from './diff.ts'
@@ -49,6 +50,7 @@ export function decide(context: PlanContext, looked: Looked, inventory: Inventor
   const entry = inventory.entries.get(desired.key)
   const { id, name, key } = desired
   if (failure !== undefined) return { kind: 'failed', refusal: failure }
+  if (glassText(desired.object) !== undefined) return { kind: 'refused', refusal: opened(name) }
   if (looked.run === 'done') return { kind: 'done', ...cleanupOf(context, looked, inventory) }
   if (looked.run === 'failed' && live === undefined) return { kind: 'failed', refusal: failedRun(name) }
   const deferred = looked.deferred === undefined ? {} : { deferred: looked.deferred }
@@ -121,6 +123,11 @@ export function decide(context: PlanContext, looked: Looked, inventory: Inventor
 function runKept(context: PlanContext, { desired, run }: Looked, entry: InventoryEntry | undefined) {
   const isKnown = entry?.run !== undefined && (entry.run.digest === context.digest || context.ranBefore === true)
   return isKnown && run !== 'stale' ? { run: entry.run } : context.ranBefore === true ? {} : runBegun(context, desired)
+}
+
+/** The guard lets everybody through to what carries it: by a release that would be for good. */
+function opened(object: string): Refusal {
+  return { object, code: 'OBJECT_RESERVED', message: `the artifact sets annotation ${BREAK_GLASS}` }
 }
 
 function failedRun(object: string): Refusal {

@@ -216,7 +216,7 @@ function settle(
   const intruded = intrusions(desired.id, live, ignored)
   const foreseen = intruded.length === 0 ? dryRun : withoutPaths(dryRun, intruded)
   const { fields, manager } = differenceOf(live, foreseen, ignored)
-  const breakGlass = asking.context.guard === true ? glassReason(desired.object, live) : undefined
+  const breakGlass = asking.context.guard === true ? glassReason(live) : undefined
   if (fields.length > 0 || breakGlass !== undefined) {
     recall?.differs(prepared, manager, live)
     const differing: Looked = {

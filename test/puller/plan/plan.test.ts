@@ -282,3 +282,16 @@ test('what was written down to be adopted and never was is neither changed nor d
   assert.deepEqual(leaving({}), ['forget', 0])
   assert.deepEqual(leaving(taken), ['delete', 1])
 })
+
+test('what the guard would let everybody through to is not delivered, whoever signed it', () => {
+  const open = configMap('a', { annotations: { 'waybill.dev/break-glass': 'always' } })
+  const [one] = prepare([open], context, resources)
+  assert.ok(one)
+  for (const found of [looked('a', { desired: one }), looked('a', { desired: one, live: live('a'), dryRun: open })]) {
+    const { refusals } = planChanges(context, gathered([found]), inventory(entry('a')))
+    assert.deepEqual(
+      refusals.map(({ code }) => code),
+      ['OBJECT_RESERVED'],
+    )
+  }
+})
