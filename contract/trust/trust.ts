@@ -12,8 +12,7 @@ export function explainTrust(
   bundles: readonly Uint8Array[],
 ): TrustExplanation {
   const { repository, canonical } = query
-  const covers = (policy: TrustPolicy, name: string) => policy.spec.repositories.some((p) => repositoryMatches(p, name))
-  if (!policies.some((policy) => covers(policy, canonical))) return unmatched(policies, canonical)
+  if (!isCovered(policies, canonical)) return unmatched(policies, canonical)
   const evidence = gatherEvidence(bundles)
   const find = signerFinder()
   const verdicts = policies
@@ -38,13 +37,30 @@ export function evaluateTrust(
   return trusted
 }
 
+function isCovered(policies: readonly TrustPolicy[], canonical: string): boolean {
+  return policies.some((policy) => covers(policy, canonical))
+}
+
+/**
+ * Somebody said whom to trust for this package (`host/path` of its canonical repository): before that, nobody is asked for it.
+ * @throws WaybillError POLICY_MISSING
+ */
+export function requireCovered(policies: readonly TrustPolicy[], canonical: string): void {
+  if (!isCovered(policies, canonical)) throw missing(policies, canonical)
+}
+
+function covers({ spec }: TrustPolicy, name: string): boolean {
+  return spec.repositories.some((pattern) => repositoryMatches(pattern, name))
+}
+
 function unmatched(policies: readonly TrustPolicy[], canonical: string): TrustExplanation {
-  const detail = `none of ${policies.length} trust policies covers ${canonical}`
-  return {
-    checks: [{ policy: '', check: 'policy', ok: false, detail, code: 'POLICY_MISSING' }],
-    warnings: [],
-    error: new WaybillError('POLICY_MISSING', detail),
-  }
+  const error = missing(policies, canonical)
+  const { code, message: detail } = error
+  return { checks: [{ policy: '', check: 'policy', ok: false, detail, code }], warnings: [], error }
+}
+
+function missing(policies: readonly TrustPolicy[], canonical: string): WaybillError {
+  return new WaybillError('POLICY_MISSING', `none of ${policies.length} trust policies covers ${canonical}`)
 }
 
 /** The first refusal is the error; with several, each is a fault of it. */

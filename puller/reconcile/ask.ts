@@ -1,6 +1,7 @@
 import { parseDigest } from '../../contract/digest.ts'
 import { type ErrorCode, WaybillError } from '../../contract/errors.ts'
 import type { TagLister, TagResolver } from '../../contract/registry/registry.ts'
+import { requireCovered } from '../../contract/trust/trust.ts'
 import { durationMs, withJitter } from '../clock.ts'
 import type { Delivery } from '../kinds.ts'
 import type { Memory } from '../loop/memory.ts'
@@ -15,10 +16,10 @@ import type { Site } from '../site.ts'
 import { dueSinceMs, rememberedTags, scheduleOf } from '../source/due.ts'
 import { examine } from '../source/examine.ts'
 import { cachedSource, type Fetched, fetchEnvironment, fetchRelease } from '../source/fetch.ts'
-import { environmentOf, type Resolved, resolve, verifyTarget } from '../source/resolve.ts'
+import { environmentOf, type Resolved, resolve, sourceOf, verifyTarget } from '../source/resolve.ts'
 import type { PullAccess } from '../source/secrets.ts'
 import type { Verified, VerifyTarget } from '../source/verify.ts'
-import { seenOf } from './facts.ts'
+import { basisOf, seenOf } from './facts.ts'
 import type { Job } from './job.ts'
 
 /** What Observe found: the Delivery as it asks, the account that everything is asked as, its access and its records. */
@@ -57,6 +58,7 @@ export async function ask(observed: Observed): Promise<Asked> {
   const before = observed.memory?.askedBefore(observed.site.clock.monotonicMs())
   if (before?.kind === 'not') return before
   try {
+    if (before === undefined) requirePolicy(observed)
     const resolved =
       before?.resolved ?? (await timed(observed.site, 'resolve', () => resolve(delivery.spec, tags(observed))))
     found.resolved = resolved
@@ -68,6 +70,18 @@ export async function ask(observed: Observed): Promise<Asked> {
     const seconds = error instanceof WaybillError ? (error.retryAfterSeconds ?? 0) : 0
     return { kind: 'not', said: named(found.resolved, refusalOf(error)), retryAfterMs: seconds * 1000, ...found }
   }
+}
+
+/**
+ * Whoever may write a Delivery says which host is asked for tags: none is, before somebody said whom to trust for the package, unless what runs
+ * here is from there; then what became of it is told.
+ */
+function requirePolicy({ site, delivery, ledger }: Observed): void {
+  const { repository, canonical } = sourceOf(delivery.spec)
+  const { current } = ledger.summary
+  const ran = current === undefined ? undefined : basisOf(ledger.summary, current)?.source?.repository
+  if (ran === repository.repository) return
+  requireCovered(policiesFor(site.policies(), [repository.repository, canonical]), canonical)
 }
 
 /** Where a range chose the tag, people are told which. */

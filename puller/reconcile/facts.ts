@@ -15,6 +15,14 @@ type Objects = NonNullable<RecordFacts['error']>['objects']
 
 const APPLIED: ReadonlySet<RecordKind> = new Set(['Applied', 'Unchanged', 'RolledBack'])
 
+/** What was recorded when a digest was last chosen. */
+export function basisOf({ records }: Pick<LedgerSummary, 'records'>, digest: Digest): RecordSpec | undefined {
+  return records.findLast((record) => record.digest === digest && CHOSEN.has(record.kind))
+}
+
+/** Records that say from where, and as which environment, a digest was chosen. A refusal or distrust speaks of what is asked for now. */
+const CHOSEN: ReadonlySet<RecordKind> = new Set(['Intent', 'Applied', 'Unchanged', 'RolledBack'])
+
 /** What this delivery has seen of the package; what it saw of another package, before its source was edited, does not count. */
 export function seenOf(
   summary: LedgerSummary,

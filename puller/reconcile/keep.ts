@@ -2,14 +2,13 @@ import type { Digest } from '../../contract/digest.ts'
 import type { ErrorCode } from '../../contract/errors.ts'
 import { parseRepository } from '../../contract/reference.ts'
 import { observeOnly } from '../control/gate.ts'
-import type { RecordKind, RecordSpec } from '../kinds.ts'
+import type { RecordSpec } from '../kinds.ts'
 import type { Plan } from '../plan/plan.ts'
-import type { LedgerSummary } from '../records/ledger.ts'
 import { sourceOf } from '../source/resolve.ts'
 import type { VerifyTarget } from '../source/verify.ts'
 import { fetchHere, type Observed, refusalOf, verifyHere } from './ask.ts'
 import { carryOut } from './carry-out.ts'
-import { triggerOf } from './facts.ts'
+import { basisOf, triggerOf } from './facts.ts'
 import type { Job, Result } from './job.ts'
 import { recordDistrust } from './record-refusal.ts'
 
@@ -41,14 +40,6 @@ export async function keep(observed: Observed, not: Digest | undefined): Promise
     return { result: { kind: 'refused', said, objects: [] }, kept: true }
   }
 }
-
-/** What was recorded when a digest was last chosen. */
-export function basisOf({ records }: Pick<LedgerSummary, 'records'>, digest: Digest): RecordSpec | undefined {
-  return records.findLast((record) => record.digest === digest && CHOSEN.has(record.kind))
-}
-
-/** Records that say from where, and as which environment, a digest was chosen. A refusal or distrust speaks of what is asked for now. */
-const CHOSEN: ReadonlySet<RecordKind> = new Set(['Intent', 'Applied', 'Unchanged', 'RolledBack'])
 
 /** What is asked of a digest that ran before, as it was chosen then. */
 export function currentTarget(

@@ -1,5 +1,6 @@
 import { hasCode, WaybillError } from '../../contract/errors.ts'
 import type { RegistryReader } from '../../contract/registry/registry.ts'
+import { requireCovered } from '../../contract/trust/trust.ts'
 import type { TrustPolicy } from '../../contract/trust/trust-policy.ts'
 import type { ArtifactCache } from './disk.ts'
 import type { CacheAccess } from './fetch.ts'
@@ -15,6 +16,7 @@ export type Examiner = {
 /**
  * Verifies a digest, on every reconcile anew: first with the bundles that are kept, so that no request is needed and the
  * registry may be down, and where they do not do (a key was revoked, a newer promotion is needed), with fresh ones.
+ * Of a package that no policy covers nothing is asked.
  * @throws WaybillError what `verify` refuses; REGISTRY_* only where nothing was kept that could be refused
  */
 export async function examine(
@@ -24,6 +26,7 @@ export async function examine(
   { registry, cache, access }: Examiner,
 ): Promise<Verified> {
   const { digest } = target
+  requireCovered(policies, target.canonical)
   const allowed = access.ran || (await cache.granted(access.reader, digest))
   const kept = allowed ? await cache.readBundles(digest) : undefined
   let refusal: WaybillError | undefined
@@ -35,8 +38,8 @@ export async function examine(
       refusal = error
     }
   }
-  // No bundle changes what a missing policy says, or which version was seen.
-  if (hasCode(refusal, 'POLICY_MISSING', 'VERSION_REPLAYED')) throw refusal
+  // No bundle changes which version was seen.
+  if (hasCode(refusal, 'VERSION_REPLAYED')) throw refusal
   const fresh = await freshBundles(registry, target, refusal)
   const verified = verify(target, policies, fresh, seen)
   await cache.writeBundles(digest, fresh)

@@ -1,6 +1,7 @@
 import { type Digest, parseDigest } from '../../contract/digest.ts'
 import type { Delivery } from '../kinds.ts'
-import { basisOf, currentTarget } from '../reconcile/keep.ts'
+import { basisOf } from '../reconcile/facts.ts'
+import { currentTarget } from '../reconcile/keep.ts'
 import type { LedgerSummary } from '../records/ledger.ts'
 import { isApplied } from '../records/ledger-summary.ts'
 import { environmentOf, sourceOf, verifyTarget } from '../source/resolve.ts'

@@ -32,7 +32,9 @@ describe('refused, recorded, and not one write to the user’s objects:', () => 
     const tenant = await world.tenant({ policy: null })
     tenant.publish(tenant.release('1', objects), { promotion: { channel, sequence: 1 } })
     await tenant.deliver()
+    const before = world.registry.requests.length
     await refused(tenant, 'POLICY_MISSING')
+    assert.equal(world.registry.requests.length, before, 'nobody was asked')
   })
 
   test('signed with another key', async () => {

@@ -80,6 +80,12 @@ test('neither bundles nor content that others fetched are taken from the cache f
   await assert.rejects(fetchRelease(verified, source), { code: 'REGISTRY_UNREACHABLE' })
 })
 
+test('of a package that no policy covers nothing is asked', async () => {
+  registry.put(packed, bundlesFor(packed, key))
+  await assert.rejects(look('me', { under: [] }), { code: 'POLICY_MISSING' })
+  assert.deepEqual(registry.asked, [])
+})
+
 test('only what was verified can be fetched at all', () => {
   // @ts-expect-error: verify is the only maker of Verified
   const unverified: Parameters<typeof fetchRelease>[0] = target()
