@@ -1,6 +1,7 @@
 import type { KubeObject } from '../../contract/artifact/objects.ts'
 import type { JsonObject } from '../../contract/canonical-json.ts'
 import { GROUP } from '../kinds.ts'
+import { CA_CONFIG_MAP } from './certificates.ts'
 import { deliveryObject } from './delivery.ts'
 import { grant, mayActAs } from './grant.ts'
 
@@ -37,11 +38,12 @@ export function selfUpdateObjects({
   ]
 }
 
-const MANAGE = ['get', 'list', 'watch', 'create', 'patch', 'update', 'delete']
+const FIND = ['get', 'list', 'watch', 'create']
+const CHANGE = ['patch', 'delete']
 const manage = (group: string, resources: readonly string[], more: readonly string[] = []): JsonObject => ({
   apiGroups: [group],
   resources,
-  verbs: [...MANAGE, ...more],
+  verbs: [...FIND, ...CHANGE, ...more],
 })
 
 const CLUSTER_RULES: readonly JsonObject[] = [
@@ -60,7 +62,10 @@ const CLUSTER_RULES: readonly JsonObject[] = [
 ]
 
 const OWN_NAMESPACE_RULES: readonly JsonObject[] = [
-  manage('', ['services', 'configmaps']),
+  manage('', ['services']),
+  // The heads of the records are ConfigMaps too. RBAC cannot name what is listed or does not exist yet.
+  { apiGroups: [''], resources: ['configmaps'], verbs: FIND },
+  { apiGroups: [''], resources: ['configmaps'], resourceNames: [CA_CONFIG_MAP], verbs: CHANGE },
   manage('apps', ['deployments']),
   manage('policy', ['poddisruptionbudgets']),
   manage('networking.k8s.io', ['networkpolicies']),
