@@ -85,10 +85,11 @@ export function isWaybills({ kind, where }: Pick<Place, 'kind' | 'where'>, objec
 }
 
 /** What `waybill tenant` gives the puller in a tenant's namespace: the right to be exactly one account of it. */
-function isImpersonator(kind: string, name: string, { roleRef, rules }: JsonObject): boolean {
+function isImpersonator(kind: string, name: string, { roleRef, rules, subjects }: JsonObject): boolean {
   const prefix = `${PULLER_ACCOUNT}-`
   if (!name.startsWith(prefix)) return false
-  if (kind === 'RoleBinding') return isJsonObject(roleRef) && roleRef.kind === 'Role' && roleRef.name === name
+  if (kind === 'RoleBinding')
+    return isJsonObject(roleRef) && roleRef.kind === 'Role' && roleRef.name === name && isPuller(subjects)
   const [rule, ...more] = (Array.isArray(rules) ? rules : []).filter(isJsonObject)
   const { resources, resourceNames, verbs } = rule ?? {}
   const isOne = (value: unknown, text: string) => Array.isArray(value) && value.length === 1 && value[0] === text
@@ -99,6 +100,12 @@ function isImpersonator(kind: string, name: string, { roleRef, rules }: JsonObje
     Array.isArray(verbs) &&
     verbs.includes('impersonate')
   )
+}
+
+/** As `subjectOf` writes it; a puller that comes as a user may have any name. */
+function isPuller(subjects: unknown): boolean {
+  const [one, ...more] = (Array.isArray(subjects) ? subjects : []).filter(isJsonObject)
+  return more.length === 0 && (one?.kind === 'User' || (one?.kind === 'ServiceAccount' && one.name === PULLER_ACCOUNT))
 }
 
 /** `ClusterRole.rbac.authorization.k8s.io waybill-puller` */

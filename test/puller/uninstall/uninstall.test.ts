@@ -39,6 +39,16 @@ test('of a tenant only the right to act as its account is, not a role of the ten
   assert.equal(roles(rule('other')), false)
   assert.equal(roles(rule('shop'), { resources: ['pods'], verbs: ['get'] }), false)
   assert.equal(is('Role', 'all', 'waybill', labelled('waybill')), false)
+  const binding = (...subjects: JsonObject[]) =>
+    is('RoleBinding', 'all', 'waybill-puller-shop', {
+      roleRef: { kind: 'Role', name: 'waybill-puller-shop' },
+      subjects,
+    })
+  const puller = { kind: 'ServiceAccount', namespace: 'waybill-system', name: 'waybill-puller' }
+  assert.equal(binding(puller), true)
+  assert.equal(binding({ kind: 'User', name: 'puller@example.com' }), true)
+  assert.equal(binding({ ...puller, name: 'shop' }), false)
+  assert.equal(binding(puller, { kind: 'Group', name: 'team' }), false)
 })
 
 test('what cannot be removed is named, with what is left to do, and that running it again goes on', async () => {
