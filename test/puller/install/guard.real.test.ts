@@ -105,6 +105,24 @@ describe('under the guard, a cluster admin', () => {
     assert.equal((await write(status, { status: { observedGeneration: 1 } }, robot)).status, 200)
   })
 
+  test('cannot empty a collection, nor put a container into a pod or resize it', async () => {
+    const { plane } = world
+    denied(await plane.api('DELETE', at('').slice(0, -1)), 'the collection')
+    assert.equal(field(await get(at('greeting')), 'metadata', 'deletionTimestamp'), undefined)
+    const labels = { [LABELS.partOf]: field(await get(at('greeting')), 'metadata', 'labels', LABELS.partOf) }
+    const container = { name: 'one', image: 'example.com/one', resources: { requests: { cpu: '1' } } }
+    const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'one', labels }, spec: { containers: [container] } }
+    const made = await plane.api('PATCH', `${at('one', 'pods')}?fieldManager=waybill`, {
+      body: pod,
+      contentType: 'application/apply-patch+yaml',
+    })
+    assert.equal(made.status, 201, JSON.stringify(made.body))
+    const more = { ephemeralContainers: [{ name: 'two', image: 'example.com/two' }] }
+    denied(await write(`${at('one', 'pods')}/ephemeralcontainers`, { spec: more }), 'ephemeralcontainers')
+    const resources = { requests: { cpu: '2' } }
+    denied(await write(`${at('one', 'pods')}/resize`, { spec: { containers: [{ name: 'one', resources }] } }), 'resize')
+  })
+
   test('may ask what a change would do', async () => {
     const answer = await write(`${at('greeting')}?dryRun=All`, { data: { hello: 'you' } })
     assert.equal(answer.status, 200)
