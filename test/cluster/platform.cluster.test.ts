@@ -5,7 +5,7 @@ import { after, test } from 'node:test'
 import { buildImage } from '../../tools/image/build-image.ts'
 import { shopImages } from '../node/images.ts'
 import { startNode } from '../node/start.ts'
-import { git, tempFolder } from '../packager/repository.ts'
+import { commitAll, git, tempFolder } from '../packager/repository.ts'
 import { field } from '../real/cluster.ts'
 import { newReader, readerAt } from './follow.ts'
 import { openSite, pullerPods, until } from './site.ts'
@@ -18,7 +18,7 @@ const ROOT = join(import.meta.dirname, '../..')
 const registryFolder = tempFolder()
 let node = await startNode({ registryFolder })
 after(() => node.stop())
-const { first } = await shopImages(node)
+const { first, crashing } = await shopImages(node)
 let site = await openSite(node, '')
 const reader = await newReader(node, first)
 
@@ -74,6 +74,39 @@ test('the puller upgrades itself from a signed release, and goes on', async () =
   )
 })
 
+test('a new puller that does not come up leaves the old ones at work, and a better release takes its place', {
+  timeout: 600_000,
+}, async () => {
+  const file = join(reader.folder, 'platform/deploy/waybill.yaml')
+  const good = readFileSync(file, 'utf8')
+  writeFileSync(file, good.replace(/image: \S+\/waybill@\S+/, `image: ${crashing}`))
+  await publishPlatform('1.2.0')
+  await until('the new puller crashes', 120_000, async () => {
+    const images = (await pullerPods(site)).filter((pod) =>
+      field(pod, 'status', 'containerStatuses', 0, 'restartCount'),
+    )
+    return images.some((pod) => field(pod, 'spec', 'containers', 0, 'image') === crashing)
+  })
+  assert.equal(await site.ready('waybill-system', 'waybill'), 'Unknown Progressing')
+  assert.match(
+    JSON.stringify(await site.get('delivery', 'waybill-system', 'waybill')),
+    /Deployment\.apps waybill-system\/waybill-puller/,
+  )
+  await node.kubectl(['delete', 'configmap', 'hello', '-n', 'hello'])
+  await until('an old puller puts back what is deleted', 60_000, async () => {
+    return (await site.get('configmap', 'hello', 'hello')) !== undefined
+  })
+  writeFileSync(file, good)
+  await publishPlatform('1.3.0')
+  await until('the better release runs', 180_000, async () => {
+    const delivery = await site.get('delivery', 'waybill-system', 'waybill')
+    return field(delivery, 'status', 'applied', 'version') === '1.3.0'
+  })
+  await until('the one that crashed is gone', 60_000, async () =>
+    (await pullerPods(site)).every((pod) => field(pod, 'spec', 'containers', 0, 'image') !== crashing),
+  )
+})
+
 test('a cluster that is lost comes back at the same digests by the procedure of docs/operations.md', {
   timeout: 600_000,
 }, async () => {
@@ -100,6 +133,17 @@ test('a cluster that is lost comes back at the same digests by the procedure of 
     assert.match(audit, /whole and in order/)
   }
 })
+
+/** Commits and publishes the platform as the reader left it. */
+async function publishPlatform(version: string): Promise<void> {
+  const repo = join(reader.folder, 'platform')
+  commitAll(repo, `Change to ${version}`)
+  const key = join(reader.folder, 'platform.key')
+  const where = ['--repo', repo, '--key', key, '--ca-file', node.registryCa]
+  await site.waybill('publish', ...where, '--version', version, '--channel', 'production')
+  const now = `waybill.dev/reconcile=${version}`
+  await node.kubectl(['annotate', 'delivery', 'waybill', '-n', 'waybill-system', '--overwrite', now])
+}
 
 /** The image of this checkout, as a later version of it. */
 async function newVersion(version: string): Promise<string> {
