@@ -12,7 +12,7 @@ export const GUARD_NAME = 'waybill-guard'
  * name of a Delivery, the cluster's own controllers, `groups`, and whoever breaks the glass: an object is open to all who may write it while it
  * carries the annotation with a reason. What is asked about is the object as it was, so that nobody gets out by taking off the label, or our
  * entry in managedFields, in the same write. A status, or another subresource that does not change what was delivered, may be written as
- * long as labels and owners stay; so may what people and the puller set on a Delivery that is delivered itself. A Scale has no labels, so it is not seen here: drift repair sees it.
+ * long as labels, annotations, finalizers and owners stay; so may what people and the puller set on a Delivery that is delivered itself. A Scale has no labels, so it is not seen here: drift repair sees it.
  */
 export function guardObjects({ groups }: { readonly groups: readonly string[] }): KubeObject[] {
   const spec: JsonObject = {
@@ -61,12 +61,14 @@ export function guardObjects({ groups }: { readonly groups: readonly string[] })
   ]
 }
 
-const keepsPlace = ['labels', 'ownerReferences']
-  .map((name) => `object.metadata.?${name} == oldObject.metadata.?${name}`)
-  .join(' && ')
+const keeps = (...fields: readonly string[]) =>
+  fields.map((name) => `object.metadata.?${name} == oldObject.metadata.?${name}`).join(' && ')
+const keepsPlace = keeps('labels', 'ownerReferences')
 
-/** A status does not reach the managers, but the owners: one that there is not would have the object collected. */
-const isBeside = `has(request.subResource) && !(request.subResource in ['', 'ephemeralcontainers', 'resize']) && ${keepsPlace}`
+/** Of many kinds a status reaches the metadata too, but for the managers: an owner that there is not would have the object collected. */
+const isBeside =
+  `has(request.subResource) && !(request.subResource in ['', 'ephemeralcontainers', 'resize']) && ` +
+  `${keepsPlace} && ${keeps('annotations', 'finalizers')}`
 
 /** Deliveries that are delivered themselves are still held, suspended, approved and confirmed by people, and let go of by the puller. */
 const OPERATED: readonly string[] = ['hold', 'suspend'] satisfies (keyof DeliverySpec)[]

@@ -99,7 +99,12 @@ describe('under the guard, a cluster admin', () => {
   test('does not get in by the status either, which its controller goes on writing', async () => {
     const status = `${API()}/status`
     const owner = { apiVersion: 'v1', kind: 'ConfigMap', name: 'gone', uid: '0' }
-    denied(await write(status, { metadata: { ownerReferences: [owner] } }))
+    for (const metadata of [
+      { ownerReferences: [owner] },
+      { annotations: { 'waybill.dev/prune': 'never' } },
+      { finalizers: ['example.com/mine'] },
+    ])
+      denied(await write(status, { metadata, status: { collisionCount: 2 } }), JSON.stringify(metadata))
     await write(status, { metadata: { managedFields: [{}] }, status: { collisionCount: 1 } })
     assert.equal(field(await get(API()), 'metadata', 'managedFields', 0, 'manager'), 'waybill')
     assert.equal((await write(status, { status: { observedGeneration: 1 } }, robot)).status, 200)
