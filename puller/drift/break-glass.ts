@@ -19,8 +19,8 @@ const REASON_CHARS_MAX = 256
  */
 export function glassReason(live: JsonObject): string | undefined {
   const text = glassText(live) ?? ''
-  // As the guard asks it.
-  if (text.trim() === '') return undefined
+  // As the guard asks it: what JavaScript trims is not what Go does.
+  if (/^\p{White_Space}*$/u.test(text)) return undefined
   const line = text.replace(/[\p{C}\p{Z}]+/gu, ' ').trim()
   return boundedMessage(line === '' ? 'nothing that can be read' : line, REASON_CHARS_MAX).toWellFormed()
 }

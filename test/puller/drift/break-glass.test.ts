@@ -40,7 +40,8 @@ test('the reason is one line of at most 256 characters, without what steers a te
 test('a blank reason breaks nothing, and one that cannot be read does, as the guard has it', () => {
   assert.equal(glassReason(declared), undefined)
   assert.equal(reasonOf(' \n\t'), undefined)
-  assert.equal(reasonOf('\u200b'), 'nothing that can be read')
+  assert.equal(reasonOf('\u0085\u00a0'), undefined)
+  for (const unseen of ['\u200b', '\ufeff']) assert.equal(reasonOf(unseen), 'nothing that can be read')
 })
 
 test('the annotation counts as a field that differs, whatever spec.ignore leaves to others, next to what was changed under it', () => {

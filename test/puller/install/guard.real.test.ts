@@ -181,7 +181,7 @@ test('a Delivery that is delivered itself is operated as any other, and neither 
 describe('under the guard, with the glass broken', () => {
   test('an object is open to those who may write it, until the annotation is taken off', async () => {
     const { plane } = world
-    for (const blank of ['', '  '])
+    for (const blank of ['', '  ', '\u0085\u00a0'])
       denied(await write(at('greeting'), { ...brokenGlass(blank), data: { hello: 'x' } }), 'blank')
     const where = ['-n', tenant.namespace]
     await plane.runKubectl(['annotate', 'configmap/greeting', `${BREAK_GLASS}=the registry burns`, ...where])
@@ -193,7 +193,8 @@ describe('under the guard, with the glass broken', () => {
   })
 
   test('an object can be deleted, and one write may both break it and change', async () => {
-    assert.equal((await write(at('greeting'), { ...brokenGlass('in a hurry'), data: { hello: 'x' } })).status, 200)
+    // No space to the API server, and so a reason: puller/drift/break-glass.ts has to see it too.
+    assert.equal((await write(at('greeting'), { ...brokenGlass('\ufeff'), data: { hello: 'x' } })).status, 200)
     assert.equal((await world.plane.api('DELETE', at('greeting'))).status, 200)
     assert.equal((await run()).ready, true)
     assert.equal(field(await get(at('greeting')), 'data', 'hello'), 'world')
