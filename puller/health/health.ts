@@ -95,7 +95,7 @@ export function healthOf(object: KubeObject): ObjectHealth {
   const group = groupOf(object.apiVersion)
   const rule = RULES[`${group}/${object.kind}`]
   if (rule !== undefined) return standard(object) ?? rule(object)
-  return isStatic({ group, kind: object.kind }) ? HEALTHY : custom(object)
+  return isBuiltIn(group) ? HEALTHY : custom(object)
 }
 
 /** What the conditions of kstatus say, on any kind. */

@@ -250,5 +250,8 @@ test('kinds without a notion of health need not be listed, so an account needs n
   assert.ok(isStatic({ group: 'rbac.authorization.k8s.io', kind: 'Role' }))
   assert.ok(!isStatic({ group: 'apps', kind: 'Deployment' }))
   assert.ok(!isStatic({ group: 'snapshot.storage.k8s.io', kind: 'VolumeSnapshot' }))
-  assert.ok(isStatic({ group: 'waybill.dev', kind: 'Delivery' }), 'a Delivery that delivers itself would wait for itself')
+  assert.ok(
+    isStatic({ group: 'waybill.dev', kind: 'Delivery' }),
+    'a Delivery that delivers itself would wait for itself',
+  )
 })
