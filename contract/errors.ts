@@ -235,7 +235,10 @@ export const ERRORS = {
 
   // ---- cluster
   CLUSTER_CONFIG: usage('Name a kubeconfig with --kubeconfig, and a context that it holds with --context.'),
-  CLUSTER_UNREACHABLE: failed('later', 'Check the address and that the API server is up.'),
+  CLUSTER_UNREACHABLE: failed(
+    'later',
+    'Check the address and that the API server is up. In a pod: that a NetworkPolicy lets it out (waybill install --egress-port).',
+  ),
   CLUSTER_AUTH: failed('on-change', 'The credentials of the kubeconfig are not accepted; log in again.'),
   CLUSTER_FORBIDDEN: failed(
     'on-change',

@@ -153,6 +153,8 @@ export async function runPuller(options: PullerOptions): Promise<PullerSummary> 
     return { deliveries: standings.map(summaryOf) }
   }
   try {
+    // Where nothing comes back, as behind a NetworkPolicy, the log has to say of whom.
+    log.info({ server: cluster.server, namespace }, 'asking the API server what there is to deliver')
     // Says at once that the kinds are missing or may not be read, where the watches would only try again.
     await firstLook(
       async () => {

@@ -150,7 +150,7 @@ test('a registry that does not answer is named', async () => {
   assertFails(ran, 1, 'REGISTRY_UNREACHABLE')
 })
 
-test('a kubeconfig that is not there is wrong usage, an API server that does not answer is not', async () => {
+test('a kubeconfig that is not there is wrong usage, an API server that does not answer is not, and the log of a puller says first whom it asks', async () => {
   assertFails(await waybillHere(['get', '--kubeconfig', '/nonexistent/config']), 2, 'CLUSTER_CONFIG')
   const file = join(folder, 'kubeconfig')
   writeFileSync(
@@ -167,4 +167,7 @@ test('a kubeconfig that is not there is wrong usage, an API server that does not
   const ran = await waybillHere(['get', '--kubeconfig', file])
   assertFails(ran, 1, 'CLUSTER_UNREACHABLE')
   assert.doesNotMatch(`${ran.stderr}${ran.stdout}`, /hunter2/)
+  const puller = await waybill(['puller', '--kubeconfig', file, '--cache-dir', folder])
+  assert.equal(puller.status, 1)
+  assert.match(puller.stderr, /"server":"https:\/\/127\.0\.0\.1:9"[\s\S]*error CLUSTER_UNREACHABLE[\s\S]*--egress-port/)
 })
