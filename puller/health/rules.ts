@@ -27,9 +27,10 @@ export function rulesOf({ health = [] }: Pick<PlanContext, 'health'>): HealthRul
       isWellByItself(written),
     judge: ({ runsOnce }, object) => {
       if (runsOnce) return runOnce(object)
-      const { apiVersion, kind } = object
-      const rule = own.get(nameOf({ group: groupOf(apiVersion), kind })) ?? healthOf
-      return rule(object)
+      const type = { group: groupOf(object.apiVersion), kind: object.kind }
+      const rule = own.get(nameOf(type))
+      if (rule !== undefined) return rule(object)
+      return isStatic(type) && object.metadata.deletionTimestamp === undefined ? HEALTHY : healthOf(object)
     },
   }
 }

@@ -48,6 +48,19 @@ test('a kind that has an expression is looked at, also where it is well by its e
   assert.equal(rules.isWatched({ resource: database, runsOnce: false }), true)
 })
 
+test('a Delivery that is delivered is well once it is there, whatever it says of itself, unless an expression asks', () => {
+  const kind = 'Delivery.waybill.dev'
+  const delivery = {
+    apiVersion: 'waybill.dev/v1alpha1',
+    kind: 'Delivery',
+    metadata: { name: 'waybill', generation: 1 },
+    status: { conditions: [{ type: 'Reconciling', status: 'True' }] },
+  }
+  assert.equal(rulesOf({}).judge({ runsOnce: false }, delivery).state, 'healthy')
+  const asking = rulesOf({ health: [{ kind, current: "status.conditions.exists(c, c.type == 'Ready')" }] })
+  assert.equal(asking.judge({ runsOnce: false }, delivery).state, 'waiting')
+})
+
 test('an expression that does not compile is a fault of the Delivery, named with its field', () => {
   const spec = {
     source: { repository: 'registry.example.com/acme/shop', channel: 'production' },
