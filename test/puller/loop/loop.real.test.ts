@@ -145,7 +145,7 @@ test('a registry that stalls holds nobody else up', async (t) => {
   for (const method of ['HEAD', 'GET']) dead.when(method, /./).stall()
   const [stalled, well] = [await world.tenant(), await world.tenant()]
   well.publish(well.release('1', [greeting('world')]), { promotion: { channel, sequence: 1 } })
-  await stalled.deliver({ source: { repository: `${dead.host}/acme/shop`, channel } })
+  await stalled.deliver({ source: { repository: `${dead.host}/acme/shop`, mirrorOf: stalled.repository, channel } })
   start([stalled, well], { parallel: 1 })
   await world.plane.eventually('it is asked', async () => dead.requests.length > 0)
   await well.deliver()
@@ -160,7 +160,7 @@ test('neither an edit nor the end waits for a registry that stalls, and nothing 
   const first = tenant.release('1', [greeting('world')])
   tenant.publish(first, { promotion: { channel, sequence: 1 } })
   for (const method of ['HEAD', 'GET']) dead.when(method, /./).stall()
-  await tenant.deliver({ source: { repository: `${dead.host}/acme/shop`, channel } })
+  await tenant.deliver({ source: { repository: `${dead.host}/acme/shop`, mirrorOf: tenant.repository, channel } })
   const patient = { registryIdleMs: 600_000 }
   const puller = start([tenant], patient)
   await world.plane.eventually('it is asked', async () => dead.requests.length > 0)
