@@ -1,7 +1,7 @@
-import { readFile } from 'node:fs/promises'
 import { constants } from 'node:os'
 import { dirname, join, relative } from 'node:path'
 import { parseArgs } from 'node:util'
+import { readText } from '../../cli/disk.ts'
 import { errorText, toWaybillError } from '../../cli/output.ts'
 import { WaybillError } from '../../contract/errors.ts'
 import { parseSigningKey, type SigningKey } from '../../packager/publish/keys.ts'
@@ -57,9 +57,7 @@ function readArguments(args: readonly string[]) {
 }
 
 async function readKey(file: string): Promise<SigningKey> {
-  const text = await readFile(file, 'utf8').catch((cause: NodeJS.ErrnoException) => {
-    throw new WaybillError('FILE_UNREADABLE', `${file}: ${cause.code ?? cause.message}`, { cause })
-  })
+  const text = await readText(process.cwd(), file)
   const password = process.env.COSIGN_PASSWORD
   return parseSigningKey(text, password === undefined ? {} : { password })
 }

@@ -9,7 +9,11 @@ const image = (...args: readonly string[]) => spawnSync(process.execPath, [main,
 
 test('what npm run image cannot do is said in words, with what to do instead, and nothing is built', () => {
   const cases: readonly (readonly [readonly string[], number, RegExp])[] = [
-    [['--key', join(tmpdir(), 'no-such.key')], 2, /^error FILE_UNREADABLE: .*no-such\.key: ENOENT\nhint: /],
+    [
+      ['--key', join(tmpdir(), 'no-such.key')],
+      2,
+      /^error FILE_UNREADABLE: .*no-such\.key: there is no such file\nhint: /,
+    ],
     [['--key', main], 2, /^error KEY_INVALID: /],
     [['one', 'two'], 2, /^error USAGE: .*one and two\nhint: .*--help/],
     [['--source', 'here'], 2, /^error USAGE: --source is not a URL/],
