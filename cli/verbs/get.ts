@@ -6,6 +6,7 @@ import { openCluster, readDeliveries, readDelivery } from '../cluster.ts'
 import { deliveryText, followed } from '../delivery-text.ts'
 import { clusterFlags, examples, namespaceFlag } from '../flags.ts'
 import { ago, shorten, table } from '../output.ts'
+import { warningOfSilence } from '../puller-at-work.ts'
 import type { Outcome, Verb } from '../verb.ts'
 
 export const verb: Verb = {
@@ -21,6 +22,8 @@ export const verb: Verb = {
       })
     await using opened = await openCluster(flags, context)
     const { cluster, namespace } = opened
+    const warning = await warningOfSilence(cluster, context.now)
+    if (warning !== undefined) context.progress(warning)
     if (name !== undefined) return oneOf(await readDelivery(cluster, namespace, name), context.now)
     const rows = deliveryRows(await readDeliveries(cluster, flags.on('allNamespaces') ? undefined : namespace))
     const head = ['NAMESPACE', 'NAME', 'SOURCE', 'READY', 'VERSION', 'DIGEST', 'SINCE', 'DRIFT', 'CONTROL', 'REASON']

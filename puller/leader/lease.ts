@@ -43,6 +43,13 @@ export function holderOf(lease: JsonObject): string {
   return heldOf(lease).holder
 }
 
+/** Who holds a Lease, '' where it was given back, and when by its holder's clock it was last renewed. */
+export function leaseStands(lease: JsonObject): { readonly holder: string; readonly renewedAt: Date | undefined } {
+  const { renewTime } = isJsonObject(lease.spec) ? lease.spec : ({} satisfies JsonObject)
+  const ms = typeof renewTime === 'string' ? Date.parse(renewTime) : Number.NaN
+  return { holder: holderOf(lease), renewedAt: Number.isNaN(ms) ? undefined : new Date(ms) }
+}
+
 /** A Lease as it was last seen, and when by our own monotonic clock its spec was first seen like that. */
 export type Sighting = { readonly lease: JsonObject; readonly sinceMs: number }
 

@@ -313,6 +313,16 @@ test('a rollback to what never ran here, a Delivery that is not there, and a per
   }
 })
 
+test('get warns where the Lease of the pullers has not been renewed for long', async () => {
+  assert.doesNotMatch((await done(inCluster('get'))).stderr, /no puller/)
+  const spec = { holderIdentity: 'pod-a', leaseDurationSeconds: 15, renewTime: '2020-01-01T00:00:00.000000Z' }
+  const lease = { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata: { name: 'waybill-puller' }, spec }
+  const leases = '/apis/coordination.k8s.io/v1/namespaces/waybill-system/leases'
+  assert.equal((await plane.api('POST', leases, { body: lease })).status, 201)
+  for (const args of [[], ['shop']])
+    assert.match((await done(inCluster('get', ...args))).stderr, /^warning: no puller is at work: its Lease/m)
+})
+
 test('what a Delivery that is gone did can still be read and audited, by its name or its uid', async () => {
   const path = '/apis/waybill.dev/v1alpha1/namespaces/shop/deliveries/shop'
   const uid = String(field((await plane.api('GET', path)).body, 'metadata', 'uid'))
