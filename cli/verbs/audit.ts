@@ -1,12 +1,12 @@
 import { parseDigest } from '../../contract/digest.ts'
 import { WaybillError } from '../../contract/errors.ts'
 import { type AuditReport, auditChain } from '../../puller/records/audit.ts'
+import { exportRecords, readExport } from '../../puller/records/export.ts'
 import { headIn, readHead } from '../../puller/records/heads.ts'
 import { readPublicPem } from '../../puller/records/keys.ts'
 import { listRecords } from '../../puller/records/record.ts'
-import { readExport } from '../../puller/uninstall/records-export.ts'
 import { openCluster } from '../cluster.ts'
-import { readLines, readText } from '../disk.ts'
+import { readLines, readText, tryNewFile, writeNewLines } from '../disk.ts'
 import { clusterFlags, examples, type Flags, kubeName, namespaceFlag } from '../flags.ts'
 import { counted } from '../output.ts'
 import { recordsOf } from '../records-of.ts'
@@ -15,21 +15,32 @@ import type { Context, Outcome, Verb } from '../verb.ts'
 export const verb: Verb = {
   define: (command) => {
     command
-      .argument('<name>', 'the Delivery, or one that is gone')
+      .argument('[name]', 'the Delivery, or one that is gone')
       .option('--uid <uid>', 'of a Delivery that is gone, by its uid (default: the newest of that name)')
       .option('--key <pem>', 'the public half of the puller’s key, kept elsewhere (default: the one in the cluster)')
       .option('--head <sequence:digest>', 'a head that you kept, as an earlier audit printed it: 12:sha256:…')
-      .option('--records <file>', 'records that `waybill uninstall` saved; no cluster is asked')
+      .option(
+        '--save <file>',
+        'instead: write the records and heads of all Deliveries, and the public key, into this new file',
+      )
+      .option('--records <file>', 'records that were saved; no cluster is asked')
       .option('--puller-namespace <name>', 'the puller’s own namespace', kubeName, 'waybill-system')
     clusterFlags(namespaceFlag(command))
     examples(
       command,
       'waybill audit shop -n shop',
       'waybill audit shop -n shop --key puller.pub --head 12:sha256:…',
+      'waybill audit --save records.jsonl',
       'waybill audit shop --records records.jsonl --key puller.pub',
     )
   },
-  run: async ([name = ''], flags, context) => {
+  run: async ([name], flags, context) => {
+    const to = flags.text('save')
+    if (to !== undefined) return save(to, name, flags, context)
+    if (name === undefined)
+      throw new WaybillError('USAGE', 'a Delivery is needed', {
+        hint: 'waybill audit NAME -n NAMESPACE, or --save FILE.',
+      })
     const given = givenHead(flags)
     const file = flags.text('key')
     const ownPem = file === undefined ? undefined : await readText(context.cwd, file)
@@ -60,6 +71,19 @@ export const verb: Verb = {
       status === undefined ? `${namespace}/${name}, which is gone (uid ${delivery.uid})` : `${namespace}/${name}`
     return outcomeOf(what, report, { keyFrom: ownPem === undefined ? 'cluster' : 'auditor', isLetGo })
   },
+}
+
+/** Everything that an audit needs, for a place outside of the cluster. */
+async function save(path: string, name: string | undefined, flags: Flags, context: Context): Promise<Outcome> {
+  const only = ['uid', 'key', 'head', 'records', 'namespace'].find((flag) => flags.text(flag) !== undefined)
+  if (name !== undefined || only !== undefined)
+    throw new WaybillError('USAGE', '--save takes the records of all Deliveries, and goes with nothing that names one')
+  await tryNewFile(context.cwd, path)
+  await using opened = await openCluster(flags, context)
+  const lines = await exportRecords(opened.cluster, flags.need('pullerNamespace'), context.now.toISOString())
+  await writeNewLines(context.cwd, path, lines)
+  const records = lines.filter((line) => line.startsWith('{"record":')).length
+  return { data: { file: path, records }, text: `${path}: ${counted(records, 'record')}` }
 }
 
 /** Of records that were saved before the cluster let go of them. */

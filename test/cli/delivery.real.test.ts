@@ -313,6 +313,19 @@ test('a rollback to what never ran here, a Delivery that is not there, and a per
   }
 })
 
+test('an auditor takes the records of all Deliveries along, and reads them without the cluster', async () => {
+  const file = join(folder, 'records.jsonl')
+  const saved = await done(['audit', '--save', file, '--kubeconfig', plane.kubeconfig])
+  const { records } = await document(inCluster('history', 'shop'))
+  assert.ok(Array.isArray(records))
+  assert.match(saved.stdout, new RegExp(`records\\.jsonl: ${records.length} records`))
+  const offline = await done(['audit', 'shop', '--records', file])
+  assert.match(offline.stdout, /whole and in order/)
+  assertFails(await waybill(['audit', '--save', file, '--kubeconfig', plane.kubeconfig]), 3, 'FILE_EXISTS')
+  assertFails(await waybill(inCluster('audit', 'shop', '--save', file)), 2, 'USAGE')
+  assertFails(await waybill(inCluster('audit')), 2, 'USAGE')
+})
+
 test('get warns where the Lease of the pullers has not been renewed for long', async () => {
   assert.doesNotMatch((await done(inCluster('get'))).stderr, /no puller/)
   const spec = { holderIdentity: 'pod-a', leaseDurationSeconds: 15, renewTime: '2020-01-01T00:00:00.000000Z' }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { cpSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { buildImage } from '../../tools/image/build-image.ts'
@@ -117,6 +117,7 @@ test('a cluster that is lost comes back at the same digests by the procedure of 
     before.every((line) => /sha256:[0-9a-f]{64}$/.test(line)),
     String(before),
   )
+  const [kept = ''] = readdirSync(reader.folder).filter((file) => file.startsWith('records-'))
   await node.stop()
   node = await startNode({ registryFolder })
   site = await openSite(node, '')
@@ -131,6 +132,8 @@ test('a cluster that is lost comes back at the same digests by the procedure of 
   ] as const) {
     const audit = await site.waybill('audit', name, '-n', namespace, '--key', join(reader.folder, 'puller.pub'))
     assert.match(audit, /whole and in order/)
+    const old = ['--records', join(reader.folder, kept), '--key', join(reader.folder, 'puller.pub')]
+    assert.match(await site.waybill('audit', name, ...old), /[2-9] records, whole and in order/)
   }
 })
 

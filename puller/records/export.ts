@@ -5,13 +5,13 @@ import type { Cluster } from '../cluster/cluster-port.ts'
 import { listAll } from '../cluster/watch.ts'
 import { type DeliveryStatus, deliveryStatusSchema, LABELS } from '../kinds.ts'
 import { DELIVERIES_PATH, parseHeader } from '../observe.ts'
-import { readHeads } from '../records/heads.ts'
-import { PUBLIC_KEY_ENTRY } from '../records/keys.ts'
-import { listEveryRecord, type NamedRecord, namedRecord } from '../records/record.ts'
-import type { DeliveryRef } from '../records/record-head.ts'
+import { readHeads } from './heads.ts'
+import { PUBLIC_KEY_ENTRY } from './keys.ts'
+import { listEveryRecord, type NamedRecord, namedRecord } from './record.ts'
+import type { DeliveryRef } from './record-head.ts'
 
 /**
- * Records outside a cluster, as `uninstall --records-to` writes and `audit --records` reads them: a line of JSON each, UTF-8. The first says what
+ * Records outside a cluster, as `audit --save` and `uninstall --records-to` write and `audit --records` reads them: a line of JSON each, UTF-8. The first says what
  * it is and holds the public key and the heads by uid; then one for each Delivery, and one for each record, as the cluster had them.
  */
 export const EXPORT_FORMAT = 'waybill.dev/records.v1'
