@@ -169,8 +169,10 @@ export async function addTenant(site: Site, name: string, repository: string, sp
   })
 }
 
+/** Those that are not on their way out. */
 export async function pullerPods(site: Site): Promise<readonly unknown[]> {
-  return site.list('pods', 'waybill-system', 'app.kubernetes.io/name=waybill-puller')
+  const pods = await site.list('pods', 'waybill-system', 'app.kubernetes.io/name=waybill-puller')
+  return pods.filter((pod) => field(pod, 'metadata', 'deletionTimestamp') === undefined)
 }
 
 /** The pod that leads: the first part of who holds the Lease. */
