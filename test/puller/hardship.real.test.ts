@@ -28,8 +28,12 @@ const at = (tenant: Tenant, name = 'greeting') => `/api/v1/namespaces/${tenant.n
 const hello = async (tenant: Tenant) => field((await tenant.get(at(tenant))).body, 'data', 'hello')
 const until = (tenant: Tenant, wanted: string) =>
   world.plane.eventually(`hello ${wanted}`, async () => (await hello(tenant)) === wanted)
-const untilReason = (tenant: Tenant, reason: string) =>
-  world.plane.eventually(`Ready says ${reason}`, async () => (await tenant.condition('Ready'))?.reason === reason)
+const untilReason = (tenant: Tenant, reason: string, waitMs?: number) =>
+  world.plane.eventually(
+    `Ready says ${reason}`,
+    async () => (await tenant.condition('Ready'))?.reason === reason,
+    waitMs,
+  )
 const command = (args: readonly string[]) => waybillHere([...args, '--kubeconfig', world.plane.kubeconfig])
 
 const start = pullersOf(() => world)
@@ -280,7 +284,8 @@ describe('in the middle of a reconcile', () => {
     start([tenant])
     await begun(tenant)
     await world.plane.restartApiserver()
-    await untilReason(tenant, 'Applied')
+    // Looks that find it away, or without its roles yet, come later and later, up to a minute apart.
+    await untilReason(tenant, 'Applied', 120_000)
     assert.match(await tenant.kinds(), /^Intent (?:Failed )?Applied$/)
     const list = field((await tenant.get(at(tenant, ''))).body, 'items')
     assert.ok(Array.isArray(list) && list.length >= many.length + 1)
