@@ -1,7 +1,7 @@
 import { parseDigest } from '../../contract/digest.ts'
 import { WaybillError } from '../../contract/errors.ts'
 import { type AuditReport, auditChain } from '../../puller/records/audit.ts'
-import { exportRecords, readExport } from '../../puller/records/export.ts'
+import { exportRecords, readExport, recordLines } from '../../puller/records/export.ts'
 import { headIn, readHead } from '../../puller/records/heads.ts'
 import { readPublicPem } from '../../puller/records/keys.ts'
 import { listRecords } from '../../puller/records/record.ts'
@@ -82,7 +82,7 @@ async function save(path: string, name: string | undefined, flags: Flags, contex
   await using opened = await openCluster(flags, context)
   const lines = await exportRecords(opened.cluster, flags.need('pullerNamespace'), context.now.toISOString())
   await writeNewLines(context.cwd, path, lines)
-  const records = lines.filter((line) => line.startsWith('{"record":')).length
+  const records = recordLines(lines).length
   return { data: { file: path, records }, text: `${path}: ${counted(records, 'record')}` }
 }
 

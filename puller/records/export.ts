@@ -41,11 +41,15 @@ function recordLine(item: JsonObject): string {
   return JSON.stringify({ record: { name, namespace, uid: labels[LABELS.deliveryUid] ?? '', spec } })
 }
 
+/** Of an export's lines, those that hold a record. Pure. */
+export function recordLines(lines: readonly string[]): readonly string[] {
+  return lines.filter((line) => line.startsWith('{"record":'))
+}
+
 /** What is to be saved and is not in what was. Pure. */
 export function unsavedLines(saved: readonly string[], lines: readonly string[]): readonly string[] {
-  const isRecord = (line: string) => line.startsWith('{"record":')
-  const known = new Set(saved.filter(isRecord).map((line) => digestOf(line)))
-  return lines.filter((line) => isRecord(line) && !known.has(digestOf(line)))
+  const known = new Set(recordLines(saved).map((line) => digestOf(line)))
+  return recordLines(lines).filter((line) => !known.has(digestOf(line)))
 }
 
 /** What an export tells of one Delivery. */
