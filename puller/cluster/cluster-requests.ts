@@ -7,6 +7,7 @@ import { readAnswer, watchLines } from './cluster-body.ts'
 import type { Cluster, ClusterAnswer, ClusterRequest, Identity, WatchEvent } from './cluster-port.ts'
 import { DELIVERY_EXTRA } from './delivery-extra.ts'
 import { Discovery } from './discovery.ts'
+import { Standing } from './standing.ts'
 
 export type ConnectedCluster = Cluster & {
   close(): Promise<void>
@@ -21,14 +22,17 @@ const RETRY_AFTER_MS_MAX = 10_000
 /** A conversion or admission webhook may keep the API server for 30 s. */
 const SILENCE_MS = 65_000
 const REQUEST_MS = 120_000
+const READY_ANSWER_MS = 5_000
 /** The server ends a watch by itself after this; silence that lasts longer is a dead connection. */
 const WATCH_SECONDS = 300
 
 /** Requests over one pool of connections. Nothing is sent before the first. */
 export function clusterOver(access: Access, server: string, defaultNamespace: string): ConnectedCluster {
+  const standing = new Standing(() => isReady(access, server), systemClock)
+  const line: Line = { access, server, standing }
   const cluster: Omit<Cluster, 'resource'> = {
-    request: (as, request) => requestWithRetries(access, server, as, request),
-    watch: (as, request) => watch(access, server, as, request),
+    request: (as, request) => requestWithRetries(line, as, request),
+    watch: (as, request) => watch(line, as, request),
   }
   const discovery = new Discovery(cluster)
   return {
@@ -40,21 +44,38 @@ export function clusterOver(access: Access, server: string, defaultNamespace: st
   }
 }
 
-async function requestWithRetries(
-  access: ClusterAccess,
-  server: string,
-  as: Identity,
-  request: ClusterRequest,
-): Promise<ClusterAnswer> {
+/** To one API server, with what is known of it. */
+type Line = { readonly access: ClusterAccess; readonly server: string; readonly standing: Standing }
+
+/** At its very beginning it forbids even this question, which it lets everybody ask later. */
+async function isReady(access: ClusterAccess, server: string): Promise<boolean> {
+  const signal = AbortSignal.timeout(READY_ANSWER_MS)
+  try {
+    const { answer } = await requestOnce(access, server, 'puller', { method: 'GET', path: '/readyz', signal })
+    return answer.status === 200 || answer.status === 404
+  } catch (error) {
+    // 200 with `ok`, which is no JSON.
+    return hasCode(error, 'CLUSTER_FAILED')
+  }
+}
+
+async function requestWithRetries(line: Line, as: Identity, request: ClusterRequest): Promise<ClusterAnswer> {
+  const { access, server, standing } = line
   const safe = request.method === 'GET' || request.query?.dryRun === 'All'
   for (let attempt = 1; ; attempt++) {
     const last = attempt === TRIES || request.signal?.aborted === true
+    const isSure = standing.isSure()
     try {
       const { answer, retryAfterMs } = await requestOnce(access, server, as, request)
+      if (answer.status === 403 && !isSure && !last) {
+        await standing.becomeSure(request.signal)
+        continue
+      }
       const busy = answer.status === 429 || (safe && [502, 503, 504].includes(answer.status) && attempt < TRIES - 1)
       if (!busy || last) return answer
       await pause(retryAfterMs ?? RETRY_MS * 2 ** attempt, request.signal)
     } catch (error) {
+      if (request.signal?.aborted !== true) standing.ended()
       if (!safe || last || !hasCode(error, 'CLUSTER_UNREACHABLE')) throw error
       await pause(RETRY_MS * 2 ** attempt, request.signal)
     }
@@ -185,23 +206,32 @@ function requestHeaders(
 }
 
 async function* watch(
-  access: ClusterAccess,
-  server: string,
+  { access, server, standing }: Line,
   as: Identity,
   request: Omit<ClusterRequest, 'method' | 'body'>,
 ): AsyncGenerator<WatchEvent> {
   const query = { timeoutSeconds: String(WATCH_SECONDS), ...request.query, watch: '1', allowWatchBookmarks: 'true' }
   const silenceMs = (WATCH_SECONDS + 30) * 1000
   const limits = { signal: request.signal, silenceMs }
+  const begin = () => sendAuthenticated(access, server, as, { ...request, method: 'GET', query }, limits)
   try {
-    const response = await sendAuthenticated(access, server, as, { ...request, method: 'GET', query }, limits)
+    const isSure = standing.isSure()
+    let response = await begin()
+    if (response.statusCode === 403 && !isSure) {
+      await response.body.dump()
+      await standing.becomeSure(request.signal)
+      response = await begin()
+    }
     if (response.statusCode !== 200) {
       const { body } = await readAnswer(response, LIMITS.clusterAnswerBytesMax)
       yield { type: 'ERROR', object: { ...body, code: response.statusCode } }
       return
     }
     yield* watchLines(response.body, LIMITS.clusterAnswerBytesMax)
+    if (request.signal?.aborted !== true) standing.ended()
   } catch (error) {
-    if (request.signal?.aborted !== true) throw error
+    if (request.signal?.aborted === true) return
+    standing.ended()
+    throw error
   }
 }

@@ -47,7 +47,7 @@ export function soonerAt(next: NextRun, times: readonly (number | undefined)[], 
   const ms = Math.min(...times.flatMap((time) => (time === undefined ? [] : [Math.max(0, time - nowMs)])))
   if (ms === Number.POSITIVE_INFINITY) return next
   if (next.kind === 'never') return { kind: 'at', ms }
-  if (next.kind === 'backoff') return next
+  if (next.kind === 'backoff') return next.isAnswer ? { ...next, maxMs: Math.min(next.maxMs ?? ms, ms) } : next
   return ms < next.ms * SOONEST ? { kind: 'at', ms } : next
 }
 

@@ -254,11 +254,12 @@ async function recordRefused(site: Site, header: DeliveryHeader, ledger: Ledger,
 const ON_CHANGE_MS = durationMs('1m')
 
 /**
- * What may recover by itself is tried less and less often, but every minute at least. What a person must change is looked
- * at again now and then: what he changes may be elsewhere (an account, a secret).
+ * Tried less and less often, but every minute at least. What a person must change, too: what he changes may be elsewhere (an account, a
+ * secret), and an API server that has just begun forbids what it allows a moment later.
  */
 function nextAfterError(error: unknown): NextRun {
-  if (error instanceof WaybillError && error.retry !== 'later') return { kind: 'after', ms: ON_CHANGE_MS }
+  if (error instanceof WaybillError && error.retry !== 'later')
+    return { kind: 'backoff', maxMs: ON_CHANGE_MS, isAnswer: true }
   const seconds = error instanceof WaybillError ? error.retryAfterSeconds : undefined
   return { kind: 'backoff', maxMs: ON_CHANGE_MS, ...(seconds === undefined ? {} : { ms: seconds * 1000 }) }
 }

@@ -89,7 +89,7 @@ export async function runLoop(options: LoopOptions): Promise<readonly Standing[]
     if (!keys.has(id) && once === undefined) return { kind: 'never' }
     standings.set(id, { ...key, ...(said === undefined ? {} : { said }) })
     if (once === undefined || (next.kind === 'after' && next.ms === 0)) return next
-    if (next.kind === 'backoff' && turn.attempt < once.attempts) return { kind: 'backoff' }
+    if (next.kind === 'backoff' && next.isAnswer !== true && turn.attempt < once.attempts) return { kind: 'backoff' }
     settled(id)
     return { kind: 'never' }
   }

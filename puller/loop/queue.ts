@@ -7,8 +7,11 @@ export type NextRun =
   | { readonly kind: 'after'; readonly ms: number }
   /** Look again after this time, and not before it. */
   | { readonly kind: 'at'; readonly ms: number }
-  /** It failed: look again soon, then less and less often, but at least every `maxMs`; and not before `ms`, where the other side asked for that. */
-  | { readonly kind: 'backoff'; readonly ms?: number; readonly maxMs?: number }
+  /**
+   * It failed: look again soon, then less and less often, but at least every `maxMs`; and not before `ms`, where the other side asked for that.
+   * `isAnswer`: it was refused, and until others change something it will be; who asks once has his answer.
+   */
+  | { readonly kind: 'backoff'; readonly ms?: number; readonly maxMs?: number; readonly isAnswer?: true }
   /** Not again, unless asked. */
   | { readonly kind: 'never' }
 
@@ -123,7 +126,7 @@ export function createQueue(options: QueueOptions): Queue {
     }
   }
   const backoffMs = (failures: number, { ms = 0, maxMs = backoffMaxMs }: { ms?: number; maxMs?: number }) =>
-    Math.max(ms, Math.min(maxMs, backoffMaxMs, backoffMinMs * 2 ** Math.min(failures - 1, 20)))
+    Math.max(ms, backoffMinMs, Math.min(maxMs, backoffMaxMs, backoffMinMs * 2 ** Math.min(failures - 1, 20)))
   const entryOf = (key: string): Entry => {
     const known = entries.get(key)
     if (known !== undefined && !known.dropped) return known

@@ -49,6 +49,8 @@ export type LedgerOptions = {
 
 /** A name that somebody else took is left to him, and the gap shows; so many times. */
 const TAKEN_NAMES_MAX = 20
+/** Another puller writes while this one reads: so often it is read again. */
+const MOVED_HEADS_MAX = 5
 
 /**
  * Reads a Delivery's records and its head, and moves a head up that a crash left one behind. Where records are gone that
@@ -75,6 +77,12 @@ export async function openLedger(
   const isAsRemembered = judged.broken === undefined && judged.report.head?.sequence === read.head?.sequence
   // Another puller may have gone further than what is remembered.
   if (read.isRemembered && !isAsRemembered) judged = await judge(await heads.read(delivery.uid, { anew: true }))
+  // Who writes two records between our two questions has left the head that we read behind; one that was set back stays where it is.
+  for (let tries = 1; !isNew && judged.broken !== undefined && tries <= MOVED_HEADS_MAX; tries++) {
+    const now = await heads.read(delivery.uid, { anew: true })
+    if (now.head?.hash === judged.kept.head?.hash) break
+    judged = await judge(now)
+  }
   const { kept, report, broken } = judged
   const newest = report.head
   const ahead = kept.head !== null && kept.head.sequence > (newest?.sequence ?? 0) ? kept.head : undefined

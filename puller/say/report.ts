@@ -211,6 +211,7 @@ function nextBySource(delivery: Delivery, ending: Ending, nowMs: number): NextRu
   const schedule = scheduleOf(delivery)
   if (schedule === undefined) return next
   const untilMs = nextTimeMs(schedule, nowMs) - nowMs
+  if (next.kind === 'backoff') return soonerAt(next, [nowMs + untilMs], nowMs)
   const isSooner = next.kind === 'after' && untilMs < next.ms * SOONEST
   return isSooner && (ending.retryAfterMs ?? 0) <= untilMs ? { kind: 'at', ms: untilMs } : next
 }
@@ -224,7 +225,11 @@ function nextByInterval(delivery: Delivery, { refusal, result, retryAfterMs = 0 
   if (result?.kind === 'interrupted') return { kind: 'after', ms: 0 }
   if (result?.kind === 'failed') return { kind: 'backoff', maxMs: intervalMs }
   const said = refusal ?? (result?.kind === 'refused' ? result.said : undefined)
+  if (said === undefined) return every
+  // No watch tells of what was in the way, such as rights.
+  if (result?.kind === 'refused' || new WaybillError(said.code, '').retry !== 'later')
+    return { kind: 'backoff', ms: retryAfterMs, maxMs: intervalMs, isAnswer: true }
   // What is kept is compared at the usual pace, however long the source is away.
-  if (said === undefined || result !== undefined || new WaybillError(said.code, '').retry !== 'later') return every
+  if (result !== undefined) return every
   return { kind: 'backoff', ms: retryAfterMs, maxMs: intervalMs }
 }

@@ -6,6 +6,7 @@ import { after, before, describe, test } from 'node:test'
 import { pino } from 'pino'
 import type { KubeObject } from '../../contract/artifact/objects.ts'
 import { digestHex, digestOf } from '../../contract/digest.ts'
+import { connectCluster } from '../../puller/cluster/cluster.ts'
 import { runCommand, waybillHere } from '../cli/command.ts'
 import { field } from '../real/control-plane.ts'
 import { PULLER_NAMESPACE } from './installed.ts'
@@ -98,6 +99,26 @@ test('a puller with a mounted service account delivers, and goes on with the tok
   tenant.publish(tenant.release('2', [greeting('mars')]), second)
   await tenant.annotate({ 'waybill.dev/reconcile': 'after the rotation' })
   await until(tenant, 'mars')
+})
+
+test('what an API server forbids before it knows the roles is not believed, however often it starts again', async () => {
+  const cluster = connectCluster({ kubeconfig: world.kubeconfig })
+  const path = '/apis/waybill.dev/v1alpha1/deliveries'
+  const statuses = new Set<number>()
+  let isOver = false
+  const ask = async () => {
+    while (!isOver)
+      await cluster.request('puller', { method: 'GET', path }).then(
+        ({ status }) => statuses.add(status),
+        () => undefined,
+      )
+  }
+  const asking = [1, 2, 3, 4].map(ask)
+  for (let i = 0; i < 3; i++) await world.plane.restartApiserver()
+  isOver = true
+  await Promise.all(asking)
+  await cluster.close()
+  assert.ok(statuses.has(200) && !statuses.has(403), [...statuses].join())
 })
 
 test('two pullers at once converge on every release, and say everything once, in one chain', async () => {
@@ -284,7 +305,7 @@ describe('in the middle of a reconcile', () => {
     start([tenant])
     await begun(tenant)
     await world.plane.restartApiserver()
-    // Looks that find it away, or without its roles yet, come later and later, up to a minute apart.
+    // Looks that find it away come later and later, up to a minute apart.
     await untilReason(tenant, 'Applied', 120_000)
     assert.match(await tenant.kinds(), /^Intent (?:Failed )?Applied$/)
     const list = field((await tenant.get(at(tenant, ''))).body, 'items')

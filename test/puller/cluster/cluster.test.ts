@@ -112,6 +112,66 @@ test('credentials that are not accepted are renewed once, and then named without
     },
   ))
 
+/** Forbids everything until it is ready, which it says is so the third time that it is asked; the first time it forbids that, too. */
+function beginning(allows: Answer): Answer {
+  let asked = 0
+  return (request, response, count) => {
+    if (request.url === '/readyz') return response.writeHead([403, 500][asked++] ?? 200).end('ok')
+    if (asked < 3) return json(response, 403)
+    allows(request, response, count)
+  }
+}
+
+test('what an API server forbids while it begins is asked again when it is ready, and then believed', () =>
+  withServer(
+    beginning(({ method }, response) => json(response, method === 'GET' ? 200 : 403)),
+    async (cluster, seen) => {
+      const answers = await Promise.all([get, apply].map((request) => cluster.request(account, request)))
+      assert.deepEqual(
+        answers.map(({ status }) => status),
+        [200, 403],
+      )
+      assert.equal(seen.filter(({ url }) => url === '/readyz').length, 3)
+      seen.length = 0
+      await cluster.request(account, apply)
+      assert.deepEqual(
+        seen.map(({ method, url }) => `${method} ${url}`),
+        ['PATCH /api/v1/x'],
+      )
+    },
+  ))
+
+test('a watch that an API server forbids while it begins is begun again when it is ready', () =>
+  withServer(
+    beginning((_, response) => response.end('{"type":"ADDED","object":{"kind":"X"}}\n')),
+    async (cluster) => {
+      const types: string[] = []
+      for await (const { type } of cluster.watch(account, get)) types.push(type)
+      assert.deepEqual(types, ['ADDED'])
+    },
+  ))
+
+test('a 403 is doubted again after a connection broke, and after a watch ended', () =>
+  withServer(
+    (request, response) => {
+      if (request.url === '/readyz') return response.end('ok')
+      if (request.url === '/broken') return request.socket.destroy()
+      json(response, request.url?.includes('watch=1') ? 200 : 403)
+    },
+    async (cluster, seen) => {
+      const readyAsked = async () => {
+        seen.length = 0
+        await cluster.request(account, get)
+        return seen.filter(({ url }) => url === '/readyz').length
+      }
+      assert.deepEqual([await readyAsked(), await readyAsked()], [1, 0])
+      await assert.rejects(cluster.request('puller', { ...apply, path: '/broken' }), { code: 'CLUSTER_UNREACHABLE' })
+      assert.deepEqual([await readyAsked(), await readyAsked()], [1, 0])
+      for await (const _ of cluster.watch(account, get)) assert.fail('nothing is told')
+      assert.deepEqual([await readyAsked(), await readyAsked()], [1, 0])
+    },
+  ))
+
 test('what is not an API server is told from one', () =>
   withServer(
     (_, response) => response.end('<html>Welcome</html>'),

@@ -303,6 +303,9 @@ describe('while a release waits', () => {
     assert.deepEqual(soonerAt({ kind: 'after', ms: 60_000 }, [undefined], NOW), { kind: 'after', ms: 60_000 })
     assert.deepEqual(soonerAt({ kind: 'never' }, [NOW - 5], NOW), { kind: 'at', ms: 0 })
     assert.deepEqual(soonerAt({ kind: 'backoff' }, [NOW + 5], NOW), { kind: 'backoff' })
+    const refused = { kind: 'backoff', maxMs: 60_000, isAnswer: true } as const
+    assert.deepEqual(soonerAt(refused, [NOW + 30_000], NOW), { ...refused, maxMs: 30_000 })
+    assert.deepEqual(soonerAt(refused, [NOW + 90_000], NOW), refused)
   })
 })
 

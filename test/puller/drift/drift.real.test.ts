@@ -119,6 +119,7 @@ test('replicas that are scaled, a sidecar and a variable in a pod template, are 
   await patch(path, { metadata: { annotations: { team: 'shop' } }, spec: variable }, 'kubectl-edit', strategic)
   await becomes(tenant, path, undefined, 'spec', 'template', 'spec', 'containers', 0, 'env')
   await becomes(tenant, path, 'shop', 'metadata', 'annotations', 'team')
+  await kindsBecome(tenant, 'Intent Applied Intent DriftCorrected Intent DriftCorrected Intent DriftCorrected')
   const records = await tenant.records()
   const [scaled, injected, edited] = records.filter(({ kind }) => kind === 'DriftCorrected')
   assert.deepEqual(scaled?.changes?.listed[0]?.fields, ['spec.replicas'])

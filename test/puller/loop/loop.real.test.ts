@@ -6,6 +6,7 @@ import { runPuller } from '../../../puller/puller.ts'
 import { startFakeRegistry } from '../../fakes/registry.ts'
 import { writeKubeconfig } from '../../real/cluster.ts'
 import { field } from '../../real/control-plane.ts'
+import { addTenant } from '../installed.ts'
 import { pullersOf } from '../pullers.ts'
 import { bundlesFor, configMap, deployment, newSigningKey, policySpec, release } from '../release-fixture.ts'
 import { startWorld, type Tenant, type World, writesToUsersObjects } from '../world.ts'
@@ -52,6 +53,21 @@ test('a puller that runs sees a new Delivery, an edited one, and one that it is 
   await tenant.deliver({ hold: { digest: first?.digest } })
   await until(tenant, 'world')
   await kindsBecome(tenant, 'Intent Applied Intent Applied Intent RolledBack')
+})
+
+test('an account and rights that come after the Delivery are found long before its interval is over', async () => {
+  const tenant = await world.tenant()
+  tenant.publish(tenant.release('1', [greeting('world')]), { promotion: { channel, sequence: 1 } })
+  const rbac = `/apis/rbac.authorization.k8s.io/v1/namespaces/${tenant.namespace}/rolebindings/waybill`
+  const account = `/api/v1/namespaces/${tenant.namespace}/serviceaccounts`
+  for (const path of [rbac, `${account}/waybill`]) await world.plane.api('DELETE', path)
+  await tenant.deliver({ interval: '1h' })
+  start([tenant])
+  await untilReason(tenant, 'ACCOUNT_MISSING')
+  await world.plane.api('POST', account, { body: { metadata: { name: 'waybill' } } })
+  await untilReason(tenant, 'OBJECT_FORBIDDEN')
+  await addTenant(world.plane, tenant.namespace)
+  await untilReason(tenant, 'Applied')
 })
 
 test('the channel is polled and drift is put back at the interval, and a poll costs one request', async () => {

@@ -98,6 +98,17 @@ test('one that always fails is tried less and less often, and holds nobody up', 
   assert.equal(runs.filter(([key]) => key === 'good').length, 21)
 })
 
+test('however soon somebody wants it looked at, one that fails is looked at a second later at the soonest', async () => {
+  const runs: number[] = []
+  const { queue, clock } = queueOf(async () => {
+    runs.push(clock.nowMs())
+    return { kind: 'backoff', maxMs: runs.length === 1 ? 0 : 2_500 }
+  })
+  queue.soon('a')
+  await clock.runUntil(8_000)
+  assert.deepEqual(runs, [0, 1_000, 3_000, 5_500, 8_000])
+})
+
 test('an edit interrupts what runs, and is run at once, whatever backoff there was', async () => {
   const signals: AbortSignal[] = []
   const { queue, clock } = queueOf(async (_key, turn) => {

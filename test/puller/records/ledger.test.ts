@@ -225,6 +225,22 @@ describe('a puller that is killed', () => {
     assert.deepEqual([ledger.summary.broken, ledger.summary.head?.sequence], [undefined, 4])
   })
 
+  test('a puller whose head is old before it has the records, since another writes on and on, does not call the chain broken', async () => {
+    const cluster = new FakeCluster()
+    const other = await open(cluster)
+    const heads = headsOf(cluster)
+    const read = heads.read.bind(heads)
+    let rounds = 3
+    heads.read = async (...asked) => {
+      const kept = await read(...asked)
+      if (rounds-- > 0) for (const digest of [B, C, A]) await other.append(facts('Applied', { digest }))
+      return kept
+    }
+    const { summary } = await openLedger(cluster, keys, DELIVERY, { heads, clock })
+    assert.deepEqual([summary.broken, summary.head?.sequence], [undefined, 9])
+    assert.equal((await audit(cluster)).ok, true)
+  })
+
   test('two pullers that write at a time do not fork the chain', async () => {
     const cluster = await withRecords(['Applied', { digest: A }])
     const [one, other] = [await open(cluster), await open(cluster)]

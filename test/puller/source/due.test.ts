@@ -82,6 +82,11 @@ test('the next look is at the interval, or at the time of the schedule where tha
     { kind: 'at', ms: 62_000 },
     'not passed by for the jitter',
   )
+  const said = { code: 'OBJECT_FORBIDDEN', message: 'it may not' } as const
+  const refused = { result: { kind: 'refused', said, objects: [] }, kept: false } as const
+  const soon = { kind: 'backoff', ms: 0, isAnswer: true }
+  assert.deepEqual(nextRunOf(delivery(), refused, at('20T05:30:00')), { ...soon, maxMs: 60_000 })
+  assert.deepEqual(nextRunOf(delivery(), refused, at('20T05:59:30')), { ...soon, maxMs: 30_000 })
   const asksForPeace = { ...ending, retryAfterMs: 600_000 }
   assert.deepEqual(nextRunOf(delivery(), asksForPeace, at('20T05:59:30')), { kind: 'after', ms: 600_000 })
 })
