@@ -2,6 +2,7 @@ import { type Clock, systemClock } from '../clock.ts'
 import type { Cluster } from '../cluster/cluster-port.ts'
 import type { DesiredObject } from '../plan/desired.ts'
 import type { PlanContext } from '../plan/plan-context.ts'
+import { explain } from './explain.ts'
 import { follow, watchGroups } from './follow.ts'
 import { type Health, HealthBoard } from './health-board.ts'
 import type { LookOn } from './onlooker.ts'
@@ -20,7 +21,7 @@ export type WaitOptions = {
 
 /**
  * Waits, by list and watch as the account, until every object is healthy or one has failed, time is up or `signal`
- * aborts; then says how it stands. Kinds without a notion of health are not asked for.
+ * aborts; then says how it stands, and of workloads what their Pods say. Kinds without a notion of health are not asked for.
  * @throws WaybillError CLUSTER_UNREACHABLE, CLUSTER_AUTH
  */
 export async function waitHealthy(
@@ -56,7 +57,8 @@ export async function waitHealthy(
     stop.abort()
     await Promise.allSettled(followers)
   }
-  return board.health()
+  const health = board.health()
+  return health.healthy || signal?.aborted === true ? health : explain(health, watched, context, cluster, signal)
 }
 
 const PROGRESS_MS = 100

@@ -93,14 +93,14 @@ test('what does not become ready in time is named, with what it is waiting for',
   assert.match(health.waiting[0]?.message ?? '', /0 of 2 replicas/)
 })
 
-test('a rollout past its deadline has failed', async () => {
+test('a rollout past its deadline has failed, and its Pods say why', async () => {
   const stuck = deployment('web', {}, { progressDeadlineSeconds: 1, minReadySeconds: 0 })
   Object.assign(stuck.spec.template.spec, { nodeSelector: { nowhere: 'true' } })
   const { context, objects } = await applied([stuck])
   const health = await waitHealthy(context, objects, admin, { timeoutMs: 30_000 })
   assert.deepEqual(
     health.failed.map(({ message }) => message),
-    ['ProgressDeadlineExceeded'],
+    ['ProgressDeadlineExceeded: not scheduled (Unschedulable)'],
   )
 })
 
