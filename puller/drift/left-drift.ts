@@ -6,7 +6,7 @@ import type { Plan } from '../plan/plan.ts'
 import { factsAbout } from '../reconcile/facts.ts'
 import type { Job } from '../reconcile/job.ts'
 import { isApplied } from '../records/ledger-summary.ts'
-import { changeList } from '../records/record.ts'
+import { changeList, FIELDS_MAX } from '../records/record.ts'
 
 /** Drift that was recorded as found and left, and not as ended: by object, with the record that told of it. Pure. */
 export function openDrift(
@@ -98,6 +98,24 @@ export async function recordLeftDrift(
     })
   if (began.length > 0)
     await ledger.append({ ...about, kind: 'DriftDetected', trigger, changes: changeList(began), startedAt: at })
+}
+
+/**
+ * What drifted since an Intent was written, by what it lists: it is put back under that Intent, which does not tell of it. An object that was there
+ * and is gone is not what a release lists as one to be created. What an Intent had no room for counts as listed. Pure.
+ */
+export function driftedSince(
+  { changes, trigger }: Pick<RecordSpec, 'changes' | 'trigger'>,
+  drifted: Plan['drifted'],
+): readonly Change[] {
+  if (changes === undefined || changes.total > changes.listed.length) return []
+  const listed = new Map(changes.listed.map((change) => [change.object, change]))
+  return drifted.filter(({ object, action, fields = [] }) => {
+    const told = listed.get(object)
+    if (told?.action !== action || (action === 'create' && trigger.type !== 'drift')) return true
+    const known = told.fields ?? []
+    return known.length < FIELDS_MAX && !fields.every((field) => known.includes(field))
+  })
 }
 
 /** The changes of a plan that puts drift back: what others did comes with its values, and with why they say they did. Pure. */

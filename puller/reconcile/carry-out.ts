@@ -1,7 +1,7 @@
 import { isDigest } from '../../contract/digest.ts'
 import type { ErrorCode } from '../../contract/errors.ts'
 import { timestamp } from '../clock.ts'
-import { recordLeftDrift } from '../drift/left-drift.ts'
+import { driftedSince, recordLeftDrift } from '../drift/left-drift.ts'
 import { ANNOTATION, type Change, type RecordSpec } from '../kinds.ts'
 import { boundedMessage } from '../message.ts'
 import { timed } from '../metrics/observation.ts'
@@ -52,6 +52,9 @@ export async function carryOut(job: Job): Promise<Result> {
   const rest = isAll || leaves.size > 0 ? withoutUndoing(plan, inventory, isAll ? undefined : leaves) : plan
   // Whatever becomes of the rest, that the glass is broken is on record.
   if (plan.broken.length > 0 && left.length > 0) await recordLeftDrift(job, left, { ends: false })
+  // Before it is put back: an Intent that goes on lists what was to be done when it was written.
+  const since = intent === undefined ? [] : driftedSince(intent, rest.drifted)
+  if (since.length > 0) await recordLeftDrift(job, since, { ends: false })
   const goesOn = leaves.size > 0 && intent?.trigger.type === 'drift' ? {} : { intent }
   const result = await carryOutRest(job, context, { intent: undefined, ...goesOn, plan: rest, inventory, settled })
   if (result.kind === 'healthy') await recordLeftDrift(job, left)

@@ -21,7 +21,7 @@ export type NamedRecord = { readonly name: string; readonly namespace: string; r
 const RECORDS_PER_PAGE = 50
 /** All changes that a record lists, as JSON: with the rest of a record well under etcd's 1.5 MiB. */
 const LISTED_BYTES_MAX = 256 * 1024
-const FIELDS_MAX = 50
+export const FIELDS_MAX = 50
 const ERROR_OBJECTS_MAX = 50
 
 /**

@@ -84,7 +84,10 @@ test('with hold, drift of what failed is put back and nothing more of it goes ou
   assert.equal((await tenant.run()).reason, 'HEALTH_TIMEOUT')
   assert.equal(await text(tenant), 'one')
   assert.equal((await tenant.get(apps(tenant, 'web'))).status, 404)
-  assert.equal(await tenant.kinds(), 'Intent Failed')
+  assert.equal(await tenant.kinds(), 'Intent Failed DriftDetected')
+  const detected = (await tenant.records()).at(-1)?.changes?.listed.map(({ action, object }) => `${action} ${object}`)
+  const { namespace } = tenant
+  assert.deepEqual(detected, [`create ConfigMap ${namespace}/settings`, `configure Deployment.apps ${namespace}/store`])
 })
 
 test('with hold, a person who asks for another try has what was kept back go out once what failed is healthy', async () => {

@@ -110,11 +110,13 @@ test('replicas that are scaled, a sidecar and a variable in a pod template, are 
   const path = `/apis/apps/v1/namespaces/${tenant.namespace}/deployments/web`
   await patch(`${path}/scale`, { spec: { replicas: 3 } }, 'kubectl')
   await becomes(tenant, path, 0, 'spec', 'replicas')
+  await kindsBecome(tenant, 'Intent Applied Intent DriftCorrected')
   const strategic = 'application/strategic-merge-patch+json'
   const intruder = { template: { spec: { containers: [{ name: 'proxy', image: 'registry.example.com/proxy:1' }] } } }
   await patch(path, { spec: intruder }, 'injector', strategic)
   await becomes(tenant, path, undefined, 'spec', 'template', 'spec', 'containers', 1)
   await becomes(tenant, path, 'web', 'spec', 'template', 'spec', 'containers', 0, 'name')
+  await kindsBecome(tenant, 'Intent Applied Intent DriftCorrected Intent DriftCorrected')
   const variable = { template: { spec: { containers: [{ name: 'web', env: [{ name: 'DEBUG', value: '1' }] }] } } }
   await patch(path, { metadata: { annotations: { team: 'shop' } }, spec: variable }, 'kubectl-edit', strategic)
   await becomes(tenant, path, undefined, 'spec', 'template', 'spec', 'containers', 0, 'env')
@@ -127,6 +129,32 @@ test('replicas that are scaled, a sidecar and a variable in a pod template, are 
   assert.deepEqual(injected?.changes?.listed[0]?.fields, ['spec.template.spec.containers[name="proxy"]'])
   assert.equal(injected?.changes?.listed[0]?.manager, 'injector')
   assert.deepEqual(edited?.changes?.listed[0]?.fields, ['spec.template.spec.containers[name="web"].env'])
+})
+
+test('what drifts while a repair waits for health is on record too, though it is put back under the Intent that is open', async () => {
+  const isWell = "metadata.name != 'gate' || (has(data.well) && data.well == 'yes')"
+  const gate = (tenant: Tenant, well: string) => patch(at(tenant, 'gate'), { data: { well } })
+  const tenant = await world.tenant()
+  const objects = ['gate', 'greeting', 'farewell'].map((name) => configMap(name, { hello: 'world' }))
+  tenant.publish(tenant.release('1', objects), { promotion: { channel: 'production', sequence: 1 } })
+  await tenant.deliver({ health: [{ kind: 'ConfigMap', current: isWell }] })
+  start([tenant])
+  await becomes(tenant, at(tenant, 'gate'), 'world', 'data', 'hello')
+  await gate(tenant, 'yes')
+  await kindsBecome(tenant, 'Intent Applied')
+  await gate(tenant, 'no')
+  for (const name of ['greeting', 'farewell']) {
+    await patch(at(tenant, name), { data: { hello: 'nobody' } }, `editor-of-${name}`)
+    await becomes(tenant, at(tenant, name), 'world', 'data', 'hello')
+  }
+  await gate(tenant, 'yes')
+  await kindsBecome(tenant, 'Intent Applied Intent DriftDetected DriftCorrected DriftResolved')
+  const [, , , detected, corrected, resolved] = await tenant.records()
+  const told = (record: typeof detected) => record?.changes?.listed.map(({ object, manager }) => [object, manager])
+  assert.deepEqual(told(corrected), [[`ConfigMap ${tenant.namespace}/greeting`, 'editor-of-greeting']])
+  assert.deepEqual(told(detected), [[`ConfigMap ${tenant.namespace}/farewell`, 'editor-of-farewell']])
+  assert.deepEqual(told(resolved), told(detected))
+  assert.equal(resolved?.trigger.reason, 'it was put back')
 })
 
 test('a status that changes and fields that others own are no drift', async () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { driftNews, newsToTell } from '../../../puller/drift/left-drift.ts'
+import { driftedSince, driftNews, newsToTell } from '../../../puller/drift/left-drift.ts'
 import { type Change, type RecordFacts, type RecordSpec, recordSpecSchema } from '../../../puller/kinds.ts'
 import { changeList } from '../../../puller/records/record.ts'
 import { A, B, chainOf, facts, newKeys } from '../records/records-fixture.ts'
@@ -59,4 +59,23 @@ test('drift that comes and goes all the time is told of sixty times an hour, and
   const open = all.at(-1)?.kind === 'DriftDetected'
   const later = newsToTell(records(...all), open ? [] : [api], nowMs + 3_600_000)
   assert.deepEqual(open ? later?.ended : later?.began, [api])
+})
+
+test('what drifted since an Intent was written is what it does not list', () => {
+  const [intent] = records(told('Intent', api, { action: 'create', object: 'ConfigMap shop/new' }))
+  assert.ok(intent)
+  const repair = { ...intent, trigger: { ...intent.trigger, type: 'drift' } } as const
+  const gone: Change = { action: 'create', object: 'ConfigMap shop/new' }
+  assert.deepEqual(driftedSince(intent, [api]), [])
+  assert.deepEqual(driftedSince(intent, [web]), [web])
+  const more = change(api.object, 'spec.replicas', 'spec.paused')
+  assert.deepEqual(driftedSince(intent, [more]), [more])
+  assert.deepEqual(driftedSince(repair, [gone]), [], 'a repair that was cut off creates it again')
+  assert.deepEqual(driftedSince(intent, [gone]), [gone], 'what a release creates was not there before')
+  const fields = Array.from({ length: 51 }, (_, i) => `spec.field${i}`)
+  const [wide] = records(told('Intent', change(web.object, ...fields)))
+  assert.ok(wide)
+  assert.deepEqual(driftedSince(wide, [change(web.object, 'spec.field50')]), [], 'as may a field')
+  const full = { ...intent, changes: { ...changeList([api]), total: 2 } }
+  assert.deepEqual(driftedSince(full, [web]), [], 'it may be among what there was no room for')
 })
