@@ -193,6 +193,9 @@ export const ERRORS = {
   // ---- trust: each refusal of Verify has a code of its own
   POLICY_INVALID: refused('Correct the TrustPolicy.'),
   POLICY_MISSING: refused('A cluster admin must add a TrustPolicy whose repositories match.'),
+  MIRROR_UNTRUSTED: refused(
+    'Read the package where it is from, or have a cluster admin add the mirror to spec.mirrors of the TrustPolicy.',
+  ),
   SIGNATURE_MISSING: refused('Publish with --key so that the artifact is signed.'),
   SIGNER_UNTRUSTED: refused('Signed by someone outside the policy. Re-sign, or add the signer to the TrustPolicy.'),
   SIGNER_RETIRED: refused(

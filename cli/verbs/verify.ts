@@ -1,4 +1,4 @@
-import { WaybillError } from '../../contract/errors.ts'
+import { type ErrorCode, WaybillError } from '../../contract/errors.ts'
 import {
   byDigest,
   isChannel,
@@ -7,7 +7,7 @@ import {
   parseRepository,
   parseVersion,
 } from '../../contract/reference.ts'
-import { explainTrust } from '../../contract/trust/trust.ts'
+import { explainTrust, requireMirror } from '../../contract/trust/trust.ts'
 import { fetchEnvironment, fetchRelease, type Release } from '../../puller/source/fetch.ts'
 import { trustQuery, type VerifyTarget, verify } from '../../puller/source/verify.ts'
 import { examples, type Flags, registryFlags } from '../flags.ts'
@@ -53,13 +53,14 @@ export const verb: Verb = {
     let error = explained.error
     if (explained.trusted !== undefined) {
       try {
+        requireMirror(policies, trustQuery(target))
         const release = await fetchRelease(verify(target, policies, bundles), opened.source)
         verdicts.push(await readEverything(release, opened))
         if (flags.on('rebuild')) verdicts.push(await rebuildCheck(release.config, opened.digest, flags, context))
       } catch (thrown) {
         error = toWaybillError(thrown)
         verdicts.push({
-          check: error.code === 'REBUILD_DIFFERS' ? 'rebuild' : 'content',
+          check: FAILED_CHECK[error.code] ?? 'content',
           ok: false,
           detail: error.message,
         })
@@ -77,6 +78,8 @@ export const verb: Verb = {
     }
   },
 }
+
+const FAILED_CHECK: Partial<Record<ErrorCode, string>> = { REBUILD_DIFFERS: 'rebuild', MIRROR_UNTRUSTED: 'mirror' }
 
 /** Flags that say where to pack from again mean nothing where that is not asked for. */
 function refuseIdle(flags: Flags): void {

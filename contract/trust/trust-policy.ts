@@ -24,6 +24,8 @@ const by = z.array(z.string().min(1).max(63)).min(1).max(16)
 
 export const trustPolicySpecSchema = z.strictObject({
   repositories: z.array(repositoryPatternSchema).min(1).max(64),
+  /** Where copies of these may be read from; absent: anywhere. */
+  mirrors: z.array(repositoryPatternSchema).max(64).optional(),
   authorities: z.array(authoritySchema).min(1).max(32),
   require: z.strictObject({
     signature: z.strictObject({ by }),

@@ -49,6 +49,26 @@ export function requireCovered(policies: readonly TrustPolicy[], canonical: stri
   if (!isCovered(policies, canonical)) throw missing(policies, canonical)
 }
 
+/**
+ * Every policy that covers the package lets copies of it be read from this place (`host/path`), where that is not the package's own: before that,
+ * nobody is asked there.
+ * @throws WaybillError MIRROR_UNTRUSTED
+ */
+export function requireMirror(
+  policies: readonly TrustPolicy[],
+  { repository, canonical }: Pick<TrustQuery, 'repository' | 'canonical'>,
+): void {
+  if (repository === canonical) return
+  const isAllowed = ({ spec: { mirrors } }: TrustPolicy) =>
+    mirrors === undefined || mirrors.some((pattern) => repositoryMatches(pattern, repository))
+  const against = policies.find((policy) => covers(policy, canonical) && !isAllowed(policy))
+  if (against !== undefined)
+    throw new WaybillError(
+      'MIRROR_UNTRUSTED',
+      `TrustPolicy ${against.name} does not name ${repository} as a mirror of ${canonical}`,
+    )
+}
+
 function covers({ spec }: TrustPolicy, name: string): boolean {
   return spec.repositories.some((pattern) => repositoryMatches(pattern, name))
 }

@@ -168,6 +168,9 @@ function trustPolicyCrd(): KubeObject {
       description: 'active; retired: good for what the records show ran here; revoked: good for nothing.',
     },
     'spec.repositories': { description: 'host/path, with * for one segment, or ** at the end for any number.' },
+    'spec.mirrors': {
+      description: 'Where copies may be read from, as repositories; none with an empty list. Absent: anywhere.',
+    },
   }
   return crd({
     kind: 'TrustPolicy',

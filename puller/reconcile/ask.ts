@@ -1,7 +1,7 @@
 import { parseDigest } from '../../contract/digest.ts'
 import { type ErrorCode, WaybillError } from '../../contract/errors.ts'
 import type { TagLister, TagResolver } from '../../contract/registry/registry.ts'
-import { requireCovered } from '../../contract/trust/trust.ts'
+import { requireCovered, requireMirror } from '../../contract/trust/trust.ts'
 import { durationMs, withJitter } from '../clock.ts'
 import type { Delivery } from '../kinds.ts'
 import type { Memory } from '../loop/memory.ts'
@@ -74,10 +74,12 @@ export async function ask(observed: Observed): Promise<Asked> {
 
 /**
  * Whoever may write a Delivery says which host is asked for tags: none is, before somebody said whom to trust for the package, unless what runs
- * here is from there; then what became of it is told.
+ * here is from there; then what became of it is told. Nor is a mirror that the policies do not name.
  */
 function requirePolicy({ site, delivery, ledger }: Observed): void {
   const { repository, canonical } = sourceOf(delivery.spec)
+  if (repository.repository !== canonical)
+    requireMirror(policiesFor(site.policies(), [canonical]), { repository: repository.repository, canonical })
   const { current } = ledger.summary
   const ran = current === undefined ? undefined : basisOf(ledger.summary, current)?.source?.repository
   if (ran === repository.repository) return

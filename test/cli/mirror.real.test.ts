@@ -144,3 +144,28 @@ test('a mirror of which the Delivery does not say whose it is, is refused', asyn
   const { stdout } = await done('get', 'shop', '-n', 'far', '--kubeconfig', plane.kubeconfig)
   assert.match(stdout, /POLICY_MISSING|no.*trust polic/i)
 })
+
+test('verify says before the cluster does that a mirror is not named by the policy', async () => {
+  const policy = (mirrors?: readonly string[]) => {
+    const by = ['ci']
+    const spec = {
+      repositories: [closed()],
+      ...(mirrors === undefined ? {} : { mirrors }),
+      authorities: [{ name: 'ci', key: { pem: key.publicKeyPem } }],
+      require: { signature: { by }, release: { by } },
+    }
+    const file = join(folder, 'policy.json')
+    const object = { apiVersion: 'waybill.dev/v1alpha1', kind: 'TrustPolicy', metadata: { name: 'shop' }, spec }
+    writeFileSync(file, JSON.stringify(object))
+    return ['--policy', file, '--mirror-of', closed(), '--plain-http']
+  }
+  await done('verify', `${copied()}:1.0.0`, ...policy())
+  await done('verify', `${copied()}:1.0.0`, ...policy([`${mirror.host}/far/*`]))
+  await done('verify', `${carried}:1.0.0`, ...policy([]))
+  const refused = await waybill(['verify', `${copied()}:1.0.0`, ...policy([])], {
+    env: { PATH: process.env.PATH ?? '' },
+  })
+  assert.equal(refused.status, 3)
+  assert.match(refused.stdout, /^refused mirror: TrustPolicy shop does not name /m)
+  assert.match(refused.stderr, /MIRROR_UNTRUSTED/)
+})

@@ -37,6 +37,20 @@ describe('refused, recorded, and not one write to the user’s objects:', () => 
     assert.equal(world.registry.requests.length, before, 'nobody was asked')
   })
 
+  test('a mirror that the policy does not name', async () => {
+    const tenant = await world.tenant()
+    const { host } = world.registry
+    const [home, copies] = ['home.example.com/acme/shop', `${host}/copies/**`]
+    await tenant.setPolicy({ repositories: ['home.example.com/**'], mirrors: [copies] })
+    await tenant.deliver({ source: { repository: `${host}/elsewhere/shop`, mirrorOf: home, channel } })
+    const before = world.registry.requests.length
+    await refused(tenant, 'MIRROR_UNTRUSTED')
+    assert.equal(world.registry.requests.length, before, 'nobody was asked')
+    await tenant.deliver({ source: { repository: `${host}/copies/shop`, mirrorOf: home, channel } })
+    assert.equal((await tenant.run()).reason, 'REGISTRY_NOT_FOUND')
+    assert.ok(world.registry.requests.length > before, 'the one that it names was asked')
+  })
+
   test('signed with another key', async () => {
     const tenant = await world.tenant()
     tenant.publish(tenant.release('1', objects), { key: newSigningKey(), promotion: { channel, sequence: 1 } })

@@ -102,6 +102,7 @@ export function promotionBundle(
 export type PolicyOptions = {
   readonly name?: string
   readonly repositories?: readonly string[]
+  readonly mirrors?: readonly string[]
   readonly state?: 'active' | 'retired' | 'revoked'
   readonly require?: Record<string, unknown>
 }
@@ -111,6 +112,7 @@ export function policySpec(registry: string, key: SigningKey, options: PolicyOpt
   const by = { by: ['ci'] }
   return {
     repositories: options.repositories ?? [`${registry}/**`],
+    ...(options.mirrors === undefined ? {} : { mirrors: options.mirrors }),
     authorities: [{ name: 'ci', key: { pem: key.publicKeyPem }, state: options.state ?? 'active' }],
     require: options.require ?? {
       signature: by,

@@ -4,7 +4,7 @@ import { digestOf } from '../../../contract/digest.ts'
 import { type ErrorCode, hasCode } from '../../../contract/errors.ts'
 import { writeBundle } from '../../../contract/trust/bundle.ts'
 import { packageUrl, type Statement, type StatementRole, statement } from '../../../contract/trust/statements.ts'
-import { evaluateTrust, explainTrust } from '../../../contract/trust/trust.ts'
+import { evaluateTrust, explainTrust, requireMirror } from '../../../contract/trust/trust.ts'
 import type { TrustQuery } from '../../../contract/trust/trust-answer.ts'
 import { parseTrustPolicy, type TrustPolicy } from '../../../contract/trust/trust-policy.ts'
 import type { SigningKey } from '../../../packager/publish/keys.ts'
@@ -130,6 +130,19 @@ test('every policy that matches must accept, those of the mirror’s repository 
     trusted.policies.map(({ name }) => name),
     ['shop', 'mirrors'],
   )
+})
+
+test('where policies say which places hold copies, every one that covers the package has to name the place', () => {
+  const canonical = 'registry.example.com/acme/shop'
+  const here = { canonical, repository: 'mirror.example.com/far/shop' }
+  const ask = (...policies: TrustPolicy[]) => requireMirror(policies, here)
+  const only = (...mirrors: string[]) => ({ ...policy(), spec: { ...policy().spec, mirrors } })
+  ask(policy(), only('mirror.example.com/far/*'))
+  requireMirror([only()], { canonical, repository: canonical })
+  for (const refusing of [only(), only('mirror.example.com/near/**'), only('other.example.com/**')])
+    assert.throws(() => ask(only('mirror.example.com/**'), refusing), { code: 'MIRROR_UNTRUSTED' })
+  const ofOthers = policy({ repositories: ['registry.example.com/other/**'] })
+  ask(policy(), { ...ofOthers, spec: { ...ofOthers.spec, mirrors: [] } })
 })
 
 test('an artifact with nothing attached is not signed', () => {
