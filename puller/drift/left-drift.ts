@@ -100,6 +100,9 @@ export async function recordLeftDrift(
     await ledger.append({ ...about, kind: 'DriftDetected', trigger, changes: changeList(began), startedAt: at })
 }
 
+/** A puller that ends between two of them finds the object in a way that the Intent does not list. */
+const IN_SEVERAL_WRITES: ReadonlySet<Change['action']> = new Set(['adopt', 'replace'])
+
 /**
  * What drifted since an Intent was written, by what it lists: it is put back under that Intent, which does not tell of it. An object that was there
  * and is gone is not what a release lists as one to be created. What an Intent had no room for counts as listed. Pure.
@@ -112,6 +115,7 @@ export function driftedSince(
   const listed = new Map(changes.listed.map((change) => [change.object, change]))
   return drifted.filter(({ object, action, fields = [] }) => {
     const told = listed.get(object)
+    if (told !== undefined && IN_SEVERAL_WRITES.has(told.action)) return false
     if (told?.action !== action || (action === 'create' && trigger.type !== 'drift')) return true
     const known = told.fields ?? []
     return known.length < FIELDS_MAX && !fields.every((field) => known.includes(field))
