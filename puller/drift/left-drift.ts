@@ -2,6 +2,7 @@ import { canonicalJson } from '../../contract/canonical-json.ts'
 import { shortDigest } from '../../contract/digest.ts'
 import { durationMs, timestamp } from '../clock.ts'
 import type { Change, RecordSpec } from '../kinds.ts'
+import type { DesiredObject } from '../plan/desired.ts'
 import type { Plan } from '../plan/plan.ts'
 import { factsAbout } from '../reconcile/facts.ts'
 import type { Job } from '../reconcile/job.ts'
@@ -109,13 +110,18 @@ const IN_SEVERAL_WRITES: ReadonlySet<Change['action']> = new Set(['adopt', 'repl
  */
 export function driftedSince(
   { changes, trigger }: Pick<RecordSpec, 'changes' | 'trigger'>,
-  drifted: Plan['drifted'],
+  {
+    drifted,
+    desired,
+  }: { readonly drifted: Plan['drifted']; readonly desired: readonly Pick<DesiredObject, 'name' | 'runsOnce'>[] },
 ): readonly Change[] {
   if (changes === undefined || changes.total > changes.listed.length) return []
   const listed = new Map(changes.listed.map((change) => [change.object, change]))
+  const runs = new Set(desired.filter(({ runsOnce }) => runsOnce).map(({ name }) => name))
   return drifted.filter(({ object, action, fields = [] }) => {
     const told = listed.get(object)
-    if (told !== undefined && IN_SEVERAL_WRITES.has(told.action)) return false
+    // A run for each release: the one before it had the same name.
+    if (told !== undefined && (IN_SEVERAL_WRITES.has(told.action) || runs.has(object))) return false
     if (told?.action !== action || (action === 'create' && trigger.type !== 'drift')) return true
     const known = told.fields ?? []
     return known.length < FIELDS_MAX && !fields.every((field) => known.includes(field))

@@ -53,7 +53,7 @@ export async function carryOut(job: Job): Promise<Result> {
   // Whatever becomes of the rest, that the glass is broken is on record.
   if (plan.broken.length > 0 && left.length > 0) await recordLeftDrift(job, left, { ends: false })
   // Before it is put back: an Intent that goes on lists what was to be done when it was written.
-  const since = intent === undefined ? [] : driftedSince(intent, rest.drifted)
+  const since = intent === undefined ? [] : driftedSince(intent, rest)
   if (since.length > 0) await recordLeftDrift(job, since, { ends: false })
   const goesOn = leaves.size > 0 && intent?.trigger.type === 'drift' ? {} : { intent }
   const result = await carryOutRest(job, context, { intent: undefined, ...goesOn, plan: rest, inventory, settled })
