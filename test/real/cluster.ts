@@ -171,6 +171,9 @@ async function created(api: Cluster['api'], path: string, body: unknown): Promis
   throw new Error(`POST ${path}: ${answer.status} ${JSON.stringify(answer.body)}`)
 }
 
+/** The API server writes the line of a request after it answered it: one that was answered before the marker was sent could stand after it. */
+const LATE_MS = 200
+
 /** The audit events from byte `from` to a request that this makes and finds again: the log is written after the answer. */
 async function auditUntilNow(
   api: Cluster['api'],
@@ -178,6 +181,7 @@ async function auditUntilNow(
   from: number,
 ): Promise<{ events: AuditEvent[]; end: number }> {
   const marker = `/version?marker=${randomUUID()}`
+  await sleep(LATE_MS)
   await api('GET', marker)
   for (const deadline = Date.now() + 10_000; Date.now() < deadline; await sleep(20)) {
     const text = await readFrom(path, from)
