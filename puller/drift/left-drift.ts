@@ -115,7 +115,7 @@ export function driftedSince(
     desired,
   }: { readonly drifted: Plan['drifted']; readonly desired: readonly Pick<DesiredObject, 'name' | 'runsOnce'>[] },
 ): readonly Change[] {
-  if (changes === undefined || changes.total > changes.listed.length) return []
+  if (drifted.length === 0 || changes === undefined || changes.total > changes.listed.length) return []
   const listed = new Map(changes.listed.map((change) => [change.object, change]))
   const runs = new Set(desired.filter(({ runsOnce }) => runsOnce).map(({ name }) => name))
   return drifted.filter(({ object, action, fields = [] }) => {

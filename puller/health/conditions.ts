@@ -7,9 +7,7 @@ export type SeenCondition = { readonly status: string; readonly reason: string }
 /** A condition of the object's status. One that speaks of an older generation counts as absent. */
 export function conditionOf(object: KubeObject, type: string): SeenCondition | undefined {
   const { conditions } = status(object)
-  const found = Array.isArray(conditions)
-    ? conditions.filter(isJsonObject).find((condition) => condition.type === type)
-    : undefined
+  const found = objectsIn(conditions).find((condition) => condition.type === type)
   if (found === undefined) return undefined
   const { generation } = object.metadata
   if (
@@ -39,6 +37,11 @@ export function status({ status: value }: KubeObject): JsonObject {
 
 export function spec({ spec: value }: KubeObject): JsonObject {
   return isJsonObject(value) ? value : {}
+}
+
+/** The objects of a list; none where it is no list. */
+export function objectsIn(list: Json | undefined): readonly JsonObject[] {
+  return Array.isArray(list) ? list.filter(isJsonObject) : []
 }
 
 /** The number, or `otherwise`. */

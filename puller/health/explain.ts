@@ -1,10 +1,11 @@
 import { isKubeObject, type KubeObject } from '../../contract/artifact/objects.ts'
-import { isJsonObject } from '../../contract/canonical-json.ts'
+import type { Json } from '../../contract/canonical-json.ts'
 import { WaybillError } from '../../contract/errors.ts'
 import type { Cluster } from '../cluster/cluster-port.ts'
 import { inParallel } from '../cluster/in-parallel.ts'
 import type { DesiredObject } from '../plan/desired.ts'
 import type { PlanContext } from '../plan/plan-context.ts'
+import { objectsIn } from './conditions.ts'
 import type { Health, HealthNote } from './health-board.ts'
 import { podFaults, podSelector } from './pods.ts'
 
@@ -30,6 +31,7 @@ export async function explain(
     const labelSelector = notes.has(name) ? podSelector(id, object) : undefined
     return labelSelector === undefined ? [] : [{ name, namespace: id.namespace, labelSelector }]
   })
+  if (sick.length === 0) return health
   const inTime = AbortSignal.any([AbortSignal.timeout(ANSWER_MS), ...(signal === undefined ? [] : [signal])])
   const faults = new Map<string, string>()
   await inParallel(sick.slice(0, WORKLOADS_MAX), WORKLOADS_MAX, async ({ name, namespace, labelSelector }) => {
@@ -50,9 +52,8 @@ export async function explain(
 }
 
 /** Items of a list come without apiVersion and kind. */
-function podsIn(items: unknown): readonly KubeObject[] {
-  return (Array.isArray(items) ? items : [])
-    .filter(isJsonObject)
+function podsIn(items: Json | undefined): readonly KubeObject[] {
+  return objectsIn(items)
     .map((item) => ({ ...item, apiVersion: 'v1', kind: 'Pod' }))
     .filter(isKubeObject)
 }

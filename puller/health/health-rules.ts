@@ -1,5 +1,5 @@
 import { isJsonObject } from '../../contract/canonical-json.ts'
-import { conditionOf, isObserved, number, said, spec, status, word } from './conditions.ts'
+import { conditionOf, isObserved, number, objectsIn, said, spec, status, word } from './conditions.ts'
 import { failed, HEALTHY, type HealthRule, type ObjectHealth, waiting } from './object-health.ts'
 
 const UNSEEN: ObjectHealth = waiting('its controller has not seen this generation yet')
@@ -103,9 +103,7 @@ export const pod: HealthRule = (object) => {
   if (phase === 'Succeeded') return HEALTHY
   if (phase === 'Failed') return failed('it ended with an error')
   if (phase === 'Running' && conditionOf(object, 'Ready')?.status === 'True') return HEALTHY
-  const containers = [initContainerStatuses, containerStatuses].flatMap((list) =>
-    Array.isArray(list) ? list.filter(isJsonObject) : [],
-  )
+  const containers = [initContainerStatuses, containerStatuses].flatMap(objectsIn)
   const reasons = containers.flatMap(({ state }) => {
     const held = isJsonObject(state) && isJsonObject(state.waiting) ? word(state.waiting.reason) : ''
     return held === '' ? [] : [held]

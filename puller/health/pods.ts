@@ -1,6 +1,6 @@
 import type { KubeObject } from '../../contract/artifact/objects.ts'
 import { isJsonObject, type Json, type JsonObject } from '../../contract/canonical-json.ts'
-import { conditionOf, number, said, spec, status, word } from './conditions.ts'
+import { conditionOf, number, objectsIn, said, spec, status, word } from './conditions.ts'
 
 /** Kinds that run Pods which a selector of theirs, or for a Job its name, finds. */
 const RUN_PODS: ReadonlySet<string> = new Set([
@@ -83,8 +83,4 @@ function containerFault({ name, ready, state, lastState }: JsonObject): string[]
 function partOf(state: Json | undefined, part: 'waiting' | 'running' | 'terminated'): JsonObject {
   const found = isJsonObject(state) ? state[part] : undefined
   return isJsonObject(found) ? found : {}
-}
-
-function objectsIn(list: Json | undefined): readonly JsonObject[] {
-  return Array.isArray(list) ? list.filter(isJsonObject) : []
 }

@@ -210,8 +210,9 @@ function nextBySource(delivery: Delivery, ending: Ending, nowMs: number): NextRu
   const next = nextByInterval(delivery, ending)
   const schedule = scheduleOf(delivery)
   if (schedule === undefined) return next
-  const untilMs = nextTimeMs(schedule, nowMs) - nowMs
-  if (next.kind === 'backoff') return soonerAt(next, [nowMs + untilMs], nowMs)
+  const nextMs = nextTimeMs(schedule, nowMs)
+  if (next.kind === 'backoff') return soonerAt(next, [nextMs], nowMs)
+  const untilMs = nextMs - nowMs
   const isSooner = next.kind === 'after' && untilMs < next.ms * SOONEST
   return isSooner && (ending.retryAfterMs ?? 0) <= untilMs ? { kind: 'at', ms: untilMs } : next
 }
